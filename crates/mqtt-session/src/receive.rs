@@ -1,0 +1,98 @@
+//! Receiving PUBLISH: duplicates of QoS 2 are known until PUBREL, and stay known across connections.
+
+use crate::packet_id_set::PacketIdSet;
+use crate::{AckKind, Link, ProtocolError};
+use mqtt_codec::{Delivery, PacketId, ReasonCode};
+
+/// What to do with a PUBLISH that came in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Received {
+    /// New: hand it on, then acknowledge.
+    Deliver,
+    /// QoS 2 seen before and not yet released: acknowledge again, hand on nothing; v5 [MQTT-4.3.3-10].
+    Duplicate,
+}
+
+/// Which acknowledgement a PUBLISH asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settling {
+    /// PUBACK or PUBREC.
+    pub kind: AckKind,
+    /// Of the PUBLISH.
+    pub packet_id: PacketId,
+}
+
+impl Settling {
+    /// The acknowledgement `delivery` asks for; none at QoS 0.
+    pub const fn of(delivery: Delivery) -> Option<Self> {
+        match delivery {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce(packet_id) => Some(Self { kind: AckKind::PubAck, packet_id }),
+            Delivery::ExactlyOnce(packet_id) => Some(Self { kind: AckKind::PubRec, packet_id }),
+        }
+    }
+}
+
+/// The receiving half of a session: identifiers of QoS 2 PUBLISH packets not yet released.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReceiveFlows {
+    unreleased: PacketIdSet,
+}
+
+impl ReceiveFlows {
+    pub(crate) const fn new() -> Self {
+        Self { unreleased: PacketIdSet::new() }
+    }
+
+    pub(crate) fn handle_publish(
+        &mut self,
+        link: &mut Link,
+        delivery: Delivery,
+    ) -> Result<Received, ProtocolError> {
+        match delivery {
+            Delivery::AtMostOnce => Ok(Received::Deliver),
+            Delivery::AtLeastOnce(_) => link.begin_receive().map(|()| Received::Deliver),
+            Delivery::ExactlyOnce(packet_id) => {
+                link.begin_receive()?;
+                Ok(match self.unreleased.insert(packet_id) {
+                    true => Received::Deliver,
+                    false => Received::Duplicate,
+                })
+            }
+        }
+    }
+
+    /// The acknowledgement is about to leave; an error PUBREC makes the identifier new again, v5 [MQTT-4.3.3-9].
+    pub(crate) fn settle(&mut self, link: &mut Link, settling: Settling, reason: ReasonCode) {
+        match settling.kind {
+            AckKind::PubAck => link.end_receive(),
+            AckKind::PubRec if reason.is_error() => {
+                self.unreleased.remove(settling.packet_id);
+                link.end_receive();
+            }
+            AckKind::PubRec | AckKind::PubComp => {}
+        }
+    }
+
+    /// Takes PUBREL: the Reason Code for PUBCOMP, 0x92 when the identifier is not known.
+    pub(crate) fn handle_pubrel(&mut self, link: &mut Link, packet_id: PacketId) -> ReasonCode {
+        if self.unreleased.remove(packet_id) {
+            link.end_receive();
+            ReasonCode::SUCCESS
+        } else {
+            ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
+        }
+    }
+
+    pub(crate) const fn unreleased(&self) -> &PacketIdSet {
+        &self.unreleased
+    }
+
+    pub(crate) fn restore(&mut self, packet_id: PacketId) {
+        self.unreleased.insert(packet_id);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.unreleased.clear();
+    }
+}
