@@ -1,0 +1,286 @@
+//! Retained messages by Topic Name, found by Topic Filter.
+//!
+//! A tree of small nodes that name each other by number: a child is found by its level through
+//! one hash map for the whole tree, or by going through the children, which are linked.
+//! Searches go down and come back up along these links, so that they need neither recursion nor
+//! a stack whose depth a peer decides.
+
+use super::topic_tree::levels::{self, Edges, Levels, NONE, Slab};
+
+/// Above all names that do not start with `$`.
+const ROOT: u32 = 0;
+/// Above the names that do: a search with a wildcard in front does not come here.
+const SYSTEM_ROOT: u32 = 1;
+
+/// One value for each Topic Name.
+///
+/// `T` should be small, such as an `Arc`: nodes between names have room for one too.
+/// Names and filters are taken as already validated.
+///
+/// Spec: v5 §3.3.1.3, v5 §4.7, v3.1.1 §3.3.1.3, v3.1.1 §4.7.
+#[derive(Clone, Debug)]
+pub struct RetainedTree<T> {
+    nodes: Slab<Node<T>>,
+    edges: Edges,
+    levels: Levels,
+    /// INVARIANT: the number of nodes with a value.
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Node<T> {
+    parent: u32,
+    level: u32,
+    first_child: u32,
+    /// The neighbours among the children of `parent`.
+    next: u32,
+    previous: u32,
+    value: Option<T>,
+}
+
+/// A level of a Topic Filter in a search.
+enum Step {
+    Level(u32),
+    Any,
+}
+
+impl<T> RetainedTree<T> {
+    /// A tree without values.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut nodes = Slab::new();
+        nodes.insert(Node::default());
+        nodes.insert(Node::default());
+        Self { nodes, edges: Edges::default(), levels: Levels::new(), len: 0 }
+    }
+
+    /// The number of Topic Names with a value.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no Topic Name has a value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The number of nodes held; 0 when the tree is empty.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.nodes.len() - 2
+    }
+
+    /// Sets the value of a Topic Name and returns the one it had.
+    pub fn insert(&mut self, topic_name: &str, value: T) -> Option<T> {
+        let mut node = root_of(topic_name);
+        for level in levels::split(topic_name) {
+            node = self.child_or_insert(node, level);
+        }
+        let replaced = self.nodes[node].value.replace(value);
+        self.len += usize::from(replaced.is_none());
+        replaced
+    }
+
+    /// Removes the value of a Topic Name and returns it.
+    pub fn remove(&mut self, topic_name: &str) -> Option<T> {
+        let node = self.locate(topic_name)?;
+        let removed = self.nodes[node].value.take()?;
+        self.len -= 1;
+        self.prune(node);
+        self.compact_sparse();
+        Some(removed)
+    }
+
+    /// The value of a Topic Name.
+    #[must_use]
+    pub fn find(&self, topic_name: &str) -> Option<&T> {
+        self.nodes[self.locate(topic_name)?].value.as_ref()
+    }
+
+    /// Visits the value of each Topic Name that `topic_filter` matches, in no particular order.
+    ///
+    /// Spec: v5 §4.7.1, v5 [MQTT-4.7.2-1], v3.1.1 §4.7.1, v3.1.1 [MQTT-4.7.2-1].
+    pub fn matches(&self, topic_filter: &str, mut visit: impl FnMut(&T)) {
+        let (path, whole_subtree) = match topic_filter.strip_suffix('#') {
+            Some(path) => (path.strip_suffix('/'), true),
+            None => (Some(topic_filter), false),
+        };
+        let mut steps = Vec::new();
+        for level in path.into_iter().flat_map(levels::split) {
+            steps.push(if level == "+" {
+                Step::Any
+            } else if let Some(level) = self.levels.find(level) {
+                Step::Level(level)
+            } else {
+                return;
+            });
+        }
+        self.search(root_of(topic_filter), &steps, |node| {
+            if whole_subtree {
+                self.visit_subtree(node, &mut visit);
+            } else if let Some(value) = &self.nodes[node].value {
+                visit(value);
+            }
+        });
+    }
+
+    /// Keeps the values for which `keep` is true and removes the others.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        let unwanted: Vec<u32> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.value.as_ref().is_some_and(|value| !keep(value)))
+            .map(|(id, _)| id)
+            .collect();
+        for node in unwanted {
+            self.nodes[node].value = None;
+            self.len -= 1;
+            self.prune(node);
+        }
+        self.compact_sparse();
+    }
+
+    fn child_or_insert(&mut self, parent: u32, text: &str) -> u32 {
+        let existing = self.levels.find(text).and_then(|level| self.edges.find(parent, level));
+        if let Some(child) = existing {
+            return child;
+        }
+        let level = self.levels.acquire(text);
+        let next = self.nodes[parent].first_child;
+        let child = self.nodes.insert(Node { parent, level, next, ..Node::default() });
+        if next != NONE {
+            self.nodes[next].previous = child;
+        }
+        self.nodes[parent].first_child = child;
+        self.edges.insert(parent, level, child);
+        child
+    }
+
+    fn locate(&self, topic_name: &str) -> Option<u32> {
+        let mut node = root_of(topic_name);
+        for level in levels::split(topic_name) {
+            node = self.edges.find(node, self.levels.find(level)?)?;
+        }
+        Some(node)
+    }
+
+    /// Removes `node` if it has neither value nor children, then its parent, and so on.
+    fn prune(&mut self, mut node: u32) {
+        while node > SYSTEM_ROOT && self.nodes[node].is_bare() {
+            let Node { parent, level, next, previous, .. } = self.nodes.remove(node);
+            if next != NONE {
+                self.nodes[next].previous = previous;
+            }
+            if previous == NONE {
+                self.nodes[parent].first_child = next;
+            } else {
+                self.nodes[previous].next = next;
+            }
+            self.edges.remove(parent, level);
+            self.levels.release(level);
+            node = parent;
+        }
+    }
+
+    /// Gives memory back after many removals; its cost is spread over them.
+    fn compact_sparse(&mut self) {
+        if self.nodes.is_sparse() {
+            let moved = self.nodes.compact();
+            for node in self.nodes.iter_mut() {
+                moved.apply(&mut node.parent);
+                moved.apply(&mut node.first_child);
+                moved.apply(&mut node.next);
+                moved.apply(&mut node.previous);
+            }
+            self.edges.renumber_nodes(&moved);
+        }
+        if self.levels.is_sparse() {
+            let moved = self.levels.compact();
+            for node in self.nodes.iter_mut() {
+                moved.apply(&mut node.level);
+            }
+            self.edges.renumber_levels(&moved);
+        }
+    }
+
+    /// Finds the nodes that `steps` lead to, in depth-first order.
+    fn search(&self, root: u32, steps: &[Step], mut found: impl FnMut(u32)) {
+        let mut node = root;
+        let mut depth = 0;
+        loop {
+            let child = match steps.get(depth) {
+                Some(Step::Level(level)) => self.edges.find(node, *level).unwrap_or(NONE),
+                Some(Step::Any) => self.nodes[node].first_child,
+                None => {
+                    found(node);
+                    NONE
+                }
+            };
+            if child != NONE {
+                node = child;
+                depth += 1;
+                continue;
+            }
+            // Back to the last step that has another way to go.
+            loop {
+                let Some(before) = depth.checked_sub(1) else { return };
+                let Node { parent, next, .. } = self.nodes[node];
+                if next != NONE && matches!(steps.get(before), Some(Step::Any)) {
+                    node = next;
+                    break;
+                }
+                node = parent;
+                depth = before;
+            }
+        }
+    }
+
+    fn visit_subtree(&self, top: u32, visit: &mut impl FnMut(&T)) {
+        let mut node = top;
+        loop {
+            let Node { first_child, ref value, .. } = self.nodes[node];
+            if let Some(value) = value {
+                visit(value);
+            }
+            if first_child != NONE {
+                node = first_child;
+                continue;
+            }
+            loop {
+                if node == top {
+                    return;
+                }
+                let Node { parent, next, .. } = self.nodes[node];
+                if next != NONE {
+                    node = next;
+                    break;
+                }
+                node = parent;
+            }
+        }
+    }
+}
+
+impl<T> Default for RetainedTree<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Node<T> {
+    fn is_bare(&self) -> bool {
+        self.value.is_none() && self.first_child == NONE
+    }
+}
+
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Self { parent: NONE, level: NONE, first_child: NONE, next: NONE, previous: NONE, value: None }
+    }
+}
+
+fn root_of(topic: &str) -> u32 {
+    if topic.starts_with('$') { SYSTEM_ROOT } else { ROOT }
+}
