@@ -1,0 +1,130 @@
+//! `Stream`: a Network Connection, whatever it runs over.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What a Network Connection needs: an ordered, lossless stream of bytes in both directions.
+///
+/// Spec: v5 §4.2.
+pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// A Network Connection, whatever it runs over.
+#[non_exhaustive]
+pub enum Stream {
+    /// Plain TCP, with TCP_NODELAY set.
+    Tcp(TcpStream),
+    /// Any other ordered, lossless stream of bytes.
+    Other(Box<dyn Transport>),
+}
+
+impl Stream {
+    /// Connects by TCP, trying every address of `host` in turn.
+    ///
+    /// # Errors
+    /// The name has no address, or that of the last address tried.
+    pub async fn connect_tcp(host: &str, port: u16) -> io::Result<Self> {
+        Self::from_tcp(TcpStream::connect((host, port)).await?)
+    }
+
+    /// Takes over a connected socket and sets TCP_NODELAY: a packet is not held back for the one after it.
+    ///
+    /// # Errors
+    /// The option cannot be set, because the connection is gone already.
+    pub fn from_tcp(tcp: TcpStream) -> io::Result<Self> {
+        tcp.set_nodelay(true)?;
+        Ok(Self::Tcp(tcp))
+    }
+
+    /// Takes over any ordered, lossless stream of bytes.
+    pub fn other(transport: impl Transport + 'static) -> Self {
+        Self::Other(Box::new(transport))
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// The socket's own, or [`io::ErrorKind::Unsupported`] for a transport without addresses.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Tcp(tcp) => tcp.peer_addr(),
+            Self::Other(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// As [`Stream::peer_addr`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Tcp(tcp) => tcp.local_addr(),
+            Self::Other(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Transport> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp),
+            Self::Other(other) => Pin::new(other.as_mut()),
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(tcp) => f.debug_tuple("Tcp").field(tcp).finish(),
+            Self::Other(_) => f.write_str("Other"),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.transport().poll_read(cx, read)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.transport().poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.transport().poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(tcp) => tcp.is_write_vectored(),
+            Self::Other(other) => other.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport().poll_shutdown(cx)
+    }
+}

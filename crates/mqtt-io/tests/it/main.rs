@@ -1,0 +1,4 @@
+//! mqtt-io over real sockets.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod loopback;
