@@ -1,11 +1,11 @@
 //! Retained messages by Topic Name, found by Topic Filter.
 //!
 //! A tree of small nodes that name each other by number: a child is found by its level through
-//! one hash map for the whole tree, or by going through the children, which are linked.
+//! one hash table for the whole tree, or by going through the children, which are linked.
 //! Searches go down and come back up along these links, so that they need neither recursion nor
 //! a stack whose depth a peer decides.
 
-use super::topic_tree::levels::{self, Edges, Levels, NONE, Slab};
+use super::topic_tree::levels::{self, Child, Edges, Levels, NONE, Slab};
 
 /// Above all names that do not start with `$`.
 const ROOT: u32 = 0;
@@ -21,6 +21,7 @@ const SYSTEM_ROOT: u32 = 1;
 #[derive(Clone, Debug)]
 pub struct RetainedTree<T> {
     nodes: Slab<Node<T>>,
+    /// INVARIANT: the nodes that have siblings.
     edges: Edges,
     levels: Levels,
     /// INVARIANT: the number of nodes with a value.
@@ -103,10 +104,7 @@ impl<T> RetainedTree<T> {
     ///
     /// Spec: v5 §4.7.1, v5 [MQTT-4.7.2-1], v3.1.1 §4.7.1, v3.1.1 [MQTT-4.7.2-1].
     pub fn matches(&self, topic_filter: &str, mut visit: impl FnMut(&T)) {
-        let (path, whole_subtree) = match topic_filter.strip_suffix('#') {
-            Some(path) => (path.strip_suffix('/'), true),
-            None => (Some(topic_filter), false),
-        };
+        let (path, is_multi_level) = levels::split_multi_level(topic_filter);
         let mut steps = Vec::new();
         for level in path.into_iter().flat_map(levels::split) {
             steps.push(if level == "+" {
@@ -118,7 +116,7 @@ impl<T> RetainedTree<T> {
             });
         }
         self.search(root_of(topic_filter), &steps, |node| {
-            if whole_subtree {
+            if is_multi_level {
                 self.visit_subtree(node, &mut visit);
             } else if let Some(value) = &self.nodes[node].value {
                 visit(value);
@@ -143,25 +141,43 @@ impl<T> RetainedTree<T> {
     }
 
     fn child_or_insert(&mut self, parent: u32, text: &str) -> u32 {
-        let existing = self.levels.find(text).and_then(|level| self.edges.find(parent, level));
-        if let Some(child) = existing {
-            return child;
+        let existing = self.levels.find(text).map_or(NONE, |level| self.child(parent, level));
+        if existing != NONE {
+            return existing;
         }
         let level = self.levels.acquire(text);
         let next = self.nodes[parent].first_child;
         let child = self.nodes.insert(Node { parent, level, next, ..Node::default() });
+        self.nodes[parent].first_child = child;
         if next != NONE {
             self.nodes[next].previous = child;
+            if self.nodes[next].next == NONE {
+                self.edges.insert(&self.nodes, next);
+            }
+            self.edges.insert(&self.nodes, child);
         }
-        self.nodes[parent].first_child = child;
-        self.edges.insert(parent, level, child);
         child
+    }
+
+    /// The child for a level, or `NONE`.
+    fn child(&self, parent: u32, level: u32) -> u32 {
+        let first = self.nodes[parent].first_child;
+        if first == NONE || self.nodes[first].level == level {
+            first
+        } else if self.nodes[first].next == NONE {
+            NONE
+        } else {
+            self.edges.find(&self.nodes, parent, level).unwrap_or(NONE)
+        }
     }
 
     fn locate(&self, topic_name: &str) -> Option<u32> {
         let mut node = root_of(topic_name);
         for level in levels::split(topic_name) {
-            node = self.edges.find(node, self.levels.find(level)?)?;
+            node = self.child(node, self.levels.find(level)?);
+            if node == NONE {
+                return None;
+            }
         }
         Some(node)
     }
@@ -169,7 +185,10 @@ impl<T> RetainedTree<T> {
     /// Removes `node` if it has neither value nor children, then its parent, and so on.
     fn prune(&mut self, mut node: u32) {
         while node > SYSTEM_ROOT && self.nodes[node].is_bare() {
-            let Node { parent, level, next, previous, .. } = self.nodes.remove(node);
+            let Node { parent, level, next, previous, .. } = self.nodes[node];
+            if next != NONE || previous != NONE {
+                self.edges.remove(&self.nodes, node);
+            }
             if next != NONE {
                 self.nodes[next].previous = previous;
             }
@@ -178,30 +197,29 @@ impl<T> RetainedTree<T> {
             } else {
                 self.nodes[previous].next = next;
             }
-            self.edges.remove(parent, level);
+            let first = self.nodes[parent].first_child;
+            if first != NONE && self.nodes[first].next == NONE {
+                self.edges.remove(&self.nodes, first);
+            }
             self.levels.release(level);
+            self.nodes.remove(node);
             node = parent;
         }
     }
 
     /// Gives memory back after many removals; its cost is spread over them.
     fn compact_sparse(&mut self) {
-        if self.nodes.is_sparse() {
+        if self.nodes.is_sparse() || self.levels.is_sparse() {
             let moved = self.nodes.compact();
+            let moved_levels = self.levels.compact();
             for node in self.nodes.iter_mut() {
                 moved.apply(&mut node.parent);
                 moved.apply(&mut node.first_child);
                 moved.apply(&mut node.next);
                 moved.apply(&mut node.previous);
+                moved_levels.apply(&mut node.level);
             }
-            self.edges.renumber_nodes(&moved);
-        }
-        if self.levels.is_sparse() {
-            let moved = self.levels.compact();
-            for node in self.nodes.iter_mut() {
-                moved.apply(&mut node.level);
-            }
-            self.edges.renumber_levels(&moved);
+            self.edges.renumber(&self.nodes, &moved);
         }
     }
 
@@ -211,7 +229,7 @@ impl<T> RetainedTree<T> {
         let mut depth = 0;
         loop {
             let child = match steps.get(depth) {
-                Some(Step::Level(level)) => self.edges.find(node, *level).unwrap_or(NONE),
+                Some(Step::Level(level)) => self.child(node, *level),
                 Some(Step::Any) => self.nodes[node].first_child,
                 None => {
                     found(node);
@@ -266,6 +284,16 @@ impl<T> RetainedTree<T> {
 impl<T> Default for RetainedTree<T> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<T> Child for Node<T> {
+    fn parent(&self) -> u32 {
+        self.parent
+    }
+
+    fn level(&self) -> u32 {
+        self.level
     }
 }
 

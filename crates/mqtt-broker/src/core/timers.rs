@@ -61,8 +61,7 @@ impl<K> TimerWheel<K> {
 
     /// Moves the clock to `now_ms` and appends the keys that are due to `due`.
     ///
-    /// They come in the order of their deadlines to within one tick, and in the order of
-    /// insertion within a tick only as far as they were never dealt out.
+    /// They come in the order of their deadlines to within one tick; within a tick in any order.
     /// A time before the last one is taken as the last one.
     pub fn advance(&mut self, now_ms: u64, due: &mut Vec<K>) {
         let now = (now_ms / self.tick_ms).max(self.now);

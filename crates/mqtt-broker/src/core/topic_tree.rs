@@ -1,15 +1,18 @@
 //! The routing table: from the Topic Filters of subscriptions to their subscribers.
 //!
-//! Filters without wildcards are keys of one hash map, so the usual subscription costs one look-up.
-//! Filters with wildcards are paths in a trie of 24-byte nodes that name each other by number;
-//! a child is found through one hash map of (parent, level) for the whole trie.
+//! Filters without wildcards are keys of one hash table: the usual subscription costs one look-up.
+//! Filters with wildcards are paths in a trie of 28-byte nodes that name each other by number;
+//! an only child is named by its parent, others are found by level in one table for the whole trie.
 //! Matching walks the trie level by level and keeps the nodes reached so far: its cost follows
 //! what matches the Topic Name, not what is subscribed, and nothing recurses on a peer's levels.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
-use self::levels::{Edges, Levels, NONE, Slab, shrink_sparse};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use self::levels::{Child, Edges, Levels, NONE, Slab, shrink_sparse};
 use self::subscribers::Subscribers;
 
 pub(crate) mod levels;
@@ -29,17 +32,25 @@ const ROOT: u32 = 0;
 #[derive(Clone, Debug)]
 pub struct TopicTree<K, V> {
     /// Subscriptions whose filter has no wildcard and thus equals the one name it matches.
-    exact: HashMap<Box<str>, Subscribers<K, V>>,
+    exact: HashTable<Exact<K, V>>,
+    /// Keys the hashes of `exact`, as peers choose the filters.
+    key: RandomState,
     wildcard: Trie<K, V>,
     /// INVARIANT: the number of subscribers in `exact` and `wildcard` together.
     len: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Exact<K, V> {
+    topic_filter: Box<str>,
+    subscribers: Subscribers<K, V>,
 }
 
 impl<K: Copy + Ord, V> TopicTree<K, V> {
     /// A tree without subscriptions.
     #[must_use]
     pub fn new() -> Self {
-        Self { exact: HashMap::new(), wildcard: Trie::new(), len: 0 }
+        Self { exact: HashTable::new(), key: RandomState::new(), wildcard: Trie::new(), len: 0 }
     }
 
     /// The number of subscriptions: pairs of Topic Filter and subscriber.
@@ -70,11 +81,8 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     pub fn subscribe(&mut self, topic_filter: &str, key: K, value: V) -> Option<V> {
         let subscribers = if has_wildcard(topic_filter) {
             self.wildcard.entry(topic_filter)
-        } else if self.exact.contains_key(topic_filter) {
-            // Asked first: an owned key is only made for a filter that is new.
-            self.exact.get_mut(topic_filter)?
         } else {
-            self.exact.entry(Box::from(topic_filter)).or_default()
+            self.exact_entry(topic_filter)
         };
         let replaced = subscribers.insert(key, value);
         self.len += usize::from(replaced.is_none());
@@ -90,13 +98,7 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
         let removed = if has_wildcard(topic_filter) {
             self.wildcard.remove(topic_filter, key)?
         } else {
-            let subscribers = self.exact.get_mut(topic_filter)?;
-            let removed = subscribers.remove(key)?;
-            if subscribers.is_empty() {
-                self.exact.remove(topic_filter);
-                shrink_sparse(&mut self.exact);
-            }
-            removed
+            self.remove_exact(topic_filter, key)?
         };
         self.len -= 1;
         Some(removed)
@@ -110,7 +112,7 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     ///
     /// Spec: v5 §4.7.1, v5 [MQTT-4.7.2-1], v3.1.1 §4.7.1, v3.1.1 [MQTT-4.7.2-1].
     pub fn matches(&self, topic_name: &str, mut visit: impl FnMut(K, &V)) {
-        if let Some(subscribers) = self.exact.get(topic_name) {
+        if let Some(subscribers) = self.find_exact(topic_name) {
             subscribers.for_each(&mut visit);
         }
         self.wildcard.matches(topic_name, &mut visit);
@@ -121,15 +123,47 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
         let subscribers = if has_wildcard(topic_filter) {
             self.wildcard.find(topic_filter)
         } else {
-            self.exact.get(topic_filter)
+            self.find_exact(topic_filter)
         };
         subscribers.into_iter().flat_map(Subscribers::iter)
     }
 
     /// Every Topic Filter somebody is subscribed to, each once, in no particular order.
     pub fn filters(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let exact = self.exact.keys().map(|topic_filter| Cow::Borrowed(&**topic_filter));
+        let exact = self.exact.iter().map(|exact| Cow::Borrowed(&*exact.topic_filter));
         exact.chain(self.wildcard.filters().map(Cow::Owned))
+    }
+
+    fn find_exact(&self, topic_filter: &str) -> Option<&Subscribers<K, V>> {
+        let hash = self.key.hash_one(topic_filter);
+        let found = self.exact.find(hash, |exact| *exact.topic_filter == *topic_filter)?;
+        Some(&found.subscribers)
+    }
+
+    fn exact_entry(&mut self, topic_filter: &str) -> &mut Subscribers<K, V> {
+        let hash = |exact: &Exact<K, V>| self.key.hash_one(&*exact.topic_filter);
+        let is_wanted = |exact: &Exact<K, V>| *exact.topic_filter == *topic_filter;
+        let entry = match self.exact.entry(self.key.hash_one(topic_filter), is_wanted, hash) {
+            Entry::Occupied(found) => found,
+            Entry::Vacant(vacant) => vacant.insert(Exact {
+                topic_filter: Box::from(topic_filter),
+                subscribers: Subscribers::default(),
+            }),
+        };
+        &mut entry.into_mut().subscribers
+    }
+
+    fn remove_exact(&mut self, topic_filter: &str, key: K) -> Option<V> {
+        let hash = |exact: &Exact<K, V>| self.key.hash_one(&*exact.topic_filter);
+        let is_wanted = |exact: &Exact<K, V>| *exact.topic_filter == *topic_filter;
+        let mut found =
+            self.exact.find_entry(self.key.hash_one(topic_filter), is_wanted).ok()?;
+        let removed = found.get_mut().subscribers.remove(key)?;
+        if found.get().subscribers.is_empty() {
+            found.remove();
+            shrink_sparse(&mut self.exact, hash);
+        }
+        Some(removed)
     }
 }
 
@@ -148,7 +182,7 @@ fn has_wildcard(topic_filter: &str) -> bool {
 #[derive(Clone, Debug)]
 struct Trie<K, V> {
     nodes: Slab<Node>,
-    /// The children of all nodes but those for `+`.
+    /// The children of nodes with several, but for those for `+`.
     edges: Edges,
     levels: Levels,
     sets: Slab<Subscribers<K, V>>,
@@ -162,7 +196,11 @@ struct Node {
     level: u32,
     /// The child for `+`.
     plus: u32,
-    /// How many children there are besides `plus`.
+    /// The child besides `plus` as long as there is no more than one.
+    only: u32,
+    /// How many children there are besides `plus` and `only`.
+    ///
+    /// INVARIANT: these are in `edges`, and `only` is `NONE` if there are any.
     children: u32,
     /// The subscribers of the filter that ends here.
     here: u32,
@@ -201,30 +239,50 @@ impl<K: Copy + Ord, V> Trie<K, V> {
         &mut self.sets[*set]
     }
 
-    fn child_or_insert(&mut self, parent: u32, level: &str) -> u32 {
-        let existing = self.child(parent, level);
-        if let Some(child) = existing {
-            return child;
+    fn child_or_insert(&mut self, parent: u32, text: &str) -> u32 {
+        let existing = self.child(parent, text);
+        if existing != NONE {
+            return existing;
         }
-        if level == "+" {
+        if text == "+" {
             let child = self.nodes.insert(Node { parent, ..Node::default() });
             self.nodes[parent].plus = child;
-            child
+            return child;
+        }
+        let level = self.levels.acquire(text);
+        let child = self.nodes.insert(Node { parent, level, ..Node::default() });
+        let Node { only, children, .. } = self.nodes[parent];
+        if only == NONE && children == 0 {
+            self.nodes[parent].only = child;
+            return child;
+        }
+        if only != NONE {
+            self.edges.insert(&self.nodes, only);
+            self.nodes[parent].only = NONE;
+            self.nodes[parent].children = 1;
+        }
+        self.edges.insert(&self.nodes, child);
+        self.nodes[parent].children += 1;
+        child
+    }
+
+    /// The child for a level of a filter, or `NONE`.
+    fn child(&self, parent: u32, text: &str) -> u32 {
+        if text == "+" {
+            self.nodes[parent].plus
         } else {
-            let level = self.levels.acquire(level);
-            let child = self.nodes.insert(Node { parent, level, ..Node::default() });
-            self.nodes[parent].children += 1;
-            self.edges.insert(parent, level, child);
-            child
+            self.levels.find(text).map_or(NONE, |level| self.literal_child(parent, level))
         }
     }
 
-    fn child(&self, parent: u32, level: &str) -> Option<u32> {
-        if level == "+" {
-            let plus = self.nodes[parent].plus;
-            (plus != NONE).then_some(plus)
+    fn literal_child(&self, parent: u32, level: u32) -> u32 {
+        let Node { only, children, .. } = self.nodes[parent];
+        if only != NONE {
+            if self.nodes[only].level == level { only } else { NONE }
+        } else if children != 0 {
+            self.edges.find(&self.nodes, parent, level).unwrap_or(NONE)
         } else {
-            self.edges.find(parent, self.levels.find(level)?)
+            NONE
         }
     }
 
@@ -232,7 +290,10 @@ impl<K: Copy + Ord, V> Trie<K, V> {
         let (path, place) = split_place(topic_filter);
         let mut node = ROOT;
         for level in path.into_iter().flat_map(levels::split) {
-            node = self.child(node, level)?;
+            node = self.child(node, level);
+            if node == NONE {
+                return None;
+            }
         }
         Some((node, place))
     }
@@ -262,28 +323,26 @@ impl<K: Copy + Ord, V> Trie<K, V> {
     /// Removes `node` if it has become useless, then its parent if that has, and so on.
     fn prune(&mut self, mut node: u32) {
         while node != ROOT && self.nodes[node].is_bare() {
-            let Node { parent, level, .. } = self.nodes.remove(node);
-            if level == NONE {
-                self.nodes[parent].plus = NONE;
+            let Node { parent, level, .. } = self.nodes[node];
+            let above = &mut self.nodes[parent];
+            if above.plus == node {
+                above.plus = NONE;
+            } else if above.only == node {
+                above.only = NONE;
             } else {
-                self.nodes[parent].children -= 1;
-                self.edges.remove(parent, level);
+                above.children -= 1;
+                self.edges.remove(&self.nodes, node);
+            }
+            if level != NONE {
                 self.levels.release(level);
             }
+            self.nodes.remove(node);
             node = parent;
         }
     }
 
     /// Gives memory back after many removals; its cost is spread over them.
     fn compact_sparse(&mut self) {
-        if self.nodes.is_sparse() {
-            let moved = self.nodes.compact();
-            for node in self.nodes.iter_mut() {
-                moved.apply(&mut node.parent);
-                moved.apply(&mut node.plus);
-            }
-            self.edges.renumber_nodes(&moved);
-        }
         if self.sets.is_sparse() {
             let moved = self.sets.compact();
             for node in self.nodes.iter_mut() {
@@ -291,12 +350,16 @@ impl<K: Copy + Ord, V> Trie<K, V> {
                 moved.apply(&mut node.below);
             }
         }
-        if self.levels.is_sparse() {
-            let moved = self.levels.compact();
+        if self.nodes.is_sparse() || self.levels.is_sparse() {
+            let moved = self.nodes.compact();
+            let moved_levels = self.levels.compact();
             for node in self.nodes.iter_mut() {
-                moved.apply(&mut node.level);
+                moved.apply(&mut node.parent);
+                moved.apply(&mut node.plus);
+                moved.apply(&mut node.only);
+                moved_levels.apply(&mut node.level);
             }
-            self.edges.renumber_levels(&moved);
+            self.edges.renumber(&self.nodes, &moved);
         }
     }
 
@@ -314,11 +377,10 @@ impl<K: Copy + Ord, V> Trie<K, V> {
                     self.visit_set(node.below, visit);
                     next.push(node.plus);
                 }
-                if node.children != 0
+                if (node.only != NONE || node.children != 0)
                     && let Some(level) = level_id.resolve(&self.levels)
-                    && let Some(child) = self.edges.find(node_id, level)
                 {
-                    next.push(child);
+                    next.push(self.literal_child(node_id, level));
                 }
             }
             if next.is_empty() {
@@ -366,6 +428,16 @@ impl<K: Copy + Ord, V> Trie<K, V> {
     }
 }
 
+impl Child for Node {
+    fn parent(&self) -> u32 {
+        self.parent
+    }
+
+    fn level(&self) -> u32 {
+        self.level
+    }
+}
+
 impl Node {
     fn place(&self, place: Place) -> u32 {
         match place {
@@ -383,22 +455,20 @@ impl Node {
 
     /// Whether neither a filter ends here nor one passes.
     fn is_bare(&self) -> bool {
-        self.plus == NONE && self.children == 0 && self.here == NONE && self.below == NONE
+        let Self { plus, only, here, below, .. } = *self;
+        self.children == 0 && [plus, only, here, below] == [NONE; 4]
     }
 }
 
 impl Default for Node {
     fn default() -> Self {
-        Self { parent: NONE, level: NONE, plus: NONE, children: 0, here: NONE, below: NONE }
+        Self { parent: NONE, level: NONE, plus: NONE, only: NONE, children: 0, here: NONE, below: NONE }
     }
 }
 
-/// Takes a final `#` off: what is left is a path of levels, or no level at all.
 fn split_place(topic_filter: &str) -> (Option<&str>, Place) {
-    match topic_filter.strip_suffix('#') {
-        Some(path) => (path.strip_suffix('/'), Place::Below),
-        None => (Some(topic_filter), Place::Here),
-    }
+    let (path, is_multi_level) = levels::split_multi_level(topic_filter);
+    (path, if is_multi_level { Place::Below } else { Place::Here })
 }
 
 /// A level of a Topic Name that is looked up when it is first needed, and once.

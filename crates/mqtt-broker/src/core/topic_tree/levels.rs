@@ -1,15 +1,20 @@
 //! What the topic tree and the retained tree are built of: numbered entries, levels kept once,
 //! and the edges from a node to its children.
+//!
+//! The hash tables hold numbers only, 4 bytes and one for bookkeeping in each place; what they
+//! compare and hash is in the slabs. The standard map cannot do that, hence `hashbrown`.
+//! Peers choose levels and the order in which they are numbered, so hashes are keyed at random.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// The number that no entry has.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// Entries below which nothing is compacted: it would not be worth the work.
+/// Size up to which nothing is made smaller: it would not be worth the work.
 const SPARSE_MIN: usize = 1024;
 
 /// The levels of a Topic Name or Topic Filter; adjacent separators make an empty level.
@@ -19,10 +24,18 @@ pub(crate) fn split(topic: &str) -> impl Iterator<Item = &str> {
     topic.split('/')
 }
 
-/// Shrinks a map that is three quarters empty; the cost is spread over the removals before.
-pub(crate) fn shrink_sparse<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
-    if map.capacity() > SPARSE_MIN && map.len() < map.capacity() / 4 {
-        map.shrink_to(map.len() * 2);
+/// Takes a final `#` off a Topic Filter: what is left is a path of levels, or none at all.
+pub(crate) fn split_multi_level(topic_filter: &str) -> (Option<&str>, bool) {
+    match topic_filter.strip_suffix('#') {
+        Some(path) => (path.strip_suffix('/'), true),
+        None => (Some(topic_filter), false),
+    }
+}
+
+/// Makes a table that has become nearly empty smaller; the removals before pay for it.
+pub(crate) fn shrink_sparse<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
+    if table.num_buckets() > SPARSE_MIN && table.len() < table.num_buckets() / 8 {
+        table.shrink_to(table.len() * 2, hash);
     }
 }
 
@@ -83,19 +96,21 @@ impl<T: Default> Slab<T> {
 
     /// Moves the entries together, keeping their order, and says which number became which.
     pub(crate) fn compact(&mut self) -> Moved {
-        let mut moved = Moved { ids: vec![0; self.entries.len()] };
-        for id in std::mem::take(&mut self.free) {
-            moved.apply_with(id, |slot| *slot = NONE);
+        let mut ids = vec![0; self.entries.len()];
+        for free in std::mem::take(&mut self.free) {
+            if let Some(id) = ids.get_mut(free as usize) {
+                *id = NONE;
+            }
         }
         let mut next = 0;
-        for id in moved.ids.iter_mut().filter(|id| **id != NONE) {
+        for id in ids.iter_mut().filter(|id| **id != NONE) {
             *id = next;
             next += 1;
         }
-        let mut ids = moved.ids.iter();
-        self.entries.retain(|_| ids.next() != Some(&NONE));
+        let mut new_ids = ids.iter();
+        self.entries.retain(|_| new_ids.next() != Some(&NONE));
         self.entries.shrink_to_fit();
-        moved
+        Moved { ids }
     }
 }
 
@@ -134,79 +149,86 @@ impl Moved {
             *id = *new;
         }
     }
-
-    fn apply_with(&mut self, id: u32, change: impl FnOnce(&mut u32)) {
-        if let Some(slot) = self.ids.get_mut(id as usize) {
-            change(slot);
-        }
-    }
 }
 
-/// The children of all nodes of a tree, by parent and level.
+/// A node of a tree, as far as an edge leads to it.
+pub(crate) trait Child {
+    fn parent(&self) -> u32;
+    fn level(&self) -> u32;
+}
+
+/// The children of all nodes that have several, by parent and level.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Edges {
-    children: HashMap<(u32, u32), u32>,
+    key: RandomState,
+    children: HashTable<u32>,
 }
 
 impl Edges {
-    pub(crate) fn find(&self, parent: u32, level: u32) -> Option<u32> {
-        self.children.get(&(parent, level)).copied()
+    pub(crate) fn find<N: Child>(&self, nodes: &Slab<N>, parent: u32, level: u32) -> Option<u32> {
+        let is_wanted = |child: &u32| {
+            let child = &nodes[*child];
+            child.parent() == parent && child.level() == level
+        };
+        self.children.find(hash_edge(&self.key, parent, level), is_wanted).copied()
     }
 
-    pub(crate) fn insert(&mut self, parent: u32, level: u32, child: u32) {
-        self.children.insert((parent, level), child);
+    pub(crate) fn insert<N: Child>(&mut self, nodes: &Slab<N>, child: u32) {
+        let hash = |child: &u32| hash_child(&self.key, &nodes[*child]);
+        self.children.insert_unique(hash(&child), child, hash);
     }
 
-    pub(crate) fn remove(&mut self, parent: u32, level: u32) {
-        self.children.remove(&(parent, level));
-        shrink_sparse(&mut self.children);
+    pub(crate) fn remove<N: Child>(&mut self, nodes: &Slab<N>, child: u32) {
+        let hash = |child: &u32| hash_child(&self.key, &nodes[*child]);
+        if let Ok(found) = self.children.find_entry(hash(&child), |other| *other == child) {
+            found.remove();
+            shrink_sparse(&mut self.children, hash);
+        }
     }
 
-    pub(crate) fn renumber_nodes(&mut self, moved: &Moved) {
-        self.renumber(|parent, _, child| {
-            moved.apply(parent);
-            moved.apply(child);
-        });
-    }
-
-    pub(crate) fn renumber_levels(&mut self, moved: &Moved) {
-        self.renumber(|_, level, _| moved.apply(level));
-    }
-
-    fn renumber(&mut self, change: impl Fn(&mut u32, &mut u32, &mut u32)) {
-        let mut children = HashMap::with_capacity_and_hasher(
-            self.children.len(),
-            self.children.hasher().clone(),
-        );
-        for ((mut parent, mut level), mut child) in self.children.drain() {
-            change(&mut parent, &mut level, &mut child);
-            children.insert((parent, level), child);
+    /// Puts the edges in order again after nodes or levels have got new numbers.
+    pub(crate) fn renumber<N: Child>(&mut self, nodes: &Slab<N>, moved: &Moved) {
+        let hash = |child: &u32| hash_child(&self.key, &nodes[*child]);
+        let mut children = HashTable::with_capacity(self.children.len());
+        for mut child in self.children.drain() {
+            moved.apply(&mut child);
+            children.insert_unique(hash(&child), child, hash);
         }
         self.children = children;
     }
 }
 
+fn hash_child(key: &RandomState, child: &impl Child) -> u64 {
+    hash_edge(key, child.parent(), child.level())
+}
+
+fn hash_edge(key: &RandomState, parent: u32, level: u32) -> u64 {
+    key.hash_one(u64::from(parent) << 32 | u64::from(level))
+}
+
 /// Levels of topics, each text kept once and counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Levels {
-    ids: HashMap<Arc<str>, u32>,
+    key: RandomState,
+    ids: HashTable<u32>,
     levels: Slab<Level>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Level {
-    text: Arc<str>,
+    text: Box<str>,
     /// How many nodes are for this level.
     uses: u32,
 }
 
 impl Levels {
     pub(crate) fn new() -> Self {
-        Self { ids: HashMap::new(), levels: Slab::new() }
+        Self { key: RandomState::new(), ids: HashTable::new(), levels: Slab::new() }
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<u32> {
-        self.ids.get(text).copied()
+        let is_wanted = |id: &u32| *self.levels[*id].text == *text;
+        self.ids.find(self.key.hash_one(text), is_wanted).copied()
     }
 
     pub(crate) fn text(&self, id: u32) -> &str {
@@ -215,24 +237,34 @@ impl Levels {
 
     /// Numbers a level for one more node.
     pub(crate) fn acquire(&mut self, text: &str) -> u32 {
-        if let Some(id) = self.find(text) {
-            self.levels[id].uses += 1;
-            return id;
+        let Self { key, ids, levels } = self;
+        let hash = |id: &u32| key.hash_one(&*levels[*id].text);
+        let is_wanted = |id: &u32| *levels[*id].text == *text;
+        match ids.entry(key.hash_one(text), is_wanted, hash) {
+            Entry::Occupied(found) => {
+                let id = *found.get();
+                levels[id].uses += 1;
+                id
+            }
+            Entry::Vacant(vacant) => {
+                let id = levels.insert(Level { text: Box::from(text), uses: 1 });
+                vacant.insert(id);
+                id
+            }
         }
-        let text: Arc<str> = Arc::from(text);
-        let id = self.levels.insert(Level { text: Arc::clone(&text), uses: 1 });
-        self.ids.insert(text, id);
-        id
     }
 
     /// Forgets a level when its last node goes.
     pub(crate) fn release(&mut self, id: u32) {
-        let level = &mut self.levels[id];
-        level.uses -= 1;
-        if level.uses == 0 {
-            let Level { text, .. } = self.levels.remove(id);
-            self.ids.remove(&text);
-            shrink_sparse(&mut self.ids);
+        let Self { key, ids, levels } = self;
+        levels[id].uses -= 1;
+        if levels[id].uses == 0 {
+            let hash = |id: &u32| key.hash_one(&*levels[*id].text);
+            if let Ok(found) = ids.find_entry(hash(&id), |other| *other == id) {
+                found.remove();
+                shrink_sparse(ids, hash);
+            }
+            levels.remove(id);
         }
     }
 
@@ -242,7 +274,7 @@ impl Levels {
 
     pub(crate) fn compact(&mut self) -> Moved {
         let moved = self.levels.compact();
-        for id in self.ids.values_mut() {
+        for id in self.ids.iter_mut() {
             moved.apply(id);
         }
         moved

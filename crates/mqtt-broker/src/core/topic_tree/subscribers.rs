@@ -12,7 +12,8 @@ pub(super) enum Subscribers<K, V> {
     One(K, V),
     /// INVARIANT: sorted by key, without equal keys. The empty set is an empty `Few`.
     Few(Vec<(K, V)>),
-    Many(BTreeMap<K, V>),
+    /// Boxed so that it does not make the others larger.
+    Many(Box<BTreeMap<K, V>>),
 }
 
 impl<K: Copy + Ord, V> Subscribers<K, V> {
@@ -45,7 +46,7 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
                 Err(_) => {
                     let mut many: BTreeMap<K, V> = std::mem::take(few).into_iter().collect();
                     many.insert(key, value);
-                    *self = Self::Many(many);
+                    *self = Self::Many(Box::new(many));
                     None
                 }
             },
@@ -77,7 +78,7 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
                 let removed = many.remove(&key)?;
                 // Well below the other threshold, so that a set at the border does not swing.
                 if many.len() < FEW_MAX / 2 {
-                    *self = Self::Few(std::mem::take(many).into_iter().collect());
+                    *self = Self::Few(std::mem::take(&mut **many).into_iter().collect());
                 }
                 Some(removed)
             }
@@ -97,7 +98,7 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
         let (one, few, many) = match self {
             Self::One(key, value) => (Some((*key, value)), None, None),
             Self::Few(few) => (None, Some(few), None),
-            Self::Many(many) => (None, None, Some(many)),
+            Self::Many(many) => (None, None, Some(&**many)),
         };
         let few = few.into_iter().flatten().map(|(key, value)| (*key, value));
         let many = many.into_iter().flatten().map(|(key, value)| (*key, value));
