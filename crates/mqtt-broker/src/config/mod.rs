@@ -1,0 +1,171 @@
+//! The broker's configuration: TOML with EMQX's key names, typed, every key with a default.
+//!
+//! ```
+//! use mqtt_broker::config::Config;
+//!
+//! let config = Config::from_toml(
+//!     r#"
+//!     allow_anonymous = true
+//!     listeners.tcp.default.bind = 1883
+//!     mqtt.max_packet_size = "512KB"
+//!     "#,
+//!     "broker.toml",
+//! )
+//! .unwrap();
+//! assert_eq!(config.mqtt.packet_len_max(), 512 * 1024);
+//!
+//! let error = Config::from_toml("mqtt.max_inflght = 20", "broker.toml").unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "broker.toml:1: unknown key `mqtt.max_inflght`, did you mean `mqtt.max_inflight`?"
+//! );
+//! ```
+
+mod error;
+mod kind;
+mod listener;
+mod log;
+mod mqtt;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+pub use error::ConfigError;
+pub use listener::{Bind, BindAddress, BindError, Listener};
+pub use log::{Log, LogLevel};
+pub use mqtt::{Mqtt, Retainer};
+pub use value::{ByteSize, Duration};
+
+use kind::{Directory, Flag, Number, OrInfinity, Place};
+use reader::{Reader, Section};
+
+/// Everything that can be set. `Config::default()` is what an empty file gives.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// `listeners.tcp.<name>`: where the broker listens, by name. Default: `default` on
+    /// `localhost:1883`. A file that names a listener has only those that it names.
+    pub listeners: BTreeMap<String, Listener>,
+    /// `allow_anonymous`: whether clients without a user name may connect from other machines;
+    /// from this machine they may as long as no users are configured. Default: false.
+    pub allow_anonymous: bool,
+    /// `node.*`.
+    pub node: Node,
+    /// `log.*`.
+    pub log: Log,
+    /// `mqtt.*`.
+    pub mqtt: Mqtt,
+    /// `retainer.*`.
+    pub retainer: Retainer,
+}
+
+/// `node.*`: this broker on its machine.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Node {
+    /// `data_dir`: the broker's directory, relative to where it is started; one broker at a
+    /// time. Default: none is set, the program chooses.
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: BTreeMap::from([("default".to_owned(), Listener::default())]),
+            allow_anonymous: false,
+            node: Node::default(),
+            log: Log::default(),
+            mqtt: Mqtt::default(),
+            retainer: Retainer::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or [`from_toml`](Self::from_toml) refuses it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_toml(&text, &path.display().to_string())
+    }
+
+    /// Reads a text; `origin` stands for it in messages, as a file's name does.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: TOML, a value, or a key nobody knows.
+    pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        Reader::read(text, origin, |root| config.read(root))?;
+        Ok(config)
+    }
+
+    /// Checks what no single value shows: that no listener is open to other machines unless the
+    /// configuration says that anyone may connect.
+    ///
+    /// # Errors
+    /// [`ConfigError::OpenToAnyone`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let open = self
+            .listeners
+            .iter()
+            .find(|(_, listener)| !listener.bind.is_loopback());
+        match open {
+            Some((name, listener)) if !self.allow_anonymous => Err(ConfigError::OpenToAnyone {
+                name: name.clone(),
+                bind: listener.bind,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Replaces all listeners by one for each place, named `listen-1`, `listen-2`, and so on.
+    pub fn listen_only_on(&mut self, binds: impl IntoIterator<Item = Bind>) {
+        let listeners = binds.into_iter().enumerate().map(|(index, bind)| {
+            let listener = Listener {
+                bind,
+                ..Listener::default()
+            };
+            (format!("listen-{}", index + 1), listener)
+        });
+        self.listeners = listeners.collect();
+    }
+
+    fn read(&mut self, root: &Section<'_>) -> Result<(), ConfigError> {
+        root.set("allow_anonymous", &mut self.allow_anonymous, &Flag)?;
+        root.section("node")?
+            .set("data_dir", &mut self.node.data_dir, &Directory)?;
+        self.log.read(&root.section("log")?)?;
+        self.mqtt.read(&root.section("mqtt")?)?;
+        self.retainer.read(&root.section("retainer")?)?;
+        self.read_listeners(&root.section("listeners")?.section("tcp")?)
+    }
+
+    fn read_listeners(&mut self, tcp: &Section<'_>) -> Result<(), ConfigError> {
+        let names = tcp.names();
+        if !names.is_empty() {
+            self.listeners.clear();
+        }
+        for name in names {
+            let section = tcp.section(name)?;
+            let mut listener = Listener::default();
+            section.set("bind", &mut listener.bind, &Place)?;
+            section.set(
+                "max_connections",
+                &mut listener.max_connections,
+                &OrInfinity(Number(1..=1_000_000_000)),
+            )?;
+            self.listeners.insert(name.to_owned(), listener);
+        }
+        Ok(())
+    }
+}
