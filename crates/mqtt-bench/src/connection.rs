@@ -1,0 +1,223 @@
+//! One non-blocking connection to the broker, with the bytes that still have to go out.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::error::BenchError;
+use crate::incoming::FrameSplitter;
+
+/// Clients that share one source address before the next one is used, so that the ports of one
+/// address suffice.
+const CLIENTS_PER_SOURCE: usize = 10_000;
+/// Bytes that may wait to go out, per connection. More means the broker stopped reading.
+const OUTBOX_MAX: usize = 16 << 20;
+
+/// A non-blocking connection. Dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    pub(crate) splitter: FrameSplitter,
+    pub(crate) outbox: Outbox,
+    /// The broker's Receive Maximum; 65 535 for 3.1.1.
+    pub(crate) receive_maximum: u16,
+}
+
+/// What one call to read gave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Received {
+    /// So many bytes, at least 1.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// The other side closed or reset the connection.
+    Closed,
+}
+
+impl Connection {
+    /// Begins to connect as client number `ordinal`, and registers for events.
+    pub(crate) fn begin(
+        registry: &Registry,
+        broker: SocketAddr,
+        ordinal: usize,
+    ) -> Result<Self, BenchError> {
+        let mut stream = begin_stream(broker, ordinal).map_err(BenchError::io("connecting"))?;
+        registry
+            .register(
+                &mut stream,
+                Token(ordinal),
+                Interest::READABLE | Interest::WRITABLE,
+            )
+            .map_err(BenchError::io("registering a socket"))?;
+        let (splitter, outbox) = (FrameSplitter::default(), Outbox::default());
+        Ok(Self {
+            stream,
+            splitter,
+            outbox,
+            receive_maximum: u16::MAX,
+        })
+    }
+
+    /// Reads once into `buffer`.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, BenchError> {
+        loop {
+            return match self.stream.read(buffer) {
+                Ok(0) => Ok(Received::Closed),
+                Ok(len) => Ok(Received::Bytes(len)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected => {
+                        Ok(Received::Nothing)
+                    }
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                        Ok(Received::Closed)
+                    }
+                    _ => Err(BenchError::io("reading")(error)),
+                },
+            };
+        }
+    }
+
+    /// Writes what waits, as far as the system takes it.
+    pub(crate) fn flush(&mut self) -> Result<(), BenchError> {
+        while !self.outbox.is_empty() {
+            let Some(len) = write_once(&mut self.stream, &[IoSlice::new(self.outbox.waiting())])?
+            else {
+                break;
+            };
+            self.outbox.advance(len);
+        }
+        Ok(())
+    }
+
+    /// Writes `pieces` and what waits in the outbox with one call, without counting either as
+    /// written. `None` when the system takes nothing for now.
+    pub(crate) fn write_with(
+        &mut self,
+        pieces: [&[u8]; 2],
+        order: Order,
+    ) -> Result<Option<usize>, BenchError> {
+        let [first, second] = pieces.map(IoSlice::new);
+        let waiting = IoSlice::new(self.outbox.waiting());
+        let slices = match order {
+            Order::OutboxFirst => [waiting, first, second],
+            Order::OutboxLast => [first, second, waiting],
+        };
+        write_once(&mut self.stream, &slices)
+    }
+}
+
+/// Where the outbox goes among other pieces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Order {
+    OutboxFirst,
+    OutboxLast,
+}
+
+fn write_once(stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> Result<Option<usize>, BenchError> {
+    loop {
+        return match stream.write_vectored(slices) {
+            Ok(len) => Ok(Some(len)),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => continue,
+                io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected => Ok(None),
+                _ => Err(BenchError::io("writing")(error)),
+            },
+        };
+    }
+}
+
+/// Bytes that wait to be written, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    bytes: Vec<u8>,
+    /// INVARIANT: at most `bytes.len()`.
+    written: usize,
+}
+
+impl Outbox {
+    /// Appends bytes; an error if the broker takes none for so long that too many wait.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
+        if self.bytes.len() + bytes.len() > OUTBOX_MAX {
+            let full = io::Error::other("16 MiB wait to be written and the broker reads nothing");
+            return Err(BenchError::io("writing")(full));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Reserves room, so that up to so many bytes need no allocation.
+    pub(crate) fn reserve(&mut self, len: usize) {
+        self.bytes.reserve(len.min(OUTBOX_MAX));
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting().len()
+    }
+
+    /// Counts bytes as written.
+    pub(crate) fn advance(&mut self, len: usize) {
+        self.written += len;
+        if self.written >= self.bytes.len() {
+            self.bytes.clear();
+            self.written = 0;
+        }
+    }
+
+    /// The waiting bytes.
+    pub(crate) fn waiting(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
+}
+
+fn begin_stream(broker: SocketAddr, ordinal: usize) -> io::Result<TcpStream> {
+    let socket = Socket::new(
+        Domain::for_address(broker),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    let group = u8::try_from(ordinal / CLIENTS_PER_SOURCE).unwrap_or(u8::MAX);
+    // Only Linux answers for all of 127.0.0.0/8 without being told to.
+    if cfg!(target_os = "linux") && broker.is_ipv4() && group > 0 {
+        let source = Ipv4Addr::new(127, 0, 0, group.saturating_add(1));
+        socket.bind(&SockAddr::from(SocketAddrV4::new(source, 0)))?;
+    }
+    match socket.connect(&SockAddr::from(broker)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        #[cfg(unix)]
+        Err(error)
+            if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outbox_keeps_order_and_its_bound() {
+        let mut outbox = Outbox::default();
+        outbox.push(b"abcd").unwrap();
+        outbox.advance(1);
+        outbox.push(b"ef").unwrap();
+        assert_eq!(outbox.waiting(), b"bcdef");
+        outbox.advance(5);
+        assert!(outbox.is_empty());
+        assert!(outbox.push(&vec![0; OUTBOX_MAX]).is_ok());
+        assert!(outbox.push(b"x").is_err());
+    }
+}

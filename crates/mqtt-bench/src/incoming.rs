@@ -1,0 +1,406 @@
+//! Cuts what the broker sends into packets and reads the few fields the generator needs.
+
+use crate::frame::MARK_LEN;
+use crate::scenario::Version;
+
+/// Bytes kept of a packet that arrives in pieces; enough for all fields that are read.
+const HEAD_MAX: usize = 256;
+
+/// One whole packet, or its beginning when it came in pieces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Frame<'a> {
+    /// The whole packet, or at least its first [`HEAD_MAX`] bytes.
+    pub(crate) head: &'a [u8],
+    /// Where the bytes after the fixed header begin: 2 to 5.
+    pub(crate) body_at: usize,
+    /// Length of the whole packet in bytes.
+    pub(crate) len: usize,
+}
+
+/// A Remaining Length of more than four bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct MalformedLength;
+
+/// Cuts a byte stream into packets, however it is split. Keeps no payload.
+#[derive(Debug, Default)]
+pub(crate) struct FrameSplitter {
+    /// The beginning of a packet that is not whole yet, at most [`HEAD_MAX`] bytes.
+    head: Vec<u8>,
+    /// `body_at` and `len` of that packet, once its fixed header is there.
+    size: Option<(usize, usize)>,
+    /// Bytes of that packet seen so far; 0 when no packet is open.
+    seen: usize,
+}
+
+impl FrameSplitter {
+    /// Takes the next packet off the front of `rest`. `None` when all of `rest` is used up.
+    pub(crate) fn next<'s, 'b: 's>(
+        &'s mut self,
+        rest: &mut &'b [u8],
+    ) -> Result<Option<Frame<'s>>, MalformedLength> {
+        if self.seen == 0
+            && let Some((body_at, len)) = size_of(rest)?
+            && let Some((head, after)) = rest.split_at_checked(len)
+        {
+            *rest = after;
+            return Ok(Some(Frame { head, body_at, len }));
+        }
+        self.resume(rest)
+    }
+
+    /// Takes and reads the next packet off the front of `rest`. `None` when all of `rest` is used
+    /// up, `Some(None)` when the packet cannot be read.
+    pub(crate) fn next_incoming(
+        &mut self,
+        version: Version,
+        rest: &mut &[u8],
+    ) -> Option<Option<Incoming>> {
+        match self.next(rest) {
+            Ok(Some(frame)) => Some(Incoming::read(version, &frame)),
+            Ok(None) => None,
+            Err(MalformedLength) => Some(None),
+        }
+    }
+
+    fn resume(&mut self, rest: &mut &[u8]) -> Result<Option<Frame<'_>>, MalformedLength> {
+        if self.seen == 0 {
+            self.head.clear();
+            self.size = None;
+        }
+        let (body_at, len) = loop {
+            if let Some(size) = self.size {
+                break size;
+            }
+            let Some((byte, after)) = rest.split_first() else {
+                return Ok(None);
+            };
+            self.head.push(*byte);
+            self.seen += 1;
+            *rest = after;
+            self.size = size_of(&self.head)?;
+        };
+        let (taken, after) = rest.split_at(rest.len().min(len - self.seen));
+        let kept = HEAD_MAX.saturating_sub(self.head.len()).min(taken.len());
+        self.head
+            .extend_from_slice(taken.get(..kept).unwrap_or_default());
+        self.seen += taken.len();
+        *rest = after;
+        if self.seen < len {
+            return Ok(None);
+        }
+        self.seen = 0;
+        Ok(Some(Frame {
+            head: &self.head,
+            body_at,
+            len,
+        }))
+    }
+}
+
+/// Length of the fixed header and of the whole packet; `None` when the header is cut off.
+pub(crate) fn size_of(bytes: &[u8]) -> Result<Option<(usize, usize)>, MalformedLength> {
+    let mut remaining = 0;
+    for (shift, position) in [(0, 1), (7, 2), (14, 3), (21, 4)] {
+        let Some(&byte) = bytes.get(position) else {
+            return Ok(None);
+        };
+        remaining |= usize::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(Some((position + 1, position + 1 + remaining)));
+        }
+    }
+    Err(MalformedLength)
+}
+
+/// What the generator reads of a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Incoming {
+    /// CONNACK.
+    ConnAck {
+        /// Return code or Reason Code.
+        reason: u8,
+        /// v5: the Receive Maximum, 65 535 if absent.
+        receive_maximum: u16,
+    },
+    /// SUBACK, with the first code.
+    SubAck {
+        /// Granted QoS or Reason Code.
+        reason: u8,
+    },
+    /// PUBLISH made by this generator.
+    Publish {
+        /// QoS bits.
+        qos: u8,
+        /// 0 at QoS 0.
+        packet_id: u16,
+        /// Number of the publisher, from the payload.
+        publisher: u32,
+        /// Low 32 bits of the message's number, from the payload.
+        sequence: u32,
+        /// Bytes of the payload.
+        payload_len: usize,
+    },
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    Ack {
+        /// First byte without the low four bits.
+        kind: u8,
+        /// Which message.
+        packet_id: u16,
+        /// v5: Reason Code; 0 when absent.
+        reason: u8,
+    },
+    /// Anything else, by its first byte.
+    Other(u8),
+}
+
+impl Incoming {
+    /// Reads a packet; `None` if it is too short for its fields.
+    pub(crate) fn read(version: Version, frame: &Frame<'_>) -> Option<Self> {
+        let first_byte = *frame.head.first()?;
+        let body = frame.head.get(frame.body_at..)?;
+        match first_byte >> 4 {
+            3 => publish(version, first_byte, body, frame.len - frame.body_at),
+            4..=7 => {
+                let packet_id = u16::from_be_bytes(*body.first_chunk()?);
+                let reason = body.get(2).copied().unwrap_or(0);
+                Some(Self::Ack {
+                    kind: first_byte & 0xF0,
+                    packet_id,
+                    reason,
+                })
+            }
+            2 => {
+                let reason = *body.get(1)?;
+                let receive_maximum = match version {
+                    Version::V311 => u16::MAX,
+                    Version::V5 => receive_maximum(body.get(2..)?),
+                };
+                Some(Self::ConnAck {
+                    reason,
+                    receive_maximum,
+                })
+            }
+            9 => {
+                let after_id = body.get(2..)?;
+                let codes = match version {
+                    Version::V311 => after_id,
+                    Version::V5 => split_properties(after_id)?.1,
+                };
+                Some(Self::SubAck {
+                    reason: *codes.first()?,
+                })
+            }
+            _ => Some(Self::Other(first_byte)),
+        }
+    }
+}
+
+fn publish(version: Version, first_byte: u8, body: &[u8], body_len: usize) -> Option<Incoming> {
+    let topic_len = usize::from(u16::from_be_bytes(*body.first_chunk()?));
+    let mut rest = body.get(2 + topic_len..)?;
+    let qos = first_byte >> 1 & 3;
+    let mut packet_id = 0;
+    if qos > 0 {
+        packet_id = u16::from_be_bytes(*rest.first_chunk()?);
+        rest = rest.get(2..)?;
+    }
+    if version == Version::V5 {
+        rest = split_properties(rest)?.1;
+    }
+    let mark: &[u8; MARK_LEN] = rest.first_chunk()?;
+    let publisher = u32::from_be_bytes(*mark.first_chunk()?);
+    let sequence = u32::from_be_bytes(*mark.last_chunk()?);
+    let payload_len = body_len - (body.len() - rest.len());
+    Some(Incoming::Publish {
+        qos,
+        packet_id,
+        publisher,
+        sequence,
+        payload_len,
+    })
+}
+
+/// Splits v5 properties from what follows them.
+fn split_properties(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut len = 0;
+    for (shift, position) in [(0, 0), (7, 1), (14, 2), (21, 3)] {
+        let byte = *bytes.get(position)?;
+        len |= usize::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return bytes.get(position + 1..)?.split_at_checked(len);
+        }
+    }
+    None
+}
+
+/// Finds the Receive Maximum among the properties of a CONNACK, 65 535 if it is not there.
+/// Properties after one of unknown size are not looked at.
+fn receive_maximum(bytes: &[u8]) -> u16 {
+    let mut rest = split_properties(bytes).map_or(&[][..], |(properties, _)| properties);
+    while let Some((property, value)) = rest.split_first() {
+        if *property == 0x21 {
+            return value
+                .first_chunk()
+                .map_or(u16::MAX, |bytes| u16::from_be_bytes(*bytes));
+        }
+        let size = match property {
+            0x24 | 0x25 | 0x28 | 0x29 | 0x2A => 1,
+            0x13 | 0x22 => 2,
+            0x11 | 0x27 => 4,
+            0x12 | 0x15 | 0x16 | 0x1A | 0x1C | 0x1F => string_size(value),
+            0x26 => {
+                let name = string_size(value);
+                name + string_size(value.get(name..).unwrap_or_default())
+            }
+            _ => break,
+        };
+        rest = value.get(size..).unwrap_or_default();
+    }
+    u16::MAX
+}
+
+fn string_size(bytes: &[u8]) -> usize {
+    bytes
+        .first_chunk()
+        .map_or(0, |len| 2 + usize::from(u16::from_be_bytes(*len)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame;
+    use crate::scenario::QoS;
+
+    /// Feeds `bytes` in pieces of `piece` bytes and reads all packets.
+    fn read_all(version: Version, bytes: &[u8], piece: usize) -> Vec<Incoming> {
+        let mut splitter = FrameSplitter::default();
+        let mut found = Vec::new();
+        for piece in bytes.chunks(piece) {
+            let mut rest = piece;
+            while let Some(frame) = splitter.next(&mut rest).unwrap() {
+                found.push(Incoming::read(version, &frame).unwrap());
+            }
+            assert!(rest.is_empty());
+        }
+        found
+    }
+
+    #[test]
+    fn packets_are_the_same_however_the_stream_is_split() {
+        for version in [Version::V311, Version::V5] {
+            let mut bytes = Vec::new();
+            for payload_len in [8, 64, 120, 300, 20_000] {
+                bytes.extend(frame::publish(
+                    version,
+                    "a/b",
+                    QoS::AtLeastOnce,
+                    9,
+                    4,
+                    payload_len,
+                ));
+                bytes.extend(frame::ack(frame::PUBREC, 513));
+                bytes.extend([0xD0, 0]);
+                bytes.extend(frame::publish(
+                    version,
+                    "a/b",
+                    QoS::AtMostOnce,
+                    0,
+                    5,
+                    payload_len,
+                ));
+            }
+            let whole = read_all(version, &bytes, bytes.len());
+            assert_eq!(whole.len(), 20);
+            assert_eq!(
+                whole.get(16..18),
+                Some(
+                    &[
+                        Incoming::Publish {
+                            qos: 1,
+                            packet_id: 9,
+                            publisher: 4,
+                            sequence: 0,
+                            payload_len: 20_000
+                        },
+                        Incoming::Ack {
+                            kind: frame::PUBREC,
+                            packet_id: 513,
+                            reason: 0
+                        },
+                    ][..]
+                )
+            );
+            for piece in [1, 2, 3, 7, 63, 64, 255, 256, 257, 1000, 19_999] {
+                assert_eq!(read_all(version, &bytes, piece), whole, "pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fifth_length_byte_is_refused() {
+        let bytes = [0x30, 0xFF, 0xFF, 0xFF, 0xFF, 1];
+        let mut splitter = FrameSplitter::default();
+        assert_eq!(splitter.next(&mut &bytes[..]), Err(MalformedLength));
+        let mut splitter = FrameSplitter::default();
+        assert_eq!(splitter.next(&mut &bytes[..2]), Ok(None));
+        assert_eq!(splitter.next(&mut &bytes[2..]), Err(MalformedLength));
+    }
+
+    #[test]
+    fn connack_and_suback_fields() {
+        let v311 = read_all(Version::V311, &[0x20, 2, 0, 5, 0x90, 3, 0, 1, 0x80], 100);
+        assert_eq!(
+            v311,
+            [
+                Incoming::ConnAck {
+                    reason: 5,
+                    receive_maximum: u16::MAX
+                },
+                Incoming::SubAck { reason: 0x80 }
+            ]
+        );
+        // Session Expiry Interval, an assigned client identifier "x", Receive Maximum 20.
+        let properties = [0x11, 0, 0, 0, 9, 0x12, 0, 1, b'x', 0x21, 0, 20];
+        let mut connack = vec![0, 0, 12];
+        connack.extend(properties);
+        let v5 = read_all(Version::V5, &frame::with_header(0x20, &connack), 3);
+        assert_eq!(
+            v5,
+            [Incoming::ConnAck {
+                reason: 0,
+                receive_maximum: 20
+            }]
+        );
+        let v5 = read_all(
+            Version::V5,
+            &[0x90, 4, 0, 1, 0, 2, 0x40, 3, 0, 7, 0x87],
+            100,
+        );
+        assert_eq!(
+            v5,
+            [
+                Incoming::SubAck { reason: 2 },
+                Incoming::Ack {
+                    kind: frame::PUBACK,
+                    packet_id: 7,
+                    reason: 0x87
+                }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_short_packet_has_no_fields() {
+        for bytes in [
+            &[0x20, 1, 0][..],
+            &[0x40, 1, 0],
+            &[0x30, 2, 0, 9],
+            &[0x90, 2, 0, 1],
+        ] {
+            let mut splitter = FrameSplitter::default();
+            let mut rest = bytes;
+            let frame = splitter.next(&mut rest).unwrap().unwrap();
+            assert_eq!(Incoming::read(Version::V311, &frame), None);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! A load generator for MQTT brokers: one thread, raw frames, no allocation per message.
+//!
+//! [`run`] drives one [`Scenario`] against a broker on the loopback interface and returns a
+//! [`Measurement`]: deliveries per second, CPU time of the broker per delivered message, latency,
+//! memory. [`Relay`] is the floor to compare with: it copies bytes and knows almost no MQTT.
+#![forbid(unsafe_code)]
+
+mod catalogue;
+mod connection;
+mod error;
+mod frame;
+mod handshake;
+mod histogram;
+mod incoming;
+mod load;
+mod measurement;
+mod process;
+mod publisher;
+mod relay;
+mod run;
+mod scenario;
+mod sessions;
+mod subscriber;
+mod window;
+
+pub use catalogue::{find, scenarios};
+pub use error::BenchError;
+pub use histogram::Histogram;
+pub use measurement::{Figure, Measurement, Unit};
+pub use process::{ProcessUsage, raise_open_files_limit};
+pub use relay::Relay;
+pub use run::{Phases, Target, run};
+pub use scenario::{LoopKind, QoS, Scenario, Topics, Version};

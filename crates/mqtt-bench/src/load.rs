@@ -1,0 +1,346 @@
+//! The loop that sends, receives and measures.
+
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+
+use crate::error::BenchError;
+use crate::handshake::{Plan, open_all, wait_for};
+use crate::histogram::Histogram;
+use crate::incoming::Incoming;
+use crate::measurement::{Measurement, Unit, ratio, real};
+use crate::process::ProcessUsage;
+use crate::publisher::{Due, Publisher};
+use crate::run::{Phases, Target};
+use crate::scenario::{LoopKind, Scenario};
+use crate::subscriber::Subscriber;
+
+/// Bytes one read may take.
+const READ_LEN: usize = 256 * 1024;
+/// The longest wait for events: also how often the end of a phase is looked at when all is quiet.
+const TURN_MAX: Duration = Duration::from_millis(20);
+/// How often each publisher is asked for progress.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
+
+/// What happened so far.
+pub(crate) struct Counters {
+    pub(crate) deliveries: u64,
+    pub(crate) acks: u64,
+    pub(crate) out_of_order: u64,
+    origin: Instant,
+    now_ns: u64,
+    latency: Option<Histogram>,
+}
+
+impl Counters {
+    /// Looks at the clock, if messages are timed.
+    pub(crate) fn note_time(&mut self) {
+        if self.latency.is_some() {
+            self.now_ns = since(self.origin);
+        }
+    }
+
+    /// One message came, sent or due at `since_ns`.
+    pub(crate) fn count_delivery(&mut self, since_ns: u64) {
+        self.deliveries += 1;
+        if let Some(latency) = &mut self.latency {
+            latency.record(self.now_ns.saturating_sub(since_ns));
+        }
+    }
+}
+
+/// Runs a scenario with messages.
+pub(crate) fn messages(
+    scenario: &Scenario,
+    target: &Target,
+    phases: &Phases,
+) -> Result<Measurement, BenchError> {
+    let mut load = Load::set_up(scenario, target, phases.patience)?;
+    load.send_for(phases.warm_up)?;
+    if let Some(latency) = &mut load.counters.latency {
+        latency.clear();
+    }
+    let before = Snapshot::take(&load, target);
+    load.send_for(phases.measured)?;
+    let after = Snapshot::take(&load, target);
+    let latency = load.counters.latency.clone();
+    load.drain()?;
+    Ok(figures(
+        scenario,
+        &before,
+        &after,
+        latency.as_ref(),
+        load.counters.out_of_order,
+    ))
+}
+
+/// All state of a run with messages. Subscribers have the first tokens, then publishers.
+struct Load {
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+    subscribers: Vec<Subscriber>,
+    publishers: Vec<Publisher>,
+    counters: Counters,
+    last_check: Instant,
+    patience: Duration,
+}
+
+impl Load {
+    /// Opens the offline sessions and closes them again, then opens the live connections.
+    fn set_up(
+        scenario: &Scenario,
+        target: &Target,
+        patience: Duration,
+    ) -> Result<Self, BenchError> {
+        let mut poll = Poll::new().map_err(BenchError::io("creating a poll"))?;
+        let version = scenario.version;
+        open_all(
+            &mut poll,
+            target.address,
+            version,
+            offline_plans(scenario),
+            patience,
+        )?;
+        let mut connections = open_all(
+            &mut poll,
+            target.address,
+            version,
+            live_plans(scenario),
+            patience,
+        )?
+        .into_iter();
+        let subscribers = (0..scenario.subscribers)
+            .zip(connections.by_ref())
+            .map(|(number, connection)| Subscriber::new(scenario, number, connection))
+            .collect();
+        let publishers = (0..scenario.publishers)
+            .zip(connections)
+            .map(|(number, connection)| {
+                Publisher::new(scenario, number, connection, due(scenario, number))
+            })
+            .collect();
+        let counters = Counters {
+            deliveries: 0,
+            acks: 0,
+            out_of_order: 0,
+            origin: Instant::now(),
+            now_ns: 0,
+            latency: scenario.measures_latency().then(Histogram::new),
+        };
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(1024),
+            buffer: vec![0; READ_LEN],
+            subscribers,
+            publishers,
+            counters,
+            last_check: Instant::now(),
+            patience,
+        })
+    }
+
+    /// Sends and receives for so long.
+    fn send_for(&mut self, time: Duration) -> Result<(), BenchError> {
+        let end = Instant::now() + time;
+        loop {
+            let now = Instant::now();
+            if now >= end {
+                return Ok(());
+            }
+            self.send()?;
+            let timeout = self.timeout().min(end - now);
+            self.receive(timeout)?;
+        }
+    }
+
+    /// Sends nothing new and waits until all messages are finished.
+    fn drain(&mut self) -> Result<(), BenchError> {
+        while self
+            .publishers
+            .iter()
+            .any(|publisher| publisher.window.unfinished() > 0)
+        {
+            self.receive(TURN_MAX)?;
+            for publisher in &mut self.publishers {
+                publisher.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), BenchError> {
+        let now_ns = since(self.counters.origin);
+        for publisher in &mut self.publishers {
+            if publisher.is_dirty || publisher.next_due_ns().is_some_and(|due| due <= now_ns) {
+                publisher.send(now_ns)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How long to wait: until the next message is due. Whole milliseconds, for that is what
+    /// waiting for events can do everywhere.
+    fn timeout(&self) -> Duration {
+        let next = self
+            .publishers
+            .iter()
+            .filter_map(Publisher::next_due_ns)
+            .min();
+        let Some(next_ns) = next else { return TURN_MAX };
+        let left = next_ns.saturating_sub(since(self.counters.origin));
+        Duration::from_nanos(left).min(TURN_MAX)
+    }
+
+    fn receive(&mut self, timeout: Duration) -> Result<(), BenchError> {
+        wait_for(&mut self.poll, &mut self.events, timeout)?;
+        for event in &self.events {
+            let token = event.token().0;
+            if let Some(subscriber) = self.subscribers.get_mut(token) {
+                if event.is_readable() {
+                    let counters = &mut self.counters;
+                    subscriber.receive(&mut self.buffer, &mut self.publishers, counters)?;
+                } else {
+                    subscriber.flush()?;
+                }
+            } else if let Some(publisher) = self.publishers.get_mut(token - self.subscribers.len())
+            {
+                if event.is_readable() {
+                    publisher.receive(&mut self.buffer, &mut self.counters)?;
+                }
+                publisher.flush()?;
+            }
+        }
+        if self.last_check.elapsed() > CHECK_EVERY {
+            self.last_check = Instant::now();
+            for publisher in &mut self.publishers {
+                publisher.check_progress(self.patience)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The counters at one moment.
+struct Snapshot {
+    at: Instant,
+    deliveries: u64,
+    acks: u64,
+    broker: Option<ProcessUsage>,
+    generator: Option<ProcessUsage>,
+}
+
+impl Snapshot {
+    fn take(load: &Load, target: &Target) -> Self {
+        Self {
+            at: Instant::now(),
+            deliveries: load.counters.deliveries,
+            acks: load.counters.acks,
+            broker: target.usage(),
+            generator: ProcessUsage::of(std::process::id()),
+        }
+    }
+}
+
+fn figures(
+    scenario: &Scenario,
+    before: &Snapshot,
+    after: &Snapshot,
+    latency: Option<&Histogram>,
+    out_of_order: u64,
+) -> Measurement {
+    let mut measurement = Measurement::new(scenario.name);
+    let seconds = (after.at - before.at).as_secs_f64();
+    let deliveries = real(after.deliveries - before.deliveries);
+    measurement.push(
+        "deliveries_per_s",
+        Unit::PerSecond,
+        ratio(deliveries, seconds),
+    );
+    let acks = real(after.acks - before.acks);
+    if scenario.qos.bits() > 0 {
+        measurement.push("acks_per_s", Unit::PerSecond, ratio(acks, seconds));
+    }
+    if let (Some(first), Some(last)) = (before.broker, after.broker) {
+        let cpu = last.cpu.saturating_sub(first.cpu).as_secs_f64();
+        measurement.push(
+            "cpu_us_per_delivery",
+            Unit::Microseconds,
+            ratio(cpu * 1e6, deliveries),
+        );
+        measurement.push("cores", Unit::Cores, ratio(cpu, seconds));
+        measurement.push("rss_bytes", Unit::Bytes, real(last.rss));
+    }
+    if let (Some(first), Some(last)) = (before.generator, after.generator) {
+        let cpu = last.cpu.saturating_sub(first.cpu).as_secs_f64();
+        measurement.push("generator_cores", Unit::Cores, ratio(cpu, seconds));
+    }
+    for (name, per_mille) in [
+        ("latency_p50_us", 500),
+        ("latency_p99_us", 990),
+        ("latency_p999_us", 999),
+    ] {
+        if let Some(time) = latency.and_then(|latency| latency.percentile(per_mille)) {
+            measurement.push(name, Unit::Microseconds, time.as_secs_f64() * 1e6);
+        }
+    }
+    measurement.push("out_of_order", Unit::Count, real(out_of_order));
+    measurement
+}
+
+fn offline_plans(scenario: &Scenario) -> impl Iterator<Item = Plan> {
+    let qos = scenario.qos;
+    let copies = scenario.offline_per_topic;
+    (0..scenario.publishers).flat_map(move |publisher| {
+        (0..copies).map(move |copy| Plan {
+            client_id: format!("bench-off-{publisher}-{copy}"),
+            clean: false,
+            topic_filter: Some(Scenario::topic_name(publisher)),
+            qos,
+            leaves: true,
+        })
+    })
+}
+
+fn live_plans(scenario: &Scenario) -> impl Iterator<Item = Plan> {
+    let subscribers = (0..scenario.subscribers).map(|number| Plan {
+        client_id: format!("bench-sub-{number}"),
+        clean: !scenario.persistent,
+        topic_filter: Some(scenario.topic_filter(number)),
+        qos: scenario.qos,
+        leaves: false,
+    });
+    let publishers = (0..scenario.publishers).map(|number| Plan {
+        client_id: format!("bench-pub-{number}"),
+        clean: true,
+        topic_filter: None,
+        qos: scenario.qos,
+        leaves: false,
+    });
+    subscribers.chain(publishers)
+}
+
+/// Messages at a fixed rate are due in turns: one publisher after the other.
+fn due(scenario: &Scenario, publisher: u16) -> Due {
+    let LoopKind::Open { rate_per_s } = scenario.loop_kind else {
+        return Due::WhenRoom;
+    };
+    let step_ns = 1_000_000_000 / u64::from(rate_per_s.max(1));
+    Due::At {
+        first_ns: u64::from(publisher) * step_ns,
+        every_ns: u64::from(scenario.publishers) * step_ns,
+    }
+}
+
+/// The error for a packet that has no place in the run.
+pub(crate) fn unexpected(client: String, incoming: Option<Incoming>) -> BenchError {
+    let found = match incoming {
+        Some(incoming) => format!("{incoming:?}"),
+        None => "malformed packet".to_owned(),
+    };
+    BenchError::Unexpected { client, found }
+}
+
+fn since(origin: Instant) -> u64 {
+    u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,200 @@
+//! What a load looks like: who publishes, who listens, how much, how fast.
+
+/// The protocol version the generator speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Version {
+    /// MQTT 3.1.1, protocol level 4.
+    V311,
+    /// MQTT 5.0, protocol level 5.
+    V5,
+}
+
+/// The QoS of both the publishers and the subscriptions of a scenario.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum QoS {
+    /// QoS 0.
+    AtMostOnce,
+    /// QoS 1.
+    AtLeastOnce,
+    /// QoS 2.
+    ExactlyOnce,
+}
+
+impl QoS {
+    /// The two bits on the wire: 0, 1 or 2.
+    pub(crate) fn bits(self) -> u8 {
+        match self {
+            Self::AtMostOnce => 0,
+            Self::AtLeastOnce => 1,
+            Self::ExactlyOnce => 2,
+        }
+    }
+}
+
+/// Which subscriber wants which publisher's topic. Publisher `p` has one topic of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Topics {
+    /// Subscriber `s` wants the topic of publisher `s` modulo the number of publishers.
+    Own,
+    /// Each subscriber wants the topics of all publishers, by one filter with `+`.
+    All,
+    /// The subscribers are one shared group that wants the topics of all publishers.
+    Shared,
+}
+
+/// How the load is paced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LoopKind {
+    /// A publisher sends while fewer than `window` of its messages are unfinished.
+    Closed,
+    /// All publishers together send this many messages per second, in turns, whether or not the
+    /// broker keeps up; `window` still bounds what is unfinished. Latency counts from the time a
+    /// message was due.
+    Open {
+        /// Messages per second of all publishers together, at least 1.
+        rate_per_s: u32,
+    },
+    /// No messages: `subscribers` clients connect and stay.
+    Idle,
+    /// No messages: `subscribers` clients connect, subscribe and leave, 64 at a time.
+    Churn,
+}
+
+/// One load. [`crate::scenarios`] lists the ready ones.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Scenario {
+    /// A short name, as typed by users.
+    pub name: &'static str,
+    /// The version of all connections.
+    pub version: Version,
+    /// Clients that publish, each to its own topic. 0 for idle and churn, else 1 to 10 000.
+    pub publishers: u16,
+    /// Clients that listen while the load runs; for idle and churn the number of clients.
+    /// 1 to 60 000.
+    pub subscribers: u16,
+    /// Who wants what.
+    pub topics: Topics,
+    /// QoS of messages and subscriptions.
+    pub qos: QoS,
+    /// Payload of a message in bytes, 8 to 1 048 576.
+    pub payload_len: u32,
+    /// Messages of one publisher that may be unfinished: not yet delivered to all its live
+    /// subscribers, or not yet acknowledged to the publisher. 1 to 32 768.
+    pub window: u16,
+    /// Whether the live subscribers keep their session when they leave.
+    pub persistent: bool,
+    /// Persistent sessions per topic that subscribe and leave before the load starts.
+    pub offline_per_topic: u16,
+    /// The pace.
+    pub loop_kind: LoopKind,
+}
+
+impl Scenario {
+    /// Whether each message is timed: where messages come singly, or at a fixed rate.
+    #[must_use]
+    pub fn measures_latency(&self) -> bool {
+        self.window == 1 || matches!(self.loop_kind, LoopKind::Open { .. })
+    }
+
+    /// How many live subscribers get each message of `publisher`.
+    pub(crate) fn deliveries_per_message(&self, publisher: u16) -> u32 {
+        match self.topics {
+            Topics::All => u32::from(self.subscribers),
+            Topics::Shared => 1,
+            Topics::Own => {
+                let whole = self.subscribers / self.publishers.max(1);
+                let rest = self.subscribers % self.publishers.max(1);
+                u32::from(whole) + u32::from(publisher < rest)
+            }
+        }
+    }
+
+    /// The topic publisher `publisher` sends to. All topics of a scenario have the same length.
+    pub(crate) fn topic_name(publisher: u16) -> String {
+        format!("bench/{publisher:05}")
+    }
+
+    /// The filter subscriber `subscriber` asks for.
+    pub(crate) fn topic_filter(&self, subscriber: u16) -> String {
+        match self.topics {
+            Topics::Own => Self::topic_name(subscriber % self.publishers.max(1)),
+            Topics::All => "bench/+".to_owned(),
+            Topics::Shared => "$share/bench/bench/+".to_owned(),
+        }
+    }
+
+    /// What makes the scenario impossible to run, if anything does.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        let no_messages = matches!(self.loop_kind, LoopKind::Idle | LoopKind::Churn);
+        if !(1..=60_000).contains(&self.subscribers) {
+            Some("subscribers must be 1 to 60000")
+        } else if no_messages {
+            None
+        } else if !(1..=10_000).contains(&self.publishers) {
+            Some("publishers must be 1 to 10000")
+        } else if !(8..=1_048_576).contains(&self.payload_len) {
+            Some("the payload must be 8 to 1048576 bytes")
+        } else if !(1..=32_768).contains(&self.window) {
+            Some("the window must be 1 to 32768")
+        } else if matches!(self.loop_kind, LoopKind::Open { rate_per_s: 0 }) {
+            Some("the rate must be at least 1 message per second")
+        } else if self.topics == Topics::Shared && self.version == Version::V311 {
+            Some("shared subscriptions need version 5")
+        } else if self.topics == Topics::Own && self.subscribers < self.publishers {
+            Some("each publisher needs a subscriber")
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_follow_the_topic_layout() {
+        let fan_out = crate::find("fanout100").unwrap();
+        assert_eq!(fan_out.deliveries_per_message(0), 100);
+        let fan_in = crate::find("fanin200").unwrap();
+        assert_eq!(fan_in.deliveries_per_message(199), 1);
+        let uneven = Scenario {
+            publishers: 3,
+            subscribers: 7,
+            ..crate::find("pair10-q0").unwrap()
+        };
+        let deliveries: Vec<u32> = (0..3).map(|p| uneven.deliveries_per_message(p)).collect();
+        assert_eq!(deliveries, [3, 2, 2]);
+    }
+
+    #[test]
+    fn impossible_scenarios_are_named() {
+        let base = crate::find("pair10-q0").unwrap();
+        assert_eq!(base.fault(), None);
+        assert!(Scenario { window: 0, ..base }.fault().is_some());
+        assert!(
+            Scenario {
+                payload_len: 7,
+                ..base
+            }
+            .fault()
+            .is_some()
+        );
+        assert!(
+            Scenario {
+                topics: Topics::Shared,
+                ..base
+            }
+            .fault()
+            .is_some()
+        );
+        assert!(
+            Scenario {
+                subscribers: 9,
+                ..base
+            }
+            .fault()
+            .is_some()
+        );
+    }
+}
