@@ -1,0 +1,80 @@
+//! `cargo xtask`: builds, tests, checks and packages this workspace; see `docs/development.md`.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod dist;
+mod fuzz;
+mod interop;
+mod libtest;
+mod metadata;
+mod outside;
+mod report;
+mod shell;
+mod spec;
+mod steps;
+mod structure;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use report::say;
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, tests, checks and packages this workspace"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the `mqtt` binary with the release profile
+    Build,
+    /// Build the stripped binary, its checksums, the Debian package, and lint what is packaged
+    Dist,
+    /// Run every check and every test; the last line counts them
+    Test(steps::Options),
+    /// The same as `test`
+    Ci(steps::Options),
+    /// Fuzz one target until stopped, or every target in turn
+    Fuzz(fuzz::Options),
+    /// Run the benchmarks
+    Bench(bench::Options),
+    /// Compare the tests' `Covers:` lines with the tables of statements and write the coverage page
+    Spec {
+        /// Change nothing: fail where the page is out of date
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run only the tests against other implementations
+    Interop(interop::Options),
+}
+
+fn main() -> ExitCode {
+    let result = Workspace::open().and_then(|workspace| run(&workspace, Arguments::parse()));
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode, String> {
+    match arguments.command {
+        Command::Build => dist::build(workspace).map(|()| ExitCode::SUCCESS),
+        Command::Dist => dist::run(workspace),
+        Command::Test(options) | Command::Ci(options) => steps::run(workspace, options),
+        Command::Fuzz(options) => fuzz::run(workspace, &options),
+        Command::Bench(options) => bench::run(workspace, &options),
+        Command::Spec { check } => steps::spec(workspace, check),
+        Command::Interop(options) => interop::run(workspace, options),
+    }
+}
