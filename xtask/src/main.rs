@@ -71,7 +71,7 @@ fn run(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode, String> 
     match arguments.command {
         Command::Build => dist::build(workspace).map(|()| ExitCode::SUCCESS),
         Command::Dist => dist::run(workspace),
-        Command::Test(options) | Command::Ci(options) => steps::run(workspace, options),
+        Command::Test(options) | Command::Ci(options) => steps::run(workspace, &options),
         Command::Fuzz(options) => fuzz::run(workspace, &options),
         Command::Bench(options) => bench::run(workspace, &options),
         Command::Spec { check } => steps::spec(workspace, check),

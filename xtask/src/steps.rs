@@ -10,38 +10,128 @@ use crate::{dist, fuzz, interop, libtest, outside, spec, structure};
 /// Name of the test binary that needs other implementations.
 pub(crate) const INTEROP_TEST: &str = "interop";
 
+/// Every step, in the order in which they run.
+const STEPS: [Step; 14] = [
+    Step {
+        name: "format",
+        when: When::Always,
+        check: format,
+    },
+    Step {
+        name: "lints",
+        when: When::Always,
+        check: lints,
+    },
+    Step {
+        name: "structure",
+        when: When::Always,
+        check: structure::run,
+    },
+    Step {
+        name: "links",
+        when: When::Always,
+        check: structure::links,
+    },
+    Step {
+        name: "statements",
+        when: When::Always,
+        check: statements,
+    },
+    Step {
+        name: "unit tests",
+        when: When::Quick,
+        check: unit_tests,
+    },
+    Step {
+        name: "tests",
+        when: When::Full,
+        check: tests,
+    },
+    Step {
+        name: "doc tests",
+        when: When::Full,
+        check: doc_tests,
+    },
+    Step {
+        name: "interop",
+        when: When::Full,
+        check: interop::outcome,
+    },
+    Step {
+        name: "docs",
+        when: When::Full,
+        check: docs,
+    },
+    Step {
+        name: "fuzz targets",
+        when: When::Full,
+        check: fuzz::check,
+    },
+    Step {
+        name: "outside",
+        when: When::Full,
+        check: outside::run,
+    },
+    Step {
+        name: "packages",
+        when: When::Full,
+        check: packages,
+    },
+    Step {
+        name: "packaging",
+        when: When::Full,
+        check: dist::check,
+    },
+];
+
+/// One line of the report.
+struct Step {
+    name: &'static str,
+    when: When,
+    check: fn(&Workspace) -> Outcome,
+}
+
+/// In which runs a step takes part.
+enum When {
+    Always,
+    Quick,
+    Full,
+}
+
 /// How much to test.
-#[derive(clap::Args, Clone, Copy)]
+#[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only what takes a few minutes: format, lints, structure and unit tests
     #[arg(long)]
     quick: bool,
+    /// Only the step of this name; may be given several times
+    #[arg(long, value_name = "STEP", value_parser = STEPS.map(|step| step.name), conflicts_with = "quick")]
+    only: Vec<String>,
 }
 
 /// Runs the steps and prints the counts.
 ///
 /// # Errors
 /// When the folder for the logs cannot be made.
-pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<ExitCode, String> {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, String> {
     let mut report = Report::new(workspace.target_dir("xtask")?.join("logs"));
-    report.step("format", || format(workspace));
-    report.step("lints", || lints(workspace));
-    report.step("structure", || structure::run(workspace));
-    report.step("links", || structure::links(workspace));
-    report.step("statements", || statements(workspace, true));
-    if options.quick {
-        report.step("unit tests", || unit_tests(workspace));
-        return Ok(report.finish());
+    for step in STEPS.iter().filter(|step| options.wants(step)) {
+        report.step(step.name, || (step.check)(workspace));
     }
-    report.step("tests", || tests(workspace));
-    report.step("doc tests", || doc_tests(workspace));
-    report.step("interop", || interop::outcome(workspace));
-    report.step("docs", || docs(workspace));
-    report.step("fuzz targets", || fuzz::check(workspace));
-    report.step("outside", || outside::run(workspace));
-    report.step("packages", || packages(workspace));
-    report.step("packaging", || dist::check(workspace));
     Ok(report.finish())
+}
+
+impl Options {
+    fn wants(&self, step: &Step) -> bool {
+        if !self.only.is_empty() {
+            return self.only.iter().any(|name| name == step.name);
+        }
+        match step.when {
+            When::Always => true,
+            When::Quick => self.quick,
+            When::Full => !self.quick,
+        }
+    }
 }
 
 /// `cargo xtask spec`.
@@ -55,7 +145,8 @@ pub(crate) fn spec(workspace: &Workspace, check: bool) -> Result<ExitCode, Strin
 }
 
 fn format(workspace: &Workspace) -> Outcome {
-    Outcome::of_program(workspace.cargo(&["fmt", "--all", "--check"]).capture())
+    let command = workspace.cargo(&["fmt", "--all", "--check", "--", "--color", "never"]);
+    Outcome::of_program(command.capture())
 }
 
 fn lints(workspace: &Workspace) -> Outcome {
@@ -63,8 +154,8 @@ fn lints(workspace: &Workspace) -> Outcome {
     Outcome::of_program(command.args(["--", "-D", "warnings"]).capture())
 }
 
-fn statements(workspace: &Workspace, check: bool) -> Outcome {
-    match spec::run(&workspace.root, check) {
+fn statements(workspace: &Workspace) -> Outcome {
+    match spec::run(&workspace.root, true) {
         Ok(summary) => Outcome {
             notes: vec![summary.to_string()],
             ..Outcome::passed()
@@ -136,4 +227,48 @@ fn packages(workspace: &Workspace) -> Outcome {
         }
     });
     Outcome::of_program(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(options: &Options) -> Vec<&'static str> {
+        STEPS
+            .iter()
+            .filter(|step| options.wants(step))
+            .map(|step| step.name)
+            .collect()
+    }
+
+    #[test]
+    fn a_quick_run_has_unit_tests_in_place_of_all_tests() {
+        let quick = names(&Options {
+            quick: true,
+            only: Vec::new(),
+        });
+        assert!(
+            quick.contains(&"unit tests") && !quick.contains(&"tests"),
+            "{quick:?}"
+        );
+        let full = names(&Options {
+            quick: false,
+            only: Vec::new(),
+        });
+        assert!(
+            full.contains(&"tests") && !full.contains(&"unit tests"),
+            "{full:?}"
+        );
+    }
+
+    #[test]
+    fn a_step_can_be_run_alone() {
+        assert_eq!(
+            names(&Options {
+                quick: false,
+                only: vec!["docs".to_owned()]
+            }),
+            ["docs"]
+        );
+    }
 }

@@ -8,38 +8,49 @@ use std::str::SplitWhitespace;
 use super::Finding;
 use crate::metadata::{Metadata, Package};
 
-/// Path of the list from the root: one SPDX identifier a line, `#` before a remark.
+/// Path of the list from the root. Each line is an SPDX identifier, or `package = identifier` for
+/// one that only this package may have; `#` begins a remark.
 const LIST: &str = "xtask/licences.txt";
 
 /// Packages whose licence expression cannot be met from the list.
 pub(super) fn unlisted(root: &Path, metadata: &Metadata) -> Vec<Finding> {
-    let text = match fs::read_to_string(root.join(LIST)) {
-        Ok(text) => text,
-        Err(error) => return vec![Finding::of(LIST, error.to_string())],
-    };
-    let allowed: Vec<&str> = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim())
-        .collect();
-    metadata
-        .packages
-        .iter()
-        .filter_map(|package| finding(package, &allowed))
-        .collect()
+    match fs::read_to_string(root.join(LIST)) {
+        Ok(list) => metadata
+            .packages
+            .iter()
+            .filter_map(|package| finding(package, &list))
+            .collect(),
+        Err(error) => vec![Finding::of(LIST, error.to_string())],
+    }
 }
 
-fn finding(package: &Package, allowed: &[&str]) -> Option<Finding> {
+fn finding(package: &Package, list: &str) -> Option<Finding> {
     let place = format!("{} {}", package.name, package.version);
     let Some(expression) = &package.license else {
         return Some(Finding::of(&place, "says nothing of its licence"));
     };
-    if is_met(expression, allowed) {
+    if is_met(expression, &allowed(&package.name, list)) {
         return None;
     }
     Some(Finding::of(
         &place,
         format!("its licence `{expression}` is not met by {LIST}"),
     ))
+}
+
+/// The identifiers that `list` allows this package.
+fn allowed<'a>(package: &str, list: &'a str) -> Vec<&'a str> {
+    let lines = list
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
+    let entries = lines.map(|line| {
+        line.split_once(" = ")
+            .map_or((None, line), |(only, licence)| (Some(only), licence))
+    });
+    entries
+        .filter(|(only, _)| only.is_none_or(|only| only == package))
+        .map(|(_, licence)| licence)
+        .collect()
 }
 
 /// Evaluates an SPDX expression; `/` is how old packages wrote OR.
@@ -112,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_is_another_licence() {
+    fn a_licence_with_exception_is_another_licence() {
         assert!(!is_met("Apache-2.0 WITH LLVM-exception", &ALLOWED));
     }
 
@@ -124,12 +135,24 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_licence_is_found() {
-        assert!(finding(&Package::default(), &ALLOWED).is_some());
+    fn a_package_without_allowed_licence_is_found() {
+        assert!(finding(&Package::default(), "MIT").is_some());
         let package = Package {
             license: Some("GPL-3.0".to_owned()),
             ..Package::default()
         };
-        assert!(finding(&package, &ALLOWED).is_some());
+        assert!(finding(&package, "# GPL-3.0\nMIT").is_some());
+        assert!(finding(&package, "GPL-3.0 # GNU").is_none());
+    }
+
+    #[test]
+    fn an_exception_is_for_one_package() {
+        let package = |name: &str| Package {
+            name: name.to_owned(),
+            license: Some("MPL-2.0".to_owned()),
+            ..Package::default()
+        };
+        assert!(finding(&package("a"), "MIT\na = MPL-2.0").is_none());
+        assert!(finding(&package("b"), "MIT\na = MPL-2.0").is_some());
     }
 }
