@@ -1,0 +1,54 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod encode_error;
+mod error;
+mod frame;
+mod lenience;
+mod packet;
+mod packet_id;
+mod packet_type;
+mod properties;
+mod property;
+mod property_block;
+mod property_entries;
+mod property_id;
+mod property_list;
+mod property_set;
+mod qos;
+mod read;
+mod reason;
+mod rule;
+mod topic;
+mod version;
+mod write;
+
+pub use encode_error::{EncodeError, Field};
+pub use error::{DecodeError, Malformed};
+pub use frame::{Frame, PACKET_LEN_MAX, bytes_missing, frame};
+pub use lenience::Lenience;
+pub use packet::Packet;
+pub use packet::ack::Ack;
+pub use packet::auth::Auth;
+pub use packet::connack::ConnAck;
+pub use packet::connect::{Connect, Will};
+pub use packet::disconnect::Disconnect;
+pub use packet::publish::{Publish, PublishHead, patch_packet_id, set_publish_flags};
+pub use packet::reason_codes::ReasonCodes;
+pub use packet::suback::SubAck;
+pub use packet::subscribe::{RetainHandling, Subscribe, SubscribeFilters, SubscriptionOptions};
+pub use packet::unsuback::UnsubAck;
+pub use packet::unsubscribe::{Unsubscribe, UnsubscribeFilters};
+pub use packet_id::PacketId;
+pub use packet_type::PacketType;
+pub use properties::Properties;
+pub use property::{PayloadFormat, Property, SubscriptionIdentifier};
+pub use property_id::{PropertyId, PropertyScope};
+pub use property_list::PropertyList;
+pub use property_set::PropertySet;
+pub use qos::{Delivery, QoS};
+pub use reason::ReasonCode;
+pub use rule::Rule;
+pub use topic::{SharedFilter, TopicError, TopicFilter, TopicName};
+pub use version::ProtocolVersion;

@@ -1,0 +1,234 @@
+//! Any Control Packet.
+
+pub(crate) mod ack;
+pub(crate) mod auth;
+pub(crate) mod connack;
+pub(crate) mod connect;
+pub(crate) mod disconnect;
+pub(crate) mod publish;
+pub(crate) mod reason_codes;
+pub(crate) mod suback;
+pub(crate) mod subscribe;
+pub(crate) mod unsuback;
+pub(crate) mod unsubscribe;
+
+use ack::Ack;
+use auth::Auth;
+use connack::ConnAck;
+use connect::Connect;
+use disconnect::Disconnect;
+use publish::Publish;
+use suback::SubAck;
+use subscribe::Subscribe;
+use unsuback::UnsubAck;
+use unsubscribe::Unsubscribe;
+
+use crate::write::Writer;
+use crate::{DecodeError, EncodeError, Frame, Lenience, Malformed, PacketType, ProtocolVersion};
+
+/// A Control Packet of any type and version, borrowing from the bytes it was read from.
+///
+/// Spec: v5 §3, v3.1.1 §3.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Packet<'a> {
+    /// Connection request.
+    Connect(Connect<'a>),
+    /// Connect acknowledgement.
+    ConnAck(ConnAck<'a>),
+    /// Publish message.
+    Publish(Publish<'a>),
+    /// Publish acknowledgement (QoS 1).
+    PubAck(Ack<'a>),
+    /// Publish received (QoS 2, part 1).
+    PubRec(Ack<'a>),
+    /// Publish release (QoS 2, part 2).
+    PubRel(Ack<'a>),
+    /// Publish complete (QoS 2, part 3).
+    PubComp(Ack<'a>),
+    /// Subscribe request.
+    Subscribe(Subscribe<'a>),
+    /// Subscribe acknowledgement.
+    SubAck(SubAck<'a>),
+    /// Unsubscribe request.
+    Unsubscribe(Unsubscribe<'a>),
+    /// Unsubscribe acknowledgement.
+    UnsubAck(UnsubAck<'a>),
+    /// Ping request.
+    PingReq,
+    /// Ping response.
+    PingResp,
+    /// Disconnect notification.
+    Disconnect(Disconnect<'a>),
+    /// Authentication exchange; v5 only.
+    Auth(Auth<'a>),
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a packet and insists on every rule. A CONNECT says its version itself.
+    ///
+    /// # Errors
+    /// What is wrong, where, and by which rule. Nothing is ever waited for: a field that runs past
+    /// the end of the packet is an error.
+    #[inline]
+    pub fn decode(frame: Frame<'a>, version: ProtocolVersion) -> Result<Self, DecodeError> {
+        Self::decode_lenient(frame, version, Lenience::STRICT)
+    }
+
+    /// Reads a packet and forgives what `lenience` names.
+    ///
+    /// # Errors
+    /// As [`Packet::decode`].
+    #[inline]
+    pub fn decode_lenient(
+        frame: Frame<'a>,
+        version: ProtocolVersion,
+        lenience: Lenience,
+    ) -> Result<Self, DecodeError> {
+        let Some(packet_type) = frame.packet_type() else {
+            return Err(DecodeError::new(Malformed::PacketTypeReserved, 0));
+        };
+        Ok(match packet_type {
+            PacketType::Publish => {
+                Self::Publish(Publish::decode_lenient(frame, version, lenience)?)
+            }
+            PacketType::PubAck => Self::PubAck(Ack::decode(frame, version)?),
+            PacketType::PubRec => Self::PubRec(Ack::decode(frame, version)?),
+            PacketType::PubRel => Self::PubRel(Ack::decode(frame, version)?),
+            PacketType::PubComp => Self::PubComp(Ack::decode(frame, version)?),
+            PacketType::Connect => Self::Connect(Connect::decode_lenient(frame, lenience)?),
+            PacketType::ConnAck => Self::ConnAck(ConnAck::decode(frame, version)?),
+            PacketType::Subscribe => Self::Subscribe(Subscribe::decode(frame, version)?),
+            PacketType::SubAck => Self::SubAck(SubAck::decode(frame, version)?),
+            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::decode(frame, version)?),
+            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::decode(frame, version)?),
+            PacketType::PingReq => empty(frame, packet_type, Self::PingReq)?,
+            PacketType::PingResp => empty(frame, packet_type, Self::PingResp)?,
+            PacketType::Disconnect => Self::Disconnect(Disconnect::decode(frame, version)?),
+            PacketType::Auth => Self::Auth(Auth::decode(frame, version)?),
+        })
+    }
+
+    /// Its type.
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::ConnAck(_) => PacketType::ConnAck,
+            Self::Publish(_) => PacketType::Publish,
+            Self::PubAck(_) => PacketType::PubAck,
+            Self::PubRec(_) => PacketType::PubRec,
+            Self::PubRel(_) => PacketType::PubRel,
+            Self::PubComp(_) => PacketType::PubComp,
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::SubAck(_) => PacketType::SubAck,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::UnsubAck(_) => PacketType::UnsubAck,
+            Self::PingReq => PacketType::PingReq,
+            Self::PingResp => PacketType::PingResp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// The bytes [`Packet::encode`] writes. A CONNECT is measured in its own version.
+    ///
+    /// # Errors
+    /// As [`Packet::encode`], but never [`EncodeError::BufferTooSmall`].
+    pub fn encoded_len(&self, version: ProtocolVersion) -> Result<usize, EncodeError> {
+        match self {
+            Self::Connect(packet) => packet.encoded_len(),
+            Self::ConnAck(packet) => packet.encoded_len(version),
+            Self::Publish(packet) => packet.encoded_len(version),
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
+                ack.encoded_len(self.packet_type(), version)
+            }
+            Self::Subscribe(packet) => packet.encoded_len(version),
+            Self::SubAck(packet) => packet.encoded_len(version),
+            Self::Unsubscribe(packet) => packet.encoded_len(version),
+            Self::UnsubAck(packet) => packet.encoded_len(version),
+            Self::PingReq | Self::PingResp => Ok(2),
+            Self::Disconnect(packet) => packet.encoded_len(version),
+            Self::Auth(packet) => packet.encoded_len(version),
+        }
+    }
+
+    /// Writes the packet to the start of `out` and returns its length in bytes. A CONNECT is
+    /// written in its own version.
+    ///
+    /// Properties, which a version before v5 does not have, are left out; what would change the
+    /// meaning by being left out is refused.
+    ///
+    /// # Errors
+    /// `out` is too small, or the packet is not one that this version has. `out` is untouched.
+    pub fn encode(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
+        match self {
+            Self::Connect(packet) => packet.encode(out),
+            Self::ConnAck(packet) => packet.encode(version, out),
+            Self::Publish(packet) => packet.encode(version, out),
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
+                ack.encode(self.packet_type(), version, out)
+            }
+            Self::Subscribe(packet) => packet.encode(version, out),
+            Self::SubAck(packet) => packet.encode(version, out),
+            Self::Unsubscribe(packet) => packet.encode(version, out),
+            Self::UnsubAck(packet) => packet.encode(version, out),
+            Self::PingReq | Self::PingResp => {
+                Writer::start(self.packet_type().first_byte(), 0, out).map(|(_, len)| len)
+            }
+            Self::Disconnect(packet) => packet.encode(version, out),
+            Self::Auth(packet) => packet.encode(version, out),
+        }
+    }
+}
+
+/// A packet that is nothing but a fixed header. Spec: v5 §3.12, v5 §3.13.
+fn empty<'a>(
+    frame: Frame<'a>,
+    packet_type: PacketType,
+    packet: Packet<'a>,
+) -> Result<Packet<'a>, DecodeError> {
+    expect(frame, packet_type)?;
+    if frame.body.is_empty() {
+        return Ok(packet);
+    }
+    Err(DecodeError::new(
+        Malformed::TrailingBytes,
+        frame.len - frame.body.len(),
+    ))
+}
+
+/// The fixed header must be that of `packet_type`. Spec: v5 [MQTT-2.1.3-1], v3.1.1 [MQTT-2.2.2-1].
+#[inline]
+pub(crate) fn expect(frame: Frame<'_>, packet_type: PacketType) -> Result<(), DecodeError> {
+    if frame.first == packet_type.first_byte() {
+        return Ok(());
+    }
+    Err(DecodeError::new(first_is_wrong(frame, packet_type), 0))
+}
+
+/// As [`expect`], for the packets a 3.1 peer may send again with DUP set.
+#[inline]
+pub(crate) fn expect_maybe_dup(
+    frame: Frame<'_>,
+    packet_type: PacketType,
+    version: ProtocolVersion,
+) -> Result<(), DecodeError> {
+    let dup = if version.may_resend_while_connected() {
+        0x08
+    } else {
+        0x00
+    };
+    if frame.first & !dup == packet_type.first_byte() {
+        return Ok(());
+    }
+    Err(DecodeError::new(first_is_wrong(frame, packet_type), 0))
+}
+
+#[cold]
+pub(crate) fn first_is_wrong(frame: Frame<'_>, wanted: PacketType) -> Malformed {
+    match frame.packet_type() {
+        None => Malformed::PacketTypeReserved,
+        Some(packet_type) if packet_type == wanted => Malformed::FlagsReserved { packet_type },
+        Some(packet_type) => Malformed::PacketTypeUnexpected { packet_type },
+    }
+}

@@ -1,0 +1,342 @@
+//! CONNECT and the Will in it.
+
+use crate::encode_error::{EncodeError, Field};
+use crate::property_block::{self, Block};
+use crate::read::Reader;
+use crate::write::{self, Writer};
+use crate::{
+    DecodeError, Frame, Lenience, Malformed, PacketType, Properties, PropertyScope,
+    ProtocolVersion, QoS, TopicName,
+};
+
+const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Connect);
+const USER_NAME: u8 = 0x80;
+const PASSWORD: u8 = 0x40;
+const WILL_RETAIN: u8 = 0x20;
+const WILL_QOS: u8 = 0x18;
+const WILL_QOS_SHIFT: u8 = 3;
+const WILL: u8 = 0x04;
+const CLEAN_START: u8 = 0x02;
+const RESERVED: u8 = 0x01;
+
+/// The bit of the protocol level by which a broker says that it is a bridge.
+const BRIDGE: u8 = 0x80;
+
+/// Connection request: the first packet of every connection.
+///
+/// Spec: v5 §3.1, v3.1.1 §3.1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Connect<'a> {
+    /// The version of the whole connection.
+    pub version: ProtocolVersion,
+    /// Whether the client calls itself a bridge; before v5, and read only with
+    /// [`Lenience::bridge_bit`].
+    pub bridge: bool,
+    /// Whether to forget an earlier session. Before v5 also whether to forget this one at its end.
+    pub clean_start: bool,
+    /// The longest silence of the client. Unit: seconds; 0 is for ever.
+    pub keep_alive_s: u16,
+    /// Names the session; empty where the server is to choose.
+    pub client_id: &'a str,
+    /// What to publish when the connection is lost.
+    pub will: Option<Will<'a>>,
+    /// User Name.
+    pub username: Option<&'a str>,
+    /// Password; before v5 only together with a User Name.
+    pub password: Option<&'a [u8]>,
+    /// Its properties.
+    pub properties: Properties<'a>,
+}
+
+/// What the server publishes when a client is lost.
+///
+/// Spec: v5 §3.1.2.5, v3.1.1 §3.1.2.5.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Will<'a> {
+    /// Where it is published.
+    pub topic_name: TopicName<'a>,
+    /// The message, up to 65 535 bytes.
+    pub payload: &'a [u8],
+    /// Its Quality of Service.
+    pub qos: QoS,
+    /// Whether it is retained.
+    pub retain: bool,
+    /// Its properties, those of the Will rather than of the CONNECT.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Connect<'a> {
+    /// A CONNECT without Will, credentials and properties, that asks for a fresh session.
+    #[must_use]
+    pub const fn new(version: ProtocolVersion, client_id: &'a str) -> Self {
+        Self {
+            version,
+            bridge: false,
+            clean_start: true,
+            keep_alive_s: 0,
+            client_id,
+            will: None,
+            username: None,
+            password: None,
+            properties: Properties::EMPTY,
+        }
+    }
+
+    /// Reads only which version a CONNECT is for; `None` if it is for none of ours.
+    ///
+    /// A server that refuses a CONNECT needs it to refuse in words the client understands.
+    #[must_use]
+    pub fn version_of(frame: Frame<'_>) -> Option<ProtocolVersion> {
+        let lenience = Lenience {
+            bridge_bit: true,
+            ..Lenience::STRICT
+        };
+        read_version(&mut Reader::new(frame), lenience)
+            .ok()
+            .map(|(version, _)| version)
+    }
+
+    /// Reads a CONNECT, whatever its version.
+    ///
+    /// # Errors
+    /// What is wrong, where, and by which rule; also for a packet of any other type.
+    pub fn decode(frame: Frame<'a>) -> Result<Self, DecodeError> {
+        Self::decode_lenient(frame, Lenience::STRICT)
+    }
+
+    /// Reads a CONNECT and forgives what `lenience` names.
+    ///
+    /// # Errors
+    /// As [`Connect::decode`].
+    pub fn decode_lenient(frame: Frame<'a>, lenience: Lenience) -> Result<Self, DecodeError> {
+        super::expect(frame, PacketType::Connect)?;
+        let mut reader = Reader::new(frame);
+        let (version, bridge) = read_version(&mut reader, lenience)?;
+        let flags_at = reader.at();
+        let flags = reader.byte()?;
+        check_flags(flags, version).map_err(|kind| DecodeError::new(kind, flags_at))?;
+        let clean_start = flags & CLEAN_START != 0;
+        let keep_alive_s = reader.two_byte()?;
+        let properties = property_block::decode(&mut reader, version, SCOPE)?;
+        let client_id_at = reader.at();
+        let client_id = reader.string()?;
+        check_client_id(client_id, clean_start, version, lenience)
+            .map_err(|kind| DecodeError::new(kind, client_id_at))?;
+        let will = match flags & WILL {
+            0 => None,
+            _ => Some(read_will(&mut reader, flags, flags_at, version)?),
+        };
+        let missing =
+            |reader: &Reader<'_>| version.allows_missing_credentials() && reader.is_empty();
+        let username = match flags & USER_NAME {
+            0 => None,
+            _ if missing(&reader) => None,
+            _ => Some(reader.string()?),
+        };
+        let password = match flags & PASSWORD {
+            0 => None,
+            _ if missing(&reader) => None,
+            _ => Some(reader.binary()?),
+        };
+        reader.finish()?;
+        Ok(Self {
+            version,
+            bridge,
+            clean_start,
+            keep_alive_s,
+            client_id,
+            will,
+            username,
+            password,
+            properties,
+        })
+    }
+
+    /// The bytes [`Connect::encode`] writes.
+    ///
+    /// # Errors
+    /// As [`Connect::encode`], but never [`EncodeError::BufferTooSmall`].
+    pub fn encoded_len(&self) -> Result<usize, EncodeError> {
+        write::packet_len(self.measure()?.remaining)
+    }
+
+    /// Writes the packet, in its own version, to the start of `out` and returns its length in
+    /// bytes.
+    ///
+    /// # Errors
+    /// `out` is too small, or the packet is not one that its version has. `out` is untouched.
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let sizes = self.measure()?;
+        let first = PacketType::Connect.first_byte();
+        let (mut writer, len) = Writer::start(first, sizes.remaining, out)?;
+        writer.field(self.version.protocol_name().as_bytes());
+        writer.byte(self.version.level() | if self.bridge { BRIDGE } else { 0 });
+        writer.byte(self.flags());
+        writer.two_byte(self.keep_alive_s);
+        sizes.block.write(&mut writer);
+        writer.field(self.client_id.as_bytes());
+        if let (Some(will), Some(block)) = (self.will, sizes.will_block) {
+            block.write(&mut writer);
+            writer.field(will.topic_name.as_str().as_bytes());
+            writer.field(will.payload);
+        }
+        if let Some(username) = self.username {
+            writer.field(username.as_bytes());
+        }
+        if let Some(password) = self.password {
+            writer.field(password);
+        }
+        Ok(len)
+    }
+
+    fn flags(&self) -> u8 {
+        let will = self.will.map_or(0, |will| {
+            WILL | (will.qos.get() << WILL_QOS_SHIFT) | if will.retain { WILL_RETAIN } else { 0 }
+        });
+        will | if self.clean_start { CLEAN_START } else { 0 }
+            | if self.username.is_some() {
+                USER_NAME
+            } else {
+                0
+            }
+            | if self.password.is_some() { PASSWORD } else { 0 }
+    }
+
+    fn measure(&self) -> Result<Sizes<'a>, EncodeError> {
+        let version = self.version;
+        if self.bridge && !version.allows_bridge_bit() {
+            return Err(EncodeError::NotInVersion {
+                field: Field::BridgeBit,
+            });
+        }
+        if self.password.is_some() && self.username.is_none() && !version.allows_password_alone() {
+            return Err(EncodeError::Missing {
+                field: Field::UserName,
+            });
+        }
+        if self.client_id.is_empty() && !version.allows_empty_client_id(self.clean_start) {
+            return Err(EncodeError::Missing {
+                field: Field::ClientId,
+            });
+        }
+        if let Some(max) = version.client_id_len_max()
+            && self.client_id.chars().count() > max
+        {
+            return Err(EncodeError::TooLong {
+                field: Field::ClientId,
+                max,
+            });
+        }
+        let block = Block::new(self.properties, version, SCOPE)?;
+        let fixed = 2 + version.protocol_name().len() + 4;
+        let mut remaining = block.encoded_len().saturating_add(fixed);
+        let mut add = |len: usize| remaining = remaining.saturating_add(len);
+        add(write::string_len(Field::ClientId, self.client_id)?);
+        let will_block = match self.will {
+            None => None,
+            Some(will) => {
+                let block = Block::new(will.properties, version, PropertyScope::Will)?;
+                add(block.encoded_len());
+                add(2 + will.topic_name.as_str().len());
+                add(write::binary_len(Field::WillPayload, will.payload)?);
+                Some(block)
+            }
+        };
+        if let Some(username) = self.username {
+            add(write::string_len(Field::UserName, username)?);
+        }
+        if let Some(password) = self.password {
+            add(write::binary_len(Field::Password, password)?);
+        }
+        Ok(Sizes {
+            remaining,
+            block,
+            will_block,
+        })
+    }
+}
+
+struct Sizes<'a> {
+    /// The Remaining Length. Unit: bytes.
+    remaining: usize,
+    block: Block<'a>,
+    will_block: Option<Block<'a>>,
+}
+
+/// Protocol Name and Protocol Version. Spec: v5 §3.1.2.1, v5 §3.1.2.2.
+fn read_version(
+    reader: &mut Reader<'_>,
+    lenience: Lenience,
+) -> Result<(ProtocolVersion, bool), DecodeError> {
+    let name_at = reader.at();
+    let name = reader.string()?;
+    if !ProtocolVersion::ALL
+        .iter()
+        .any(|version| version.protocol_name() == name)
+    {
+        return Err(DecodeError::new(Malformed::ProtocolNameUnknown, name_at));
+    }
+    let level_at = reader.at();
+    let level = reader.byte()?;
+    let bridge = level & BRIDGE != 0;
+    ProtocolVersion::from_level(level & !BRIDGE)
+        .filter(|version| version.protocol_name() == name)
+        .filter(|version| !bridge || (lenience.bridge_bit && version.allows_bridge_bit()))
+        .map(|version| (version, bridge))
+        .ok_or(DecodeError::new(
+            Malformed::ProtocolLevelUnsupported { level },
+            level_at,
+        ))
+}
+
+/// Spec: v5 §3.1.2.3 to §3.1.2.9, v3.1.1 §3.1.2.3 to §3.1.2.9.
+fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), Malformed> {
+    if flags & RESERVED != 0 {
+        return Err(Malformed::ConnectFlagsReserved);
+    }
+    if flags & WILL == 0 && flags & (WILL_QOS | WILL_RETAIN) != 0 {
+        return Err(Malformed::WillFlagsWithoutWill);
+    }
+    if flags & WILL_QOS == WILL_QOS {
+        return Err(Malformed::WillQosInvalid);
+    }
+    if flags & (USER_NAME | PASSWORD) == PASSWORD && !version.allows_password_alone() {
+        return Err(Malformed::PasswordWithoutUserName);
+    }
+    Ok(())
+}
+
+/// Spec: v5 §3.1.3.1, v3.1.1 §3.1.3.1.
+fn check_client_id(
+    client_id: &str,
+    clean_start: bool,
+    version: ProtocolVersion,
+    lenience: Lenience,
+) -> Result<(), Malformed> {
+    if client_id.is_empty() && !version.allows_empty_client_id(clean_start) {
+        return Err(Malformed::ClientIdEmpty);
+    }
+    match version.client_id_len_max() {
+        Some(max) if client_id.chars().count() > max && !lenience.long_client_id => {
+            Err(Malformed::ClientIdTooLong)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Spec: v5 §3.1.3.2 to §3.1.3.4, v3.1.1 §3.1.3.2, v3.1.1 §3.1.3.3.
+fn read_will<'a>(
+    reader: &mut Reader<'a>,
+    flags: u8,
+    flags_at: usize,
+    version: ProtocolVersion,
+) -> Result<Will<'a>, DecodeError> {
+    Ok(Will {
+        properties: property_block::decode(reader, version, PropertyScope::Will)?,
+        topic_name: reader.topic_name()?,
+        payload: reader.binary()?,
+        qos: QoS::from_u8((flags & WILL_QOS) >> WILL_QOS_SHIFT)
+            .ok_or(DecodeError::new(Malformed::WillQosInvalid, flags_at))?,
+        retain: flags & WILL_RETAIN != 0,
+    })
+}

@@ -1,0 +1,307 @@
+//! PUBLISH: read and written by hand, because nearly all traffic is this.
+
+use crate::encode_error::{EncodeError, Field};
+use crate::property_block::{self, Block};
+use crate::read::Reader;
+use crate::write::{self, Writer};
+use crate::{
+    DecodeError, Delivery, Frame, Lenience, Malformed, PacketId, PacketType, Properties,
+    PropertyId, PropertyScope, ProtocolVersion, QoS, TopicName,
+};
+
+const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Publish);
+const DUP: u8 = 0x08;
+const QOS: u8 = 0x06;
+const RETAIN: u8 = 0x01;
+
+/// Publish message.
+///
+/// Spec: v5 §3.3, v3.1.1 §3.3.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Publish<'a> {
+    /// Whether this may be a repetition of an earlier attempt; never at QoS 0.
+    pub dup: bool,
+    /// Whether the message is, or is to be, retained.
+    pub retain: bool,
+    /// Quality of Service and, where it needs one, the Packet Identifier.
+    pub delivery: Delivery,
+    /// Where it is published; `None` when a Topic Alias stands in for it, in v5 only.
+    pub topic_name: Option<TopicName<'a>>,
+    /// Its properties.
+    pub properties: Properties<'a>,
+    /// The Application Message.
+    pub payload: &'a [u8],
+}
+
+/// What [`Publish::encode_head`] wrote.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct PublishHead {
+    /// How much it wrote: everything before the payload. Unit: bytes.
+    pub len: usize,
+    /// The offset of the Packet Identifier, for [`patch_packet_id`]; `None` at QoS 0.
+    pub packet_id_at: Option<usize>,
+}
+
+impl<'a> Publish<'a> {
+    /// Reads a PUBLISH.
+    ///
+    /// # Errors
+    /// What is wrong, where, and by which rule.
+    #[inline]
+    pub fn decode(frame: Frame<'a>, version: ProtocolVersion) -> Result<Self, DecodeError> {
+        Self::decode_lenient(frame, version, Lenience::STRICT)
+    }
+
+    /// Reads a PUBLISH and forgives what `lenience` names.
+    ///
+    /// # Errors
+    /// As [`Publish::decode`].
+    #[inline]
+    pub fn decode_lenient(
+        frame: Frame<'a>,
+        version: ProtocolVersion,
+        lenience: Lenience,
+    ) -> Result<Self, DecodeError> {
+        if frame.first >> 4 != PacketType::Publish.get() {
+            let kind = super::first_is_wrong(frame, PacketType::Publish);
+            return Err(DecodeError::new(kind, 0));
+        }
+        let error = |kind, rest: &[u8]| DecodeError::new(kind, frame.len - rest.len());
+
+        let Some((topic_len, rest)) = frame.body.split_first_chunk::<2>() else {
+            return Err(error(Malformed::Truncated, frame.body));
+        };
+        let Some((topic, rest)) =
+            rest.split_at_checked(usize::from(u16::from_be_bytes(*topic_len)))
+        else {
+            return Err(error(Malformed::Truncated, rest));
+        };
+        let topic_name = if topic.is_empty() {
+            None
+        } else {
+            let at = frame.len - rest.len() - topic.len();
+            Some(topic_name(topic).map_err(|(kind, offset)| DecodeError::new(kind, at + offset))?)
+        };
+
+        let (delivery, rest) = match frame.first & QOS {
+            0x00 => (Delivery::AtMostOnce, rest),
+            qos => {
+                let Some((packet_id, after)) = rest.split_first_chunk::<2>() else {
+                    return Err(error(Malformed::Truncated, rest));
+                };
+                let Some(packet_id) = PacketId::new(u16::from_be_bytes(*packet_id)) else {
+                    return Err(error(Malformed::PacketIdZero, rest));
+                };
+                match qos {
+                    0x02 => (Delivery::AtLeastOnce(packet_id), after),
+                    0x04 => (Delivery::ExactlyOnce(packet_id), after),
+                    _ => return Err(DecodeError::new(Malformed::QosInvalid, 0)),
+                }
+            }
+        };
+        let dup = frame.first & DUP != 0;
+        if dup && delivery == Delivery::AtMostOnce && !lenience.dup_at_qos_0 {
+            return Err(DecodeError::new(Malformed::DupAtQos0, 0));
+        }
+
+        let (properties, payload) = properties(frame, rest, version)?;
+        if topic_name.is_none() && !properties.has(PropertyId::TopicAlias) {
+            return Err(DecodeError::new(
+                Malformed::TopicNameEmpty,
+                frame.len - frame.body.len(),
+            ));
+        }
+        Ok(Self {
+            dup: dup && delivery != Delivery::AtMostOnce,
+            retain: frame.first & RETAIN != 0,
+            delivery,
+            topic_name,
+            properties,
+            payload,
+        })
+    }
+
+    /// The bytes [`Publish::encode`] writes.
+    ///
+    /// # Errors
+    /// As [`Publish::encode`], but never [`EncodeError::BufferTooSmall`].
+    #[inline]
+    pub fn encoded_len(&self, version: ProtocolVersion) -> Result<usize, EncodeError> {
+        let sizes = self.measure(version, self.payload.len())?;
+        write::packet_len(sizes.remaining)
+    }
+
+    /// Writes the packet to the start of `out` and returns its length in bytes.
+    ///
+    /// # Errors
+    /// `out` is too small, or the packet is not one that this version has. `out` is untouched.
+    #[inline]
+    pub fn encode(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let sizes = self.measure(version, self.payload.len())?;
+        let (mut writer, len) = Writer::start(self.first_byte(), sizes.remaining, out)?;
+        self.write_head(sizes.block, &mut writer);
+        writer.bytes(self.payload);
+        Ok(len)
+    }
+
+    /// The bytes [`Publish::encode_head`] writes.
+    ///
+    /// # Errors
+    /// As [`Publish::encode_head`], but never [`EncodeError::BufferTooSmall`].
+    #[inline]
+    pub fn head_len(
+        &self,
+        version: ProtocolVersion,
+        payload_len: usize,
+    ) -> Result<usize, EncodeError> {
+        let sizes = self.measure(version, payload_len)?;
+        Ok(write::packet_len(sizes.remaining)? - payload_len)
+    }
+
+    /// Writes everything before a payload of `payload_len` bytes, which the caller sends from
+    /// where it is; `self.payload` is not looked at.
+    ///
+    /// Made for sending one message to many: write the head once, then change it for each
+    /// receiver with [`patch_packet_id`] and [`set_publish_flags`].
+    ///
+    /// # Errors
+    /// `out` is too small, or the packet is not one that this version has. `out` is untouched.
+    pub fn encode_head(
+        &self,
+        version: ProtocolVersion,
+        payload_len: usize,
+        out: &mut [u8],
+    ) -> Result<PublishHead, EncodeError> {
+        let sizes = self.measure(version, payload_len)?;
+        let len = write::packet_len(sizes.remaining)? - payload_len;
+        let Some(head) = out.get_mut(..len) else {
+            return Err(EncodeError::BufferTooSmall { needed: len });
+        };
+        let mut writer = Writer::header(self.first_byte(), sizes.remaining, head);
+        self.write_head(sizes.block, &mut writer);
+        let packet_id_at = self
+            .delivery
+            .packet_id()
+            .map(|_| 1 + write::var_int_len(sizes.remaining) + 2 + self.topic_text().len());
+        Ok(PublishHead { len, packet_id_at })
+    }
+
+    #[inline]
+    fn topic_text(&self) -> &'a str {
+        self.topic_name.map_or("", TopicName::as_str)
+    }
+
+    #[inline]
+    fn first_byte(&self) -> u8 {
+        flags(self.dup, self.delivery.qos(), self.retain)
+    }
+
+    #[inline]
+    fn write_head(&self, block: Block<'_>, writer: &mut Writer<'_>) {
+        writer.field(self.topic_text().as_bytes());
+        if let Some(packet_id) = self.delivery.packet_id() {
+            writer.two_byte(packet_id.get());
+        }
+        block.write(writer);
+    }
+
+    #[inline]
+    fn measure(
+        &self,
+        version: ProtocolVersion,
+        payload_len: usize,
+    ) -> Result<Sizes<'a>, EncodeError> {
+        if self.dup && self.delivery == Delivery::AtMostOnce {
+            return Err(EncodeError::DupAtQos0);
+        }
+        if self.topic_name.is_none() && !version.allows_empty_topic_name() {
+            return Err(EncodeError::NotInVersion {
+                field: Field::Property(PropertyId::TopicAlias),
+            });
+        }
+        let block = Block::new(self.properties, version, SCOPE)?;
+        if self.topic_name.is_none() && !self.properties.has(PropertyId::TopicAlias) {
+            return Err(EncodeError::Missing {
+                field: Field::TopicName,
+            });
+        }
+        let packet_id_len = if self.delivery == Delivery::AtMostOnce {
+            0
+        } else {
+            2
+        };
+        let head = 2 + self.topic_text().len() + packet_id_len;
+        let remaining = head
+            .saturating_add(block.encoded_len())
+            .saturating_add(payload_len);
+        Ok(Sizes { remaining, block })
+    }
+}
+
+struct Sizes<'a> {
+    /// The Remaining Length. Unit: bytes.
+    remaining: usize,
+    block: Block<'a>,
+}
+
+/// Puts another Packet Identifier into an encoded PUBLISH, at [`PublishHead::packet_id_at`].
+///
+/// Does nothing when `packet` ends before `packet_id_at + 2`.
+#[inline]
+pub fn patch_packet_id(packet: &mut [u8], packet_id_at: usize, packet_id: PacketId) {
+    if let Some(place) = packet
+        .get_mut(packet_id_at..)
+        .and_then(<[u8]>::first_chunk_mut::<2>)
+    {
+        *place = packet_id.get().to_be_bytes();
+    }
+}
+
+/// Gives an encoded PUBLISH other flags.
+///
+/// The caller keeps the QoS on its side of 0: a packet with a Packet Identifier needs QoS 1 or 2.
+/// Does nothing when `packet` is empty.
+#[inline]
+pub fn set_publish_flags(packet: &mut [u8], dup: bool, qos: QoS, retain: bool) {
+    if let Some(first) = packet.first_mut() {
+        *first = flags(dup, qos, retain);
+    }
+}
+
+/// The first byte of a PUBLISH. Spec: v5 §3.3.1, v3.1.1 §3.3.1.
+#[inline]
+fn flags(dup: bool, qos: QoS, retain: bool) -> u8 {
+    PacketType::Publish.first_byte()
+        | if dup { DUP } else { 0 }
+        | (qos.get() << 1)
+        | if retain { RETAIN } else { 0 }
+}
+
+/// A Topic Name that is not empty, or what is wrong and at which of its bytes.
+#[inline]
+fn topic_name(bytes: &[u8]) -> Result<TopicName<'_>, (Malformed, usize)> {
+    let text = core::str::from_utf8(bytes)
+        .map_err(|error| (Malformed::Utf8Invalid, error.valid_up_to()))?;
+    TopicName::try_new(text).map_err(|error| (error.in_topic_name(), 0))
+}
+
+/// The properties and the payload behind them. No properties at all is by far the usual case.
+#[inline]
+fn properties<'a>(
+    frame: Frame<'a>,
+    rest: &'a [u8],
+    version: ProtocolVersion,
+) -> Result<(Properties<'a>, &'a [u8]), DecodeError> {
+    if !version.has_properties() {
+        return Ok((Properties::EMPTY, rest));
+    }
+    if let [0, payload @ ..] = rest {
+        return Ok((Properties::EMPTY, payload));
+    }
+    let mut reader = Reader::new(Frame {
+        body: rest,
+        ..frame
+    });
+    let properties = property_block::decode(&mut reader, version, SCOPE)?;
+    Ok((properties, reader.rest()))
+}

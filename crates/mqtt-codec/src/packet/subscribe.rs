@@ -1,0 +1,305 @@
+//! SUBSCRIBE and its Subscription Options.
+
+use core::fmt;
+
+use crate::encode_error::{EncodeError, Field};
+use crate::property_block::{self, Block};
+use crate::read::Reader;
+use crate::write::{self, Writer};
+use crate::{
+    DecodeError, Frame, Malformed, PacketId, PacketType, Properties, PropertyScope,
+    ProtocolVersion, QoS, TopicFilter,
+};
+
+const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Subscribe);
+const QOS: u8 = 0x03;
+const NO_LOCAL: u8 = 0x04;
+const RETAIN_AS_PUBLISHED: u8 = 0x08;
+const RETAIN_HANDLING_SHIFT: u8 = 4;
+
+/// Subscribe request.
+///
+/// Spec: v5 §3.8, v3.1.1 §3.8.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Subscribe<'a> {
+    /// What the SUBACK answers with.
+    pub packet_id: PacketId,
+    /// Its properties.
+    pub properties: Properties<'a>,
+    /// What to subscribe to, at least one.
+    pub filters: SubscribeFilters<'a>,
+}
+
+/// How a subscription is to be served. Before v5 there is only the QoS.
+///
+/// Spec: v5 §3.8.3.1.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct SubscriptionOptions {
+    /// The highest QoS to be served with.
+    pub qos: QoS,
+    /// Whether the subscriber's own messages are kept from it.
+    pub no_local: bool,
+    /// Whether messages keep the RETAIN flag they were published with.
+    pub retain_as_published: bool,
+    /// Whether retained messages are sent when the subscription is made.
+    pub retain_handling: RetainHandling,
+}
+
+/// Whether retained messages are sent when a subscription is made.
+///
+/// Spec: v5 §3.8.3.1.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum RetainHandling {
+    /// Always.
+    #[default]
+    SendAtSubscribe = 0,
+    /// If the subscription was not there before.
+    SendIfNew = 1,
+    /// Never.
+    DoNotSend = 2,
+}
+
+impl SubscriptionOptions {
+    /// The options of a subscription that asks for a QoS and nothing else.
+    #[must_use]
+    pub const fn new(qos: QoS) -> Self {
+        Self {
+            qos,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::SendAtSubscribe,
+        }
+    }
+
+    /// The byte on the wire.
+    const fn to_byte(self) -> u8 {
+        self.qos.get()
+            | if self.no_local { NO_LOCAL } else { 0 }
+            | if self.retain_as_published {
+                RETAIN_AS_PUBLISHED
+            } else {
+                0
+            }
+            | ((self.retain_handling as u8) << RETAIN_HANDLING_SHIFT)
+    }
+
+    fn from_byte(byte: u8) -> Result<Self, Malformed> {
+        let retain_handling = match byte >> RETAIN_HANDLING_SHIFT {
+            0 => RetainHandling::SendAtSubscribe,
+            1 => RetainHandling::SendIfNew,
+            2 => RetainHandling::DoNotSend,
+            3 => return Err(Malformed::RetainHandlingInvalid),
+            _ => return Err(Malformed::SubscriptionOptionsReserved),
+        };
+        Ok(Self {
+            qos: QoS::from_u8(byte & QOS).ok_or(Malformed::SubscriptionQosInvalid)?,
+            no_local: byte & NO_LOCAL != 0,
+            retain_as_published: byte & RETAIN_AS_PUBLISHED != 0,
+            retain_handling,
+        })
+    }
+}
+
+/// Topic Filters and how each is to be served.
+///
+/// Spec: v5 §3.8.3, v3.1.1 §3.8.3.
+#[derive(Clone, Copy)]
+pub struct SubscribeFilters<'a>(Source<'a>);
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// INVARIANT: `bytes` has been checked and holds `len` filters.
+    Received {
+        bytes: &'a [u8],
+        len: usize,
+    },
+    List(&'a [(TopicFilter<'a>, SubscriptionOptions)]),
+}
+
+impl<'a> SubscribeFilters<'a> {
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self.0 {
+            Source::Received { len, .. } => len,
+            Source::List(list) => list.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, in order.
+    pub fn iter(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (TopicFilter<'a>, SubscriptionOptions)> + Clone + use<'a>
+    {
+        Iter(self.0)
+    }
+}
+
+#[derive(Clone)]
+struct Iter<'a>(Source<'a>);
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (TopicFilter<'a>, SubscriptionOptions);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Source::List(list) => {
+                let (first, rest) = list.split_first()?;
+                *list = rest;
+                Some(*first)
+            }
+            Source::Received { bytes, len } => {
+                let mut reader = Reader::of_block(bytes);
+                let item = read_filter(&mut reader).ok()?;
+                *bytes = reader.rest();
+                *len = len.saturating_sub(1);
+                Some(item)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = SubscribeFilters(self.0).len();
+        (len, Some(len))
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl<'a> Subscribe<'a> {
+    /// Reads a SUBSCRIBE.
+    ///
+    /// # Errors
+    /// What is wrong, where, and by which rule.
+    pub fn decode(frame: Frame<'a>, version: ProtocolVersion) -> Result<Self, DecodeError> {
+        let packet_type = PacketType::Subscribe;
+        super::expect_maybe_dup(frame, packet_type, version)?;
+        let mut reader = Reader::new(frame);
+        let packet_id = reader.packet_id()?;
+        let properties = property_block::decode(&mut reader, version, SCOPE)?;
+        let bytes = reader.rest();
+        if bytes.is_empty() {
+            return Err(reader.error(Malformed::FiltersEmpty { packet_type }));
+        }
+        let mut len = 0;
+        while !reader.is_empty() {
+            check_filter(&mut reader, version)?;
+            len += 1;
+        }
+        let filters = SubscribeFilters(Source::Received { bytes, len });
+        Ok(Self {
+            packet_id,
+            properties,
+            filters,
+        })
+    }
+
+    /// The bytes [`Subscribe::encode`] writes.
+    ///
+    /// # Errors
+    /// As [`Subscribe::encode`], but never [`EncodeError::BufferTooSmall`].
+    pub fn encoded_len(&self, version: ProtocolVersion) -> Result<usize, EncodeError> {
+        write::packet_len(self.measure(version)?.remaining)
+    }
+
+    /// Writes the packet to the start of `out` and returns its length in bytes.
+    ///
+    /// # Errors
+    /// `out` is too small, or the packet is not one that this version has: before v5 an option
+    /// other than the QoS. `out` is untouched.
+    pub fn encode(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let sizes = self.measure(version)?;
+        let first = PacketType::Subscribe.first_byte();
+        let (mut writer, len) = Writer::start(first, sizes.remaining, out)?;
+        writer.two_byte(self.packet_id.get());
+        sizes.block.write(&mut writer);
+        for (topic_filter, options) in self.filters.iter() {
+            writer.field(topic_filter.as_str().as_bytes());
+            writer.byte(options.to_byte());
+        }
+        Ok(len)
+    }
+
+    fn measure(&self, version: ProtocolVersion) -> Result<Sizes<'a>, EncodeError> {
+        if self.filters.is_empty() {
+            return Err(EncodeError::Missing {
+                field: Field::TopicFilters,
+            });
+        }
+        let block = Block::new(self.properties, version, SCOPE)?;
+        let mut remaining = block.encoded_len().saturating_add(2);
+        for (topic_filter, options) in self.filters.iter() {
+            if options.to_byte() & !version.subscribe_option_mask() != 0 {
+                return Err(EncodeError::NotInVersion {
+                    field: Field::SubscriptionOptions,
+                });
+            }
+            if options.no_local && topic_filter.shared().is_some() {
+                return Err(EncodeError::NoLocalOnShared);
+            }
+            remaining = remaining.saturating_add(3 + topic_filter.as_str().len());
+        }
+        Ok(Sizes { remaining, block })
+    }
+}
+
+struct Sizes<'a> {
+    /// The Remaining Length. Unit: bytes.
+    remaining: usize,
+    block: Block<'a>,
+}
+
+/// One filter with its options. Spec: v5 §3.8.3.1, v3.1.1 §3.8.3.
+fn check_filter(reader: &mut Reader<'_>, version: ProtocolVersion) -> Result<(), DecodeError> {
+    let mut ahead = reader.clone();
+    ahead.topic_filter()?;
+    let options_at = ahead.at();
+    if ahead.byte()? & !version.subscribe_option_mask() != 0 {
+        return Err(DecodeError::new(
+            Malformed::SubscriptionOptionsReserved,
+            options_at,
+        ));
+    }
+    let (topic_filter, options) = read_filter(reader)?;
+    if options.no_local && topic_filter.shared().is_some() {
+        return Err(DecodeError::new(Malformed::NoLocalOnShared, options_at));
+    }
+    Ok(())
+}
+
+fn read_filter<'a>(
+    reader: &mut Reader<'a>,
+) -> Result<(TopicFilter<'a>, SubscriptionOptions), DecodeError> {
+    let topic_filter = reader.topic_filter()?;
+    let at = reader.at();
+    let options = SubscriptionOptions::from_byte(reader.byte()?)
+        .map_err(|kind| DecodeError::new(kind, at))?;
+    Ok((topic_filter, options))
+}
+
+impl<'a> From<&'a [(TopicFilter<'a>, SubscriptionOptions)]> for SubscribeFilters<'a> {
+    fn from(list: &'a [(TopicFilter<'a>, SubscriptionOptions)]) -> Self {
+        Self(Source::List(list))
+    }
+}
+
+impl PartialEq for SubscribeFilters<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for SubscribeFilters<'_> {}
+
+impl fmt::Debug for SubscribeFilters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}

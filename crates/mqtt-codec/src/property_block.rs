@@ -1,0 +1,179 @@
+//! Property blocks on the wire: checking what comes in, measuring and writing what goes out.
+
+use crate::encode_error::{EncodeError, Field};
+use crate::properties::{Properties, Source};
+use crate::property::{Property, decode_id};
+use crate::property_entries::Entry;
+use crate::read::Reader;
+use crate::write::{self, Writer};
+use crate::{DecodeError, Malformed, PropertyId, PropertyScope, PropertySet, ProtocolVersion};
+
+/// Reads a Property Length and the block behind it; nothing where the version has no properties.
+///
+/// Spec: v5 §2.2.2.
+#[inline]
+pub(crate) fn decode<'a>(
+    reader: &mut Reader<'a>,
+    version: ProtocolVersion,
+    scope: PropertyScope,
+) -> Result<Properties<'a>, DecodeError> {
+    if !version.has_properties() {
+        return Ok(Properties::EMPTY);
+    }
+    check(reader.block()?, scope)
+}
+
+/// Checks a whole block: known properties, each where it belongs, once, with a value in range.
+pub(crate) fn check<'a>(
+    mut reader: Reader<'a>,
+    scope: PropertyScope,
+) -> Result<Properties<'a>, DecodeError> {
+    let block = reader.rest();
+    let start = reader.at();
+    let mut seen = PropertySet::EMPTY;
+    while !reader.is_empty() {
+        let at = reader.at();
+        let property = decode_id(&mut reader)?;
+        if !scope.allows(property) {
+            return Err(DecodeError::new(
+                Malformed::PropertyNotAllowed { property },
+                at,
+            ));
+        }
+        if seen.contains(property) && !property.may_repeat(scope) {
+            return Err(DecodeError::new(
+                Malformed::PropertyRepeated { property },
+                at,
+            ));
+        }
+        seen.insert(property);
+        Property::decode_value(property, &mut reader)?;
+    }
+    if lacks_method(seen) {
+        return Err(DecodeError::new(
+            Malformed::AuthenticationMethodMissing,
+            start,
+        ));
+    }
+    Ok(Properties(Source::Received { block, seen }))
+}
+
+/// Authentication Data needs a method. Spec: v5 §3.1.2.11.10.
+fn lacks_method(seen: PropertySet) -> bool {
+    seen.contains(PropertyId::AuthenticationData)
+        && !seen.contains(PropertyId::AuthenticationMethod)
+}
+
+/// An outgoing block that has been measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Block<'a> {
+    properties: Properties<'a>,
+    /// The block without its length in front; `None` where the version has no properties.
+    len: Option<usize>,
+}
+
+impl<'a> Block<'a> {
+    /// Checks and measures `properties`, which are left out where the version has none.
+    #[inline]
+    pub(crate) fn new(
+        properties: Properties<'a>,
+        version: ProtocolVersion,
+        scope: PropertyScope,
+    ) -> Result<Self, EncodeError> {
+        let len = match version.has_properties() {
+            false => None,
+            true if matches!(properties.0, Source::Received { block: [], .. }) => Some(0),
+            true => Some(block_len(&properties, scope)?),
+        };
+        Ok(Self { properties, len })
+    }
+
+    /// Whether nothing but a length of 0 would be written.
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        matches!(self.len, None | Some(0))
+    }
+
+    /// The bytes it takes with its length in front.
+    #[inline]
+    pub(crate) const fn encoded_len(&self) -> usize {
+        match self.len {
+            None => 0,
+            Some(len) => write::var_int_len(len).saturating_add(len),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+        match self.len {
+            None => {}
+            Some(0) => writer.byte(0),
+            Some(len) => {
+                writer.var_int(u32::try_from(len).unwrap_or(crate::frame::VAR_INT_MAX));
+                self.write_content(writer);
+            }
+        }
+    }
+
+    fn write_content(&self, writer: &mut Writer<'_>) {
+        if let Source::Received { block, .. } = self.properties.0 {
+            writer.bytes(block);
+            return;
+        }
+        for entry in self.properties.entries() {
+            match entry {
+                Entry::Raw(id, value) => {
+                    writer.byte(id.get());
+                    writer.bytes(value);
+                }
+                Entry::Value(property) => property.write(writer),
+            }
+        }
+    }
+}
+
+fn block_len(properties: &Properties<'_>, scope: PropertyScope) -> Result<usize, EncodeError> {
+    if let Source::Received { block, seen } = properties.0 {
+        if let Some(property) = seen.iter().find(|id| !scope.allows(*id)) {
+            return Err(EncodeError::PropertyNotAllowed { property });
+        }
+        if scope.may_not_repeat_subscription_id(seen) && repeats_subscription_id(properties) {
+            let property = PropertyId::SubscriptionIdentifier;
+            return Err(EncodeError::PropertyRepeated { property });
+        }
+        return Ok(block.len());
+    }
+    let mut seen = PropertySet::EMPTY;
+    let mut len = 0_usize;
+    for entry in properties.entries() {
+        let property = entry.id();
+        if !scope.allows(property) {
+            return Err(EncodeError::PropertyNotAllowed { property });
+        }
+        if seen.contains(property) && !property.may_repeat(scope) {
+            return Err(EncodeError::PropertyRepeated { property });
+        }
+        seen.insert(property);
+        len = len.saturating_add(match entry {
+            Entry::Raw(_, value) => 1 + value.len(),
+            Entry::Value(property) => property.encoded_len()?,
+        });
+    }
+    if lacks_method(seen) {
+        let field = Field::Property(PropertyId::AuthenticationMethod);
+        return Err(EncodeError::Missing { field });
+    }
+    Ok(len)
+}
+
+impl PropertyScope {
+    /// Whether several Subscription Identifiers, which a PUBLISH may have, would be wrong here.
+    fn may_not_repeat_subscription_id(self, seen: PropertySet) -> bool {
+        let id = PropertyId::SubscriptionIdentifier;
+        seen.contains(id) && !id.may_repeat(self)
+    }
+}
+
+fn repeats_subscription_id(properties: &Properties<'_>) -> bool {
+    properties.subscription_identifiers().nth(1).is_some()
+}

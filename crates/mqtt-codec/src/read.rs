@@ -1,0 +1,222 @@
+//! Reading the data types of the standard from a packet body. The only file that names `nom`.
+//!
+//! Every parser is a `complete` one: inside a packet there is no more data to wait for, so each
+//! shortfall is an error, with the offset at which it was found.
+
+use nom::bytes::complete::take;
+use nom::error::{ErrorKind, ParseError};
+use nom::number::complete::{be_u8, be_u16, be_u32};
+use nom::{Err, IResult, Parser};
+
+use crate::frame::Frame;
+use crate::{DecodeError, Malformed, PacketId, TopicFilter, TopicName};
+
+/// Reads fields in wire order and knows where in the packet it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+    /// The offset in the packet of the byte behind `rest`.
+    end: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the body of a packet.
+    #[inline]
+    pub(crate) fn new(frame: Frame<'a>) -> Self {
+        Self {
+            rest: frame.body,
+            end: frame.len,
+        }
+    }
+
+    /// Reads a block that is not in a packet; offsets count from its start.
+    #[inline]
+    pub(crate) fn of_block(block: &'a [u8]) -> Self {
+        Self {
+            rest: block,
+            end: block.len(),
+        }
+    }
+
+    /// What is not read yet.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The offset in the packet of the next byte.
+    #[inline]
+    pub(crate) fn at(&self) -> usize {
+        self.end - self.rest.len()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// An error at the next byte.
+    pub(crate) fn error(&self, kind: Malformed) -> DecodeError {
+        DecodeError::new(kind, self.at())
+    }
+
+    /// Nothing may be left.
+    #[inline]
+    pub(crate) fn finish(self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.error(Malformed::TrailingBytes))
+        }
+    }
+
+    pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
+        self.run(be_u8)
+    }
+
+    pub(crate) fn two_byte(&mut self) -> Result<u16, DecodeError> {
+        self.run(be_u16)
+    }
+
+    pub(crate) fn four_byte(&mut self) -> Result<u32, DecodeError> {
+        self.run(be_u32)
+    }
+
+    /// Spec: v5 §1.5.5.
+    pub(crate) fn var_int(&mut self) -> Result<u32, DecodeError> {
+        self.run(var_int)
+    }
+
+    /// Spec: v5 §1.5.6.
+    pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
+        self.run(binary)
+    }
+
+    /// Spec: v5 §1.5.4, v3.1.1 §1.5.3.
+    pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
+        self.run(string)
+    }
+
+    /// Spec: v5 §2.2.1, v3.1.1 §2.3.1.
+    pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
+        let at = self.at();
+        PacketId::new(self.two_byte()?).ok_or(DecodeError::new(Malformed::PacketIdZero, at))
+    }
+
+    pub(crate) fn topic_name(&mut self) -> Result<TopicName<'a>, DecodeError> {
+        let at = self.at();
+        TopicName::try_new(self.string()?)
+            .map_err(|error| DecodeError::new(error.in_topic_name(), at))
+    }
+
+    pub(crate) fn topic_filter(&mut self) -> Result<TopicFilter<'a>, DecodeError> {
+        let at = self.at();
+        TopicFilter::try_new(self.string()?)
+            .map_err(|error| DecodeError::new(error.in_topic_filter(), at))
+    }
+
+    /// A block of as many bytes as a Variable Byte Integer in front says, with a reader of its own.
+    pub(crate) fn block(&mut self) -> Result<Self, DecodeError> {
+        let rest = self.run(|input| {
+            let (input, len) = var_int(input)?;
+            take(len)(input)
+        })?;
+        Ok(Self {
+            rest,
+            end: self.at(),
+        })
+    }
+
+    fn run<T>(
+        &mut self,
+        mut parser: impl Parser<&'a [u8], Output = T, Error = Shortfall>,
+    ) -> Result<T, DecodeError> {
+        match parser.parse(self.rest) {
+            Ok((rest, value)) => {
+                self.rest = rest;
+                Ok(value)
+            }
+            Err(Err::Error(error) | Err::Failure(error)) => {
+                Err(DecodeError::new(error.kind, self.end - error.left))
+            }
+            Err(Err::Incomplete(_)) => Err(self.error(Malformed::Truncated)),
+        }
+    }
+}
+
+/// The error of this file's parsers.
+struct Shortfall {
+    kind: Malformed,
+    /// How many bytes of the input were left.
+    left: usize,
+}
+
+impl Shortfall {
+    fn new(kind: Malformed, left: usize) -> Err<Self> {
+        Err::Error(Self { kind, left })
+    }
+}
+
+impl ParseError<&[u8]> for Shortfall {
+    fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
+        Self {
+            kind: Malformed::Truncated,
+            left: input.len(),
+        }
+    }
+
+    fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
+        other
+    }
+}
+
+fn var_int(input: &[u8]) -> IResult<&[u8], u32, Shortfall> {
+    let mut rest = input;
+    let mut value: u32 = 0;
+    for shift in [0, 7, 14, 21] {
+        let (after, byte) = be_u8(rest)?;
+        rest = after;
+        value |= u32::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            if shift > 0 && byte == 0 {
+                return Err(Shortfall::new(Malformed::VarIntNotMinimal, input.len()));
+            }
+            return Ok((rest, value));
+        }
+    }
+    Err(Shortfall::new(Malformed::VarIntTooLong, input.len()))
+}
+
+fn binary(input: &[u8]) -> IResult<&[u8], &[u8], Shortfall> {
+    let (rest, len) = be_u16(input)?;
+    take(len)(rest)
+}
+
+fn string(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
+    let (rest, bytes) = binary(input)?;
+    let left = |valid: usize| rest.len() + bytes.len() - valid;
+    let text = core::str::from_utf8(bytes)
+        .map_err(|error| Shortfall::new(Malformed::Utf8Invalid, left(error.valid_up_to())))?;
+    match bytes.iter().position(|byte| *byte == 0) {
+        Some(valid) => Err(Shortfall::new(Malformed::NullCharacter, left(valid))),
+        None => Ok((rest, text)),
+    }
+}
+
+/// Whether U+0000, `+` or `#` is anywhere in `bytes`: one pass without branches per byte.
+#[inline]
+pub(crate) fn has_nul_or_wildcard(bytes: &[u8]) -> bool {
+    let (chunks, tail) = bytes.as_chunks::<16>();
+    let mut found = false;
+    for chunk in chunks {
+        found |= any(chunk);
+    }
+    found | any(tail)
+}
+
+#[inline]
+fn any(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(false, |found, byte| found | matches!(byte, 0 | b'+' | b'#'))
+}
