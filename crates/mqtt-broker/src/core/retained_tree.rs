@@ -5,7 +5,7 @@
 //! Searches go down and come back up along these links, so that they need neither recursion nor
 //! a stack whose depth a peer decides.
 
-use super::topic_tree::levels::{self, Child, Edges, Levels, NONE, Slab};
+use super::topic_tree::levels::{self, Child, Edges, End, Levels, NONE, Slab};
 
 /// Above all names that do not start with `$`.
 const ROOT: u32 = 0;
@@ -52,7 +52,12 @@ impl<T> RetainedTree<T> {
         let mut nodes = Slab::new();
         nodes.insert(Node::default());
         nodes.insert(Node::default());
-        Self { nodes, edges: Edges::default(), levels: Levels::new(), len: 0 }
+        Self {
+            nodes,
+            edges: Edges::default(),
+            levels: Levels::new(),
+            len: 0,
+        }
     }
 
     /// The number of Topic Names with a value.
@@ -104,7 +109,7 @@ impl<T> RetainedTree<T> {
     ///
     /// Spec: v5 §4.7.1, v5 [MQTT-4.7.2-1], v3.1.1 §4.7.1, v3.1.1 [MQTT-4.7.2-1].
     pub fn matches(&self, topic_filter: &str, mut visit: impl FnMut(&T)) {
-        let (path, is_multi_level) = levels::split_multi_level(topic_filter);
+        let (path, end) = levels::split_end(topic_filter);
         let mut steps = Vec::new();
         for level in path.into_iter().flat_map(levels::split) {
             steps.push(if level == "+" {
@@ -116,7 +121,7 @@ impl<T> RetainedTree<T> {
             });
         }
         self.search(root_of(topic_filter), &steps, |node| {
-            if is_multi_level {
+            if end == End::MultiLevel {
                 self.visit_subtree(node, &mut visit);
             } else if let Some(value) = &self.nodes[node].value {
                 visit(value);
@@ -141,13 +146,21 @@ impl<T> RetainedTree<T> {
     }
 
     fn child_or_insert(&mut self, parent: u32, text: &str) -> u32 {
-        let existing = self.levels.find(text).map_or(NONE, |level| self.child(parent, level));
+        let existing = self
+            .levels
+            .find(text)
+            .map_or(NONE, |level| self.child(parent, level));
         if existing != NONE {
             return existing;
         }
         let level = self.levels.acquire(text);
         let next = self.nodes[parent].first_child;
-        let child = self.nodes.insert(Node { parent, level, next, ..Node::default() });
+        let child = self.nodes.insert(Node {
+            parent,
+            level,
+            next,
+            ..Node::default()
+        });
         self.nodes[parent].first_child = child;
         if next != NONE {
             self.nodes[next].previous = child;
@@ -185,7 +198,13 @@ impl<T> RetainedTree<T> {
     /// Removes `node` if it has neither value nor children, then its parent, and so on.
     fn prune(&mut self, mut node: u32) {
         while node > SYSTEM_ROOT && self.nodes[node].is_bare() {
-            let Node { parent, level, next, previous, .. } = self.nodes[node];
+            let Node {
+                parent,
+                level,
+                next,
+                previous,
+                ..
+            } = self.nodes[node];
             if next != NONE || previous != NONE {
                 self.edges.remove(&self.nodes, node);
             }
@@ -209,7 +228,8 @@ impl<T> RetainedTree<T> {
 
     /// Gives memory back after many removals; its cost is spread over them.
     fn compact_sparse(&mut self) {
-        if self.nodes.is_sparse() || self.levels.is_sparse() {
+        let visits = self.nodes.places();
+        if self.nodes.is_sparse(visits) || self.levels.is_sparse(visits) {
             let moved = self.nodes.compact();
             let moved_levels = self.levels.compact();
             for node in self.nodes.iter_mut() {
@@ -243,7 +263,9 @@ impl<T> RetainedTree<T> {
             }
             // Back to the last step that has another way to go.
             loop {
-                let Some(before) = depth.checked_sub(1) else { return };
+                let Some(before) = depth.checked_sub(1) else {
+                    return;
+                };
                 let Node { parent, next, .. } = self.nodes[node];
                 if next != NONE && matches!(steps.get(before), Some(Step::Any)) {
                     node = next;
@@ -258,7 +280,11 @@ impl<T> RetainedTree<T> {
     fn visit_subtree(&self, top: u32, visit: &mut impl FnMut(&T)) {
         let mut node = top;
         loop {
-            let Node { first_child, ref value, .. } = self.nodes[node];
+            let Node {
+                first_child,
+                ref value,
+                ..
+            } = self.nodes[node];
             if let Some(value) = value {
                 visit(value);
             }
@@ -305,10 +331,21 @@ impl<T> Node<T> {
 
 impl<T> Default for Node<T> {
     fn default() -> Self {
-        Self { parent: NONE, level: NONE, first_child: NONE, next: NONE, previous: NONE, value: None }
+        Self {
+            parent: NONE,
+            level: NONE,
+            first_child: NONE,
+            next: NONE,
+            previous: NONE,
+            value: None,
+        }
     }
 }
 
 fn root_of(topic: &str) -> u32 {
-    if topic.starts_with('$') { SYSTEM_ROOT } else { ROOT }
+    if topic.starts_with('$') {
+        SYSTEM_ROOT
+    } else {
+        ROOT
+    }
 }

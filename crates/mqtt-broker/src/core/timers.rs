@@ -37,7 +37,12 @@ impl<K> TimerWheel<K> {
     /// An empty wheel at time 0 with ticks of `tick_ms` milliseconds; 0 is taken as 1.
     #[must_use]
     pub fn new(tick_ms: u64) -> Self {
-        Self { tick_ms: tick_ms.max(1), now: 0, slots: std::array::from_fn(|_| Vec::new()), len: 0 }
+        Self {
+            tick_ms: tick_ms.max(1),
+            now: 0,
+            slots: std::array::from_fn(|_| Vec::new()),
+            len: 0,
+        }
     }
 
     /// The number of keys that wait; a key inserted twice counts twice.
@@ -73,7 +78,11 @@ impl<K> TimerWheel<K> {
         for slot in self.slots.iter_mut().take(edge) {
             past.append(slot);
         }
-        let dealt = self.slots.get_mut(edge).map(std::mem::take).unwrap_or_default();
+        let dealt = self
+            .slots
+            .get_mut(edge)
+            .map(std::mem::take)
+            .unwrap_or_default();
         for entry in dealt {
             if entry.tick <= now {
                 past.push(entry);

@@ -24,11 +24,20 @@ pub(crate) fn split(topic: &str) -> impl Iterator<Item = &str> {
     topic.split('/')
 }
 
+/// What a Topic Filter ends with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    /// A level by name or a `+`.
+    Level,
+    /// A `#`: the path before it and whatever is below.
+    MultiLevel,
+}
+
 /// Takes a final `#` off a Topic Filter: what is left is a path of levels, or none at all.
-pub(crate) fn split_multi_level(topic_filter: &str) -> (Option<&str>, bool) {
+pub(crate) fn split_end(topic_filter: &str) -> (Option<&str>, End) {
     match topic_filter.strip_suffix('#') {
-        Some(path) => (path.strip_suffix('/'), true),
-        None => (Some(topic_filter), false),
+        Some(path) => (path.strip_suffix('/'), End::MultiLevel),
+        None => (Some(topic_filter), End::Level),
     }
 }
 
@@ -49,7 +58,10 @@ pub(crate) struct Slab<T> {
 
 impl<T: Default> Slab<T> {
     pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), free: Vec::new() }
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -89,9 +101,17 @@ impl<T: Default> Slab<T> {
         self.entries.iter_mut()
     }
 
-    /// Whether three quarters of the entries are removed ones.
-    pub(crate) fn is_sparse(&self) -> bool {
-        self.entries.len() > SPARSE_MIN && self.len() < self.entries.len() / 4
+    /// Entries with those removed, as many as a pass over the slab visits.
+    pub(crate) fn places(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether three quarters of the entries are removed ones, and these are not few beside the
+    /// `visits` that renumbering takes: then the removals since the last time pay for it.
+    pub(crate) fn is_sparse(&self, visits: usize) -> bool {
+        self.places() > SPARSE_MIN
+            && self.len() < self.places() / 4
+            && self.free.len() >= visits / 4
     }
 
     /// Moves the entries together, keeping their order, and says which number became which.
@@ -102,10 +122,8 @@ impl<T: Default> Slab<T> {
                 *id = NONE;
             }
         }
-        let mut next = 0;
-        for id in ids.iter_mut().filter(|id| **id != NONE) {
-            *id = next;
-            next += 1;
+        for (new, id) in (0..).zip(ids.iter_mut().filter(|id| **id != NONE)) {
+            *id = new;
         }
         let mut new_ids = ids.iter();
         self.entries.retain(|_| new_ids.next() != Some(&NONE));
@@ -170,7 +188,9 @@ impl Edges {
             let child = &nodes[*child];
             child.parent() == parent && child.level() == level
         };
-        self.children.find(hash_edge(&self.key, parent, level), is_wanted).copied()
+        self.children
+            .find(hash_edge(&self.key, parent, level), is_wanted)
+            .copied()
     }
 
     pub(crate) fn insert<N: Child>(&mut self, nodes: &Slab<N>, child: u32) {
@@ -180,7 +200,10 @@ impl Edges {
 
     pub(crate) fn remove<N: Child>(&mut self, nodes: &Slab<N>, child: u32) {
         let hash = |child: &u32| hash_child(&self.key, &nodes[*child]);
-        if let Ok(found) = self.children.find_entry(hash(&child), |other| *other == child) {
+        if let Ok(found) = self
+            .children
+            .find_entry(hash(&child), |other| *other == child)
+        {
             found.remove();
             shrink_sparse(&mut self.children, hash);
         }
@@ -223,7 +246,11 @@ struct Level {
 
 impl Levels {
     pub(crate) fn new() -> Self {
-        Self { key: RandomState::new(), ids: HashTable::new(), levels: Slab::new() }
+        Self {
+            key: RandomState::new(),
+            ids: HashTable::new(),
+            levels: Slab::new(),
+        }
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<u32> {
@@ -247,7 +274,10 @@ impl Levels {
                 id
             }
             Entry::Vacant(vacant) => {
-                let id = levels.insert(Level { text: Box::from(text), uses: 1 });
+                let id = levels.insert(Level {
+                    text: Box::from(text),
+                    uses: 1,
+                });
                 vacant.insert(id);
                 id
             }
@@ -268,8 +298,8 @@ impl Levels {
         }
     }
 
-    pub(crate) fn is_sparse(&self) -> bool {
-        self.levels.is_sparse()
+    pub(crate) fn is_sparse(&self, visits: usize) -> bool {
+        self.levels.is_sparse(visits)
     }
 
     pub(crate) fn compact(&mut self) -> Moved {
