@@ -54,6 +54,37 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Every key that `read` takes from a document; tables are left out.
+    #[cfg(test)]
+    pub(super) fn keys(
+        text: &str,
+        read: impl FnOnce(&Section<'_>) -> Result<(), ConfigError>,
+    ) -> BTreeSet<String> {
+        let reader = Reader {
+            origin: "",
+            text,
+            asked: RefCell::default(),
+        };
+        let document = DeTable::parse(text).unwrap();
+        let root = Section {
+            reader: &reader,
+            path: Vec::new(),
+            table: Some(document.get_ref()),
+        };
+        read(&root).unwrap();
+        let asked = reader.asked.take();
+        let is_table = |key: &Vec<String>| {
+            asked
+                .iter()
+                .any(|other| other.len() > key.len() && other.starts_with(key))
+        };
+        asked
+            .iter()
+            .filter(|key| !is_table(key))
+            .map(dotted)
+            .collect()
+    }
+
     /// The first key in the text, by place, that nobody asked for.
     fn first_unknown(
         &self,

@@ -297,3 +297,39 @@ fn open_listeners_need_leave() {
             .starts_with("listener `listen-2` on all")
     );
 }
+
+/// Key and default of each row in the table of `docs/configuration.md`.
+fn documented() -> Vec<(String, String)> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/configuration.md"
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, table) = text.split_once("\n## Keys\n").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")));
+    cells
+        .map(|mut cells| (cells.nth(1).unwrap(), cells.nth(1).unwrap()))
+        .collect()
+}
+
+#[test]
+fn every_key_is_documented() {
+    let mut config = Config::default();
+    let keys = Reader::keys("listeners.tcp.name = {}", |root| config.read(root));
+    let documented = documented()
+        .into_iter()
+        .map(|(key, _)| key.replace("<name>", "name"))
+        .collect();
+    assert_eq!(keys, documented);
+}
+
+#[test]
+fn documented_defaults_are_the_defaults() {
+    let rows = documented()
+        .into_iter()
+        .filter(|(_, default)| !default.is_empty());
+    let lines = rows.map(|(key, default)| format!("{key} = {default}\n"));
+    let text = lines.collect::<String>().replace("<name>", "default");
+    assert_eq!(Config::from_toml(&text, "t").unwrap(), Config::default());
+}
