@@ -37,7 +37,8 @@ async fn packets_arrive_whole_through_a_full_socket() {
             queue.push(vec![0xC0, 0]);
             queue.push_shared(packet.clone().into());
         }
-        poll_fn(|cx| queue.poll_flush(&mut near, cx)).await.unwrap()
+        poll_fn(|cx| queue.poll_flush(&mut near, cx)).await.unwrap();
+        queue.is_empty()
     });
 
     let mut reader = PacketReader::new(PACKET_LEN_MAX);
@@ -60,7 +61,7 @@ async fn packets_arrive_whole_through_a_full_socket() {
         }
     }
     assert_eq!(lens, [2, body_len + 5].repeat(4));
-    assert_eq!(writer.await.unwrap(), 4 * (body_len + 7));
+    assert!(writer.await.unwrap());
 }
 
 #[tokio::test]
