@@ -7,6 +7,9 @@
 
 use super::topic_tree::levels::{self, Child, Edges, End, Levels, NONE, Slab};
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// Above all names that do not start with `$`.
 const ROOT: u32 = 0;
 /// Above the names that do: a search with a wildcard in front does not come here.
@@ -19,7 +22,7 @@ const SYSTEM_ROOT: u32 = 1;
 ///
 /// Spec: v5 §3.3.1.3, v5 §4.7, v3.1.1 §3.3.1.3, v3.1.1 §4.7.
 #[derive(Clone, Debug)]
-pub struct RetainedTree<T> {
+pub(crate) struct RetainedTree<T> {
     nodes: Slab<Node<T>>,
     /// INVARIANT: the nodes that have siblings.
     edges: Edges,
@@ -47,8 +50,7 @@ enum Step {
 
 impl<T> RetainedTree<T> {
     /// A tree without values.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut nodes = Slab::new();
         nodes.insert(Node::default());
         nodes.insert(Node::default());
@@ -61,25 +63,18 @@ impl<T> RetainedTree<T> {
     }
 
     /// The number of Topic Names with a value.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether no Topic Name has a value.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The number of nodes held; 0 when the tree is empty.
-    #[must_use]
-    pub fn node_count(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn node_count(&self) -> usize {
         self.nodes.len() - 2
     }
 
     /// Sets the value of a Topic Name and returns the one it had.
-    pub fn insert(&mut self, topic_name: &str, value: T) -> Option<T> {
+    pub(crate) fn insert(&mut self, topic_name: &str, value: T) -> Option<T> {
         let mut node = root_of(topic_name);
         for level in levels::split(topic_name) {
             node = self.child_or_insert(node, level);
@@ -90,7 +85,7 @@ impl<T> RetainedTree<T> {
     }
 
     /// Removes the value of a Topic Name and returns it.
-    pub fn remove(&mut self, topic_name: &str) -> Option<T> {
+    pub(crate) fn remove(&mut self, topic_name: &str) -> Option<T> {
         let node = self.locate(topic_name)?;
         let removed = self.nodes[node].value.take()?;
         self.len -= 1;
@@ -100,15 +95,14 @@ impl<T> RetainedTree<T> {
     }
 
     /// The value of a Topic Name.
-    #[must_use]
-    pub fn find(&self, topic_name: &str) -> Option<&T> {
+    pub(crate) fn find(&self, topic_name: &str) -> Option<&T> {
         self.nodes[self.locate(topic_name)?].value.as_ref()
     }
 
     /// Visits the value of each Topic Name that `topic_filter` matches, in no particular order.
     ///
     /// Spec: v5 §4.7.1, v5 [MQTT-4.7.2-1], v3.1.1 §4.7.1, v3.1.1 [MQTT-4.7.2-1].
-    pub fn matches(&self, topic_filter: &str, mut visit: impl FnMut(&T)) {
+    pub(crate) fn matches(&self, topic_filter: &str, mut visit: impl FnMut(&T)) {
         let (path, end) = levels::split_end(topic_filter);
         let mut steps = Vec::new();
         for level in path.into_iter().flat_map(levels::split) {
@@ -130,7 +124,7 @@ impl<T> RetainedTree<T> {
     }
 
     /// Keeps the values for which `keep` is true and removes the others.
-    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         let unwanted: Vec<u32> = self
             .nodes
             .iter()
@@ -304,12 +298,6 @@ impl<T> RetainedTree<T> {
                 node = parent;
             }
         }
-    }
-}
-
-impl<T> Default for RetainedTree<T> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

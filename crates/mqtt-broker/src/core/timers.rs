@@ -4,6 +4,9 @@
 //! current tick first in bit `n - 1`. Time passing over a slot's edge deals the slot out to
 //! narrower ones, so a timer `2^n` ticks away is moved at most `n` times, a push each.
 
+#[cfg(test)]
+mod tests;
+
 /// Slots: one for what is due, one for each bit a tick can differ in.
 const SLOTS: usize = 65;
 
@@ -16,7 +19,7 @@ const SLOTS: usize = 65;
 ///
 /// An entry takes 16 bytes for a key of 8, plus the slack of growing arrays.
 #[derive(Clone, Debug)]
-pub struct TimerWheel<K> {
+pub(crate) struct TimerWheel<K> {
     /// Unit: milliseconds, at least 1.
     tick_ms: u64,
     /// The current tick; it does not go back.
@@ -35,8 +38,7 @@ struct Entry<K> {
 
 impl<K> TimerWheel<K> {
     /// An empty wheel at time 0 with ticks of `tick_ms` milliseconds; 0 is taken as 1.
-    #[must_use]
-    pub fn new(tick_ms: u64) -> Self {
+    pub(crate) fn new(tick_ms: u64) -> Self {
         Self {
             tick_ms: tick_ms.max(1),
             now: 0,
@@ -46,19 +48,13 @@ impl<K> TimerWheel<K> {
     }
 
     /// The number of keys that wait; a key inserted twice counts twice.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for counts of timers"))]
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether no key waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Adds a key that comes due at `deadline_ms`, or with the next `advance` if that is past.
-    pub fn insert(&mut self, deadline_ms: u64, key: K) {
+    pub(crate) fn insert(&mut self, deadline_ms: u64, key: K) {
         let tick = deadline_ms.div_ceil(self.tick_ms);
         self.place(Entry { tick, key });
         self.len += 1;
@@ -68,7 +64,7 @@ impl<K> TimerWheel<K> {
     ///
     /// They come in the order of their deadlines to within one tick; within a tick in any order.
     /// A time before the last one is taken as the last one.
-    pub fn advance(&mut self, now_ms: u64, due: &mut Vec<K>) {
+    pub(crate) fn advance(&mut self, now_ms: u64, due: &mut Vec<K>) {
         let now = (now_ms / self.tick_ms).max(self.now);
         let edge = slot_of(self.now, now);
         self.now = now;
@@ -99,8 +95,14 @@ impl<K> TimerWheel<K> {
     ///
     /// It is never after the first deadline's tick and may be before it, as the wheel then only
     /// deals out a slot: at most once for each doubling of the time left.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<u64> {
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "for owners that sleep until a deadline, not tick by tick"
+        )
+    )]
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
         let slot = self.slots.iter().position(|slot| !slot.is_empty())?;
         let first_tick = match slot.checked_sub(1) {
             // The slot starts where its bit is set and those after it are not.

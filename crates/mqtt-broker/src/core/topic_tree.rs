@@ -18,6 +18,9 @@ pub(crate) mod levels;
 mod subscribers;
 mod trie;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// Subscriptions by Topic Filter.
 ///
 /// `K` names a subscriber, `V` is what it asked for (its Subscription Options).
@@ -27,7 +30,7 @@ mod trie;
 ///
 /// Spec: v5 §4.7, v3.1.1 §4.7.
 #[derive(Clone, Debug)]
-pub struct TopicTree<K, V> {
+pub(crate) struct TopicTree<K, V> {
     /// Subscriptions whose filter has no wildcard and thus equals the one name it matches.
     exact: HashTable<Exact<K, V>>,
     /// Keys the hashes of `exact`, as peers choose the filters.
@@ -45,8 +48,7 @@ struct Exact<K, V> {
 
 impl<K: Copy + Ord, V> TopicTree<K, V> {
     /// A tree without subscriptions.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             exact: HashTable::new(),
             key: RandomState::new(),
@@ -56,22 +58,15 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     }
 
     /// The number of subscriptions: pairs of Topic Filter and subscriber.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    /// Whether nobody is subscribed to anything.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// The number of entries held: filters without wildcards, and trie nodes for the others.
     ///
     /// 0 when the tree is empty: whatever has no subscriber any more is removed at once.
-    #[must_use]
-    pub fn node_count(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn node_count(&self) -> usize {
         self.exact.len() + self.wildcard.node_count()
     }
 
@@ -80,7 +75,7 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     /// Returns the value that was replaced.
     ///
     /// Spec: v5 [MQTT-3.8.4-3], v3.1.1 [MQTT-3.8.4-3].
-    pub fn subscribe(&mut self, topic_filter: &str, key: K, value: V) -> Option<V> {
+    pub(crate) fn subscribe(&mut self, topic_filter: &str, key: K, value: V) -> Option<V> {
         let subscribers = if has_wildcard(topic_filter) {
             self.wildcard.entry(topic_filter)
         } else {
@@ -96,7 +91,7 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     /// Returns its value, or `None` if there was none.
     ///
     /// Spec: v5 [MQTT-3.10.4-1], v3.1.1 §3.10.4.
-    pub fn unsubscribe(&mut self, topic_filter: &str, key: K) -> Option<V> {
+    pub(crate) fn unsubscribe(&mut self, topic_filter: &str, key: K) -> Option<V> {
         let removed = if has_wildcard(topic_filter) {
             self.wildcard.remove(topic_filter, key)?
         } else {
@@ -113,7 +108,7 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     /// particular order.
     ///
     /// Spec: v5 §4.7.1, v5 [MQTT-4.7.2-1], v3.1.1 §4.7.1, v3.1.1 [MQTT-4.7.2-1].
-    pub fn matches(&self, topic_name: &str, mut visit: impl FnMut(K, &V)) {
+    pub(crate) fn matches(&self, topic_name: &str, mut visit: impl FnMut(K, &V)) {
         if let Some(subscribers) = self.find_exact(topic_name) {
             subscribers.for_each(&mut visit);
         }
@@ -121,7 +116,8 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     }
 
     /// The subscribers of this very filter with their values, in the order of their keys.
-    pub fn subscribers(&self, topic_filter: &str) -> impl Iterator<Item = (K, &V)> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for lists of subscriptions"))]
+    pub(crate) fn subscribers(&self, topic_filter: &str) -> impl Iterator<Item = (K, &V)> {
         let subscribers = if has_wildcard(topic_filter) {
             self.wildcard.find(topic_filter)
         } else {
@@ -131,7 +127,8 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     }
 
     /// Every Topic Filter somebody is subscribed to, each once, in no particular order.
-    pub fn filters(&self) -> impl Iterator<Item = Cow<'_, str>> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for lists of subscriptions"))]
+    pub(crate) fn filters(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let exact = self
             .exact
             .iter()
@@ -176,12 +173,6 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
             shrink_sparse(&mut self.exact, hash);
         }
         Some(removed)
-    }
-}
-
-impl<K: Copy + Ord, V> Default for TopicTree<K, V> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -53,6 +53,7 @@ impl<K: Copy + Ord, V> Trie<K, V> {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn node_count(&self) -> usize {
         self.nodes.len() - 1
     }
