@@ -11,7 +11,7 @@ const BASE: Scenario = Scenario {
     topics: Topics::Own,
     qos: QoS::AtMostOnce,
     payload_len: 64,
-    window: 256,
+    window: 100,
     persistent: false,
     offline_per_topic: 0,
     loop_kind: LoopKind::Closed,
@@ -55,7 +55,7 @@ const SCENARIOS: &[Scenario] = &[
         publishers: 100,
         subscribers: 100,
         payload_len: 1024,
-        window: 64,
+        window: 20,
         ..BASE
     },
     Scenario {
@@ -76,14 +76,14 @@ const SCENARIOS: &[Scenario] = &[
         name: "fanout100",
         publishers: 1,
         subscribers: 100,
-        window: 64,
+        window: 20,
         ..BASE
     },
     Scenario {
         name: "fanout1000",
         publishers: 1,
         subscribers: 1_000,
-        window: 16,
+        window: 10,
         ..BASE
     },
     Scenario {
@@ -91,7 +91,7 @@ const SCENARIOS: &[Scenario] = &[
         publishers: 200,
         subscribers: 1,
         topics: Topics::All,
-        window: 64,
+        window: 20,
         ..BASE
     },
     Scenario {

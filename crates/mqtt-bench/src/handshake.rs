@@ -184,7 +184,7 @@ impl Opening {
                 reason,
             }),
             // A broker may say goodbye too.
-            (Step::Close, Some(Incoming::Other(_))) => Ok(Step::Close),
+            (Step::Close, Some(Incoming::Disconnect { .. })) => Ok(Step::Close),
             (step, incoming) => {
                 let found = format!("{incoming:?} while waiting for {}", step.awaited());
                 Err(BenchError::Unexpected {

@@ -149,6 +149,11 @@ pub(crate) enum Incoming {
         /// v5: Reason Code; 0 when absent.
         reason: u8,
     },
+    /// DISCONNECT.
+    Disconnect {
+        /// Reason Code; 0 when absent.
+        reason: u8,
+    },
     /// Anything else, by its first byte.
     Other(u8),
 }
@@ -190,6 +195,9 @@ impl Incoming {
                     reason: *codes.first()?,
                 })
             }
+            14 => Some(Self::Disconnect {
+                reason: body.first().copied().unwrap_or(0),
+            }),
             _ => Some(Self::Other(first_byte)),
         }
     }
@@ -347,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn connack_and_suback_fields() {
+    fn fields_of_packets_without_payload() {
         let v311 = read_all(Version::V311, &[0x20, 2, 0, 5, 0x90, 3, 0, 1, 0x80], 100);
         assert_eq!(
             v311,

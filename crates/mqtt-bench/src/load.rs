@@ -335,6 +335,13 @@ fn due(scenario: &Scenario, publisher: u16) -> Due {
 /// The error for a packet that has no place in the run.
 pub(crate) fn unexpected(client: String, incoming: Option<Incoming>) -> BenchError {
     let found = match incoming {
+        Some(Incoming::Disconnect { reason }) => {
+            return BenchError::Refused {
+                client,
+                packet: "DISCONNECT",
+                reason,
+            };
+        }
         Some(incoming) => format!("{incoming:?}"),
         None => "malformed packet".to_owned(),
     };
