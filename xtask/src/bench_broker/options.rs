@@ -1,0 +1,224 @@
+//! The arguments of `cargo xtask bench broker`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mqtt_bench::{Scenario, find, scenarios};
+
+/// What to measure, and how often.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "cargo xtask bench broker",
+    about = "Measures our broker under load, beside others",
+    no_binary_name = true
+)]
+pub(crate) struct Options {
+    /// Scenarios by name, with commas between; all if absent
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    scenario: Vec<String>,
+    /// Runs of each scenario with each broker; medians are shown
+    #[arg(long, default_value_t = 3, value_parser = positive)]
+    pub(crate) runs: usize,
+    /// Length of the measured part of a run; fractions are fine
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    seconds: f64,
+    /// Others to compare with, with commas between
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) vs: Vec<Peer>,
+    /// Write all figures to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// One more argument for our broker; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub(crate) broker_arg: Vec<String>,
+    /// Measure this `mqtt` program, and build nothing
+    #[arg(long, value_name = "PATH")]
+    pub(crate) broker_bin: Option<PathBuf>,
+    /// Our broker under this name with more arguments, or with environment variables written
+    /// `KEY:VALUE`; may be repeated, and then only the variants are measured
+    #[arg(long, value_name = "NAME=WORDS", value_parser = Variant::parse)]
+    variant: Vec<Variant>,
+    /// Measure only the others
+    #[arg(long, requires = "vs", conflicts_with_all = ["variant", "broker_bin"])]
+    pub(crate) without_ours: bool,
+    /// Be the relay until standard input ends
+    #[arg(long, hide = true)]
+    pub(crate) serve_relay: bool,
+}
+
+/// Another broker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Peer {
+    /// Mosquitto, with its limits lifted
+    Mosquitto,
+    /// The copying relay: the floor, for QoS 0
+    Relay,
+}
+
+/// Our broker, started in a certain way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Variant {
+    /// How the result calls it.
+    pub(crate) name: String,
+    /// Arguments for it alone.
+    pub(crate) arguments: Vec<String>,
+    /// Environment variables for it alone.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+impl Options {
+    /// The scenarios to run.
+    ///
+    /// # Errors
+    /// A name is not known.
+    pub(crate) fn scenarios(&self) -> Result<Vec<Scenario>, String> {
+        if self.scenario.is_empty() {
+            return Ok(scenarios().to_vec());
+        }
+        self.scenario
+            .iter()
+            .map(|name| find(name).ok_or_else(|| unknown(name)))
+            .collect()
+    }
+
+    /// Our broker as named by `--variant`, or as it is.
+    pub(crate) fn variants(&self) -> Vec<Variant> {
+        if !self.variant.is_empty() {
+            return self.variant.clone();
+        }
+        vec![Variant {
+            name: "mqtt".to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }]
+    }
+
+    /// How long to measure.
+    pub(crate) fn measured(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+}
+
+impl Variant {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (name, words) = text.split_once('=').ok_or("write NAME=WORDS")?;
+        if name.is_empty() {
+            return Err("the name is empty".to_owned());
+        }
+        let (mut arguments, mut environment) = (Vec::new(), Vec::new());
+        for word in words.split_ascii_whitespace() {
+            match word.split_once(':') {
+                Some((key, value)) if is_variable(key) => {
+                    environment.push((key.to_owned(), value.to_owned()));
+                }
+                _ => arguments.push(word.to_owned()),
+            }
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            arguments,
+            environment,
+        })
+    }
+}
+
+fn is_variable(key: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    key.bytes().all(is_part) && key.starts_with(|first: char| first.is_ascii_uppercase())
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|runs| (1..=100).contains(runs))
+        .ok_or("1 to 100".to_owned())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let in_range = |seconds: &f64| (0.1..=600.0).contains(seconds);
+    text.parse()
+        .ok()
+        .filter(in_range)
+        .ok_or("0.1 to 600".to_owned())
+}
+
+fn unknown(name: &str) -> String {
+    let names: Vec<&str> = scenarios().iter().map(|scenario| scenario.name).collect();
+    format!("no scenario `{name}`; there are {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from(words)
+    }
+
+    #[test]
+    fn scenarios_are_found_by_name_and_default_to_all() {
+        let some = parse(&["--scenario", "pair10-q1,fanout100"])
+            .unwrap()
+            .scenarios()
+            .unwrap();
+        let names: Vec<&str> = some.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names, ["pair10-q1", "fanout100"]);
+        assert_eq!(
+            parse(&[]).unwrap().scenarios().unwrap().len(),
+            scenarios().len()
+        );
+        let unknown = parse(&["--scenario", "nothing"])
+            .unwrap()
+            .scenarios()
+            .unwrap_err();
+        assert!(unknown.contains("pair10-q0"), "{unknown}");
+    }
+
+    #[test]
+    fn a_variant_has_arguments_and_environment() {
+        let variant = Variant::parse("pinned=--runtime pinned MQTT_CORES:2 --listen [::1]:0");
+        let variant = variant.unwrap();
+        assert_eq!(variant.name, "pinned");
+        assert_eq!(
+            variant.arguments,
+            ["--runtime", "pinned", "--listen", "[::1]:0"]
+        );
+        assert_eq!(
+            variant.environment,
+            [("MQTT_CORES".to_owned(), "2".to_owned())]
+        );
+        assert!(Variant::parse("=x").is_err());
+        assert!(Variant::parse("name").is_err());
+    }
+
+    #[test]
+    fn variants_replace_the_plain_broker() {
+        let names = |words: &[&str]| -> Vec<String> {
+            parse(words)
+                .unwrap()
+                .variants()
+                .into_iter()
+                .map(|variant| variant.name)
+                .collect()
+        };
+        assert_eq!(names(&[]), ["mqtt"]);
+        assert_eq!(
+            names(&["--variant", "a=", "--variant", "b=--x 1"]),
+            ["a", "b"]
+        );
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for words in [
+            ["--runs", "0"],
+            ["--runs", "101"],
+            ["--seconds", "0"],
+            ["--seconds", "NaN"],
+        ] {
+            assert!(parse(&words).is_err(), "{words:?}");
+        }
+    }
+}
