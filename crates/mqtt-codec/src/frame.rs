@@ -44,6 +44,12 @@ impl Frame<'_> {
         PacketType::from_u8(self.first >> 4)
     }
 
+    /// The offset in the packet of the first byte of `rest`, which is the end of its body.
+    #[inline]
+    pub(crate) const fn at(&self, rest: &[u8]) -> usize {
+        self.len.saturating_sub(rest.len())
+    }
+
     /// The flags beside the packet type, 0 to 15.
     #[must_use]
     #[inline]

@@ -193,7 +193,7 @@ fn empty<'a>(
     }
     Err(DecodeError::new(
         Malformed::TrailingBytes,
-        frame.len - frame.body.len(),
+        frame.at(frame.body),
     ))
 }
 

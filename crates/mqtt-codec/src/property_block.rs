@@ -30,11 +30,12 @@ pub(crate) fn check<'a>(
 ) -> Result<Properties<'a>, DecodeError> {
     let block = reader.rest();
     let start = reader.at();
+    let allowed = scope.allowed();
     let mut seen = PropertySet::EMPTY;
     while !reader.is_empty() {
         let at = reader.at();
         let property = decode_id(&mut reader)?;
-        if !scope.allows(property) {
+        if !allowed.contains(property) {
             return Err(DecodeError::new(
                 Malformed::PropertyNotAllowed { property },
                 at,
@@ -132,24 +133,29 @@ impl<'a> Block<'a> {
     }
 }
 
+/// Checks and measures properties, without their length in front.
 fn block_len(properties: &Properties<'_>, scope: PropertyScope) -> Result<usize, EncodeError> {
-    if let Source::Received { block, seen } = properties.0 {
-        if let Some(property) = seen.iter().find(|id| !scope.allows(*id)) {
-            return Err(EncodeError::PropertyNotAllowed { property });
-        }
-        if scope.may_not_repeat_subscription_id(seen) && repeats_subscription_id(properties) {
-            let property = PropertyId::SubscriptionIdentifier;
-            return Err(EncodeError::PropertyRepeated { property });
-        }
-        return Ok(block.len());
+    if let Some(property) = properties.ids().difference(scope.allowed()).iter().next() {
+        return Err(EncodeError::PropertyNotAllowed { property });
     }
+    match properties.0 {
+        Source::Received { block, seen } => {
+            let property = PropertyId::SubscriptionIdentifier;
+            let once = seen.contains(property) && !property.may_repeat(scope);
+            if once && properties.subscription_identifiers().nth(1).is_some() {
+                return Err(EncodeError::PropertyRepeated { property });
+            }
+            Ok(block.len())
+        }
+        Source::List(_) => list_len(properties, scope),
+    }
+}
+
+fn list_len(properties: &Properties<'_>, scope: PropertyScope) -> Result<usize, EncodeError> {
     let mut seen = PropertySet::EMPTY;
     let mut len = 0_usize;
     for entry in properties.entries() {
         let property = entry.id();
-        if !scope.allows(property) {
-            return Err(EncodeError::PropertyNotAllowed { property });
-        }
         if seen.contains(property) && !property.may_repeat(scope) {
             return Err(EncodeError::PropertyRepeated { property });
         }
@@ -164,16 +170,4 @@ fn block_len(properties: &Properties<'_>, scope: PropertyScope) -> Result<usize,
         return Err(EncodeError::Missing { field });
     }
     Ok(len)
-}
-
-impl PropertyScope {
-    /// Whether several Subscription Identifiers, which a PUBLISH may have, would be wrong here.
-    fn may_not_repeat_subscription_id(self, seen: PropertySet) -> bool {
-        let id = PropertyId::SubscriptionIdentifier;
-        seen.contains(id) && !id.may_repeat(self)
-    }
-}
-
-fn repeats_subscription_id(properties: &Properties<'_>) -> bool {
-    properties.subscription_identifiers().nth(1).is_some()
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::PacketType;
+use crate::{PacketType, PropertySet};
 
 /// The identifier of a property.
 ///
@@ -187,7 +187,7 @@ impl PropertyId {
         self.scopes() & WILL != 0
     }
 
-    /// Whether it may appear more than once in a packet with this scope.
+    /// Whether it may appear more than once there.
     ///
     /// Spec: v5 §3.3.2.3.8, v5 §3.8.2.1.2.
     pub(crate) const fn may_repeat(self, scope: PropertyScope) -> bool {
@@ -352,18 +352,42 @@ pub enum PropertyScope {
 
 impl PropertyScope {
     #[inline]
-    pub(crate) const fn bit(self) -> u16 {
+    const fn bit(self) -> u16 {
         match self {
             Self::Packet(packet_type) => packet_type.bit(),
             Self::Will => WILL,
         }
     }
 
+    /// What may stand there.
     #[inline]
-    pub(crate) const fn allows(self, id: PropertyId) -> bool {
-        id.scopes() & self.bit() != 0
+    pub(crate) fn allowed(self) -> PropertySet {
+        let index = match self {
+            Self::Packet(packet_type) => packet_type.get(),
+            Self::Will => 0,
+        };
+        ALLOWED.get(usize::from(index)).copied().unwrap_or_default()
     }
 }
+
+/// What may stand in a Will (0) and in each packet type (1 to 15).
+const ALLOWED: [PropertySet; 16] = {
+    let mut allowed = [PropertySet::EMPTY; 16];
+    let mut scopes: &mut [PropertySet] = &mut allowed;
+    let mut bit: u16 = WILL;
+    while let [scope, rest @ ..] = scopes {
+        let mut ids: &[PropertyId] = &PropertyId::ALL;
+        while let [id, others @ ..] = ids {
+            if id.scopes() & bit != 0 {
+                scope.insert(*id);
+            }
+            ids = others;
+        }
+        bit = bit.wrapping_shl(1);
+        scopes = rest;
+    }
+    allowed
+};
 
 /// Bit 0 is free, because no packet has type 0.
 const WILL: u16 = 1;

@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
     /// The offset in the packet of the next byte.
     #[inline]
     pub(crate) fn at(&self) -> usize {
-        self.end - self.rest.len()
+        self.end.saturating_sub(self.rest.len())
     }
 
     #[inline]
@@ -136,9 +136,10 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 Ok(value)
             }
-            Err(Err::Error(error) | Err::Failure(error)) => {
-                Err(DecodeError::new(error.kind, self.end - error.left))
-            }
+            Err(Err::Error(error) | Err::Failure(error)) => Err(DecodeError::new(
+                error.kind,
+                self.end.saturating_sub(error.left),
+            )),
             Err(Err::Incomplete(_)) => Err(self.error(Malformed::Truncated)),
         }
     }

@@ -43,12 +43,12 @@ impl<'a> Ack<'a> {
     #[inline]
     pub fn decode(frame: Frame<'a>, version: ProtocolVersion) -> Result<Self, DecodeError> {
         let packet_type = check_header(frame, version)?;
-        let header_len = frame.len - frame.body.len();
+        let body_at = frame.at(frame.body);
         let Some((packet_id, rest)) = frame.body.split_first_chunk::<2>() else {
-            return Err(DecodeError::new(Malformed::Truncated, header_len));
+            return Err(DecodeError::new(Malformed::Truncated, body_at));
         };
         let Some(packet_id) = PacketId::new(u16::from_be_bytes(*packet_id)) else {
-            return Err(DecodeError::new(Malformed::PacketIdZero, header_len));
+            return Err(DecodeError::new(Malformed::PacketIdZero, body_at));
         };
         if rest.is_empty() {
             return Ok(Self::new(packet_id));

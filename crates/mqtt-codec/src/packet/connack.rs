@@ -38,7 +38,7 @@ impl<'a> ConnAck<'a> {
         let flags_at = reader.at();
         let session_present = match reader.byte()? {
             0 => false,
-            1 => true,
+            1 => version.has_session_present(),
             _ => return Err(DecodeError::new(Malformed::ConnAckFlagsReserved, flags_at)),
         };
         let reason_at = reader.at();

@@ -66,7 +66,7 @@ impl<'a> Publish<'a> {
             let kind = super::first_is_wrong(frame, PacketType::Publish);
             return Err(DecodeError::new(kind, 0));
         }
-        let error = |kind, rest: &[u8]| DecodeError::new(kind, frame.len - rest.len());
+        let error = |kind, rest: &[u8]| DecodeError::new(kind, frame.at(rest));
 
         let Some((topic_len, rest)) = frame.body.split_first_chunk::<2>() else {
             return Err(error(Malformed::Truncated, frame.body));
@@ -79,7 +79,7 @@ impl<'a> Publish<'a> {
         let topic_name = if topic.is_empty() {
             None
         } else {
-            let at = frame.len - rest.len() - topic.len();
+            let at = frame.at(frame.body) + 2;
             Some(topic_name(topic).map_err(|(kind, offset)| DecodeError::new(kind, at + offset))?)
         };
 
@@ -108,7 +108,7 @@ impl<'a> Publish<'a> {
         if topic_name.is_none() && !properties.has(PropertyId::TopicAlias) {
             return Err(DecodeError::new(
                 Malformed::TopicNameEmpty,
-                frame.len - frame.body.len(),
+                frame.at(frame.body),
             ));
         }
         Ok(Self {

@@ -84,13 +84,16 @@ impl SubscriptionOptions {
             | ((self.retain_handling as u8) << RETAIN_HANDLING_SHIFT)
     }
 
-    fn from_byte(byte: u8) -> Result<Self, Malformed> {
+    /// Reads the byte of a version in which the bits of `mask` have a meaning.
+    fn from_byte(byte: u8, mask: u8) -> Result<Self, Malformed> {
+        if byte & !mask != 0 {
+            return Err(Malformed::SubscriptionOptionsReserved);
+        }
         let retain_handling = match byte >> RETAIN_HANDLING_SHIFT {
             0 => RetainHandling::SendAtSubscribe,
             1 => RetainHandling::SendIfNew,
             2 => RetainHandling::DoNotSend,
-            3 => return Err(Malformed::RetainHandlingInvalid),
-            _ => return Err(Malformed::SubscriptionOptionsReserved),
+            _ => return Err(Malformed::RetainHandlingInvalid),
         };
         Ok(Self {
             qos: QoS::from_u8(byte & QOS).ok_or(Malformed::SubscriptionQosInvalid)?,
@@ -157,7 +160,7 @@ impl<'a> Iterator for Iter<'a> {
             }
             Source::Received { bytes, len } => {
                 let mut reader = Reader::of_block(bytes);
-                let item = read_filter(&mut reader).ok()?;
+                let item = read_filter(&mut reader, u8::MAX).ok()?;
                 *bytes = reader.rest();
                 *len = len.saturating_sub(1);
                 Some(item)
@@ -190,7 +193,7 @@ impl<'a> Subscribe<'a> {
         }
         let mut len = 0;
         while !reader.is_empty() {
-            check_filter(&mut reader, version)?;
+            read_filter(&mut reader, version.subscribe_option_mask())?;
             len += 1;
         }
         let filters = SubscribeFilters(Source::Received { bytes, len });
@@ -256,31 +259,20 @@ struct Sizes<'a> {
     block: Block<'a>,
 }
 
-/// One filter with its options. Spec: v5 §3.8.3.1, v3.1.1 §3.8.3.
-fn check_filter(reader: &mut Reader<'_>, version: ProtocolVersion) -> Result<(), DecodeError> {
-    let mut ahead = reader.clone();
-    ahead.topic_filter()?;
-    let options_at = ahead.at();
-    if ahead.byte()? & !version.subscribe_option_mask() != 0 {
-        return Err(DecodeError::new(
-            Malformed::SubscriptionOptionsReserved,
-            options_at,
-        ));
-    }
-    let (topic_filter, options) = read_filter(reader)?;
-    if options.no_local && topic_filter.shared().is_some() {
-        return Err(DecodeError::new(Malformed::NoLocalOnShared, options_at));
-    }
-    Ok(())
-}
-
+/// One filter with its options, of which the bits of `mask` may be set.
+///
+/// Spec: v5 §3.8.3.1, v3.1.1 §3.8.3.
 fn read_filter<'a>(
     reader: &mut Reader<'a>,
+    mask: u8,
 ) -> Result<(TopicFilter<'a>, SubscriptionOptions), DecodeError> {
     let topic_filter = reader.topic_filter()?;
     let at = reader.at();
-    let options = SubscriptionOptions::from_byte(reader.byte()?)
+    let options = SubscriptionOptions::from_byte(reader.byte()?, mask)
         .map_err(|kind| DecodeError::new(kind, at))?;
+    if options.no_local && topic_filter.shared().is_some() {
+        return Err(DecodeError::new(Malformed::NoLocalOnShared, at));
+    }
     Ok((topic_filter, options))
 }
 

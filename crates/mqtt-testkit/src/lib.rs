@@ -1,0 +1,5 @@
+//! Generators, oracles and other means of testing that several crates of this workspace share.
+
+pub mod oracles;
+pub mod packets;
+pub mod reference;
