@@ -1,0 +1,280 @@
+//! `ClientConnection`: one Network Connection of a client, its state and its time.
+
+use super::{ClientError, ClientSession, Flow, NotSent, NotSentReason, SendRefusal, ServerGrants};
+use crate::{
+    AckQueue, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated,
+};
+use alloc::vec::Vec;
+use core::num::NonZeroU16;
+use mqtt_codec::{
+    ConnAck, Connect, Disconnect, EncodeError, Packet, Properties, Property, PropertyList,
+    ProtocolVersion, ReasonCode,
+};
+
+/// A CONNACK without a word, for the time before it comes.
+const NOTHING_GRANTED: ConnAck<'static> = ConnAck {
+    session_present: false,
+    reason: ReasonCode::SUCCESS,
+    properties: Properties::EMPTY,
+};
+
+/// What the client makes of a server that continues a session this process knows nothing of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UnknownSession {
+    /// The connection ends, as v5 [MQTT-3.2.2-4] demands of a client that keeps its session.
+    Refuse,
+    /// Its messages and subscriptions are taken: for a client that keeps nothing between two runs.
+    TakeOver,
+}
+
+/// What a client decides for itself on a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ClientSettings {
+    /// How long the answer to PINGREQ may take, in milliseconds.
+    pub ping_answer_within_ms: u64,
+    /// Whether a session only the server knows is taken over.
+    pub unknown_session: UnknownSession,
+}
+
+/// One Network Connection of a client, from CONNECT on.
+#[derive(Debug)]
+pub struct ClientConnection<M, R> {
+    pub(super) session: ClientSession<M, R>,
+    pub(super) phase: Phase,
+    pub(super) negotiated: Negotiated,
+    pub(super) grants: ServerGrants,
+    pub(super) link: Link,
+    pub(super) aliases: InboundAliases,
+    pub(super) acks: AckQueue<Gate>,
+    pub(super) next_serial: u64,
+    pub(super) epoch: u64,
+    pub(super) keep_alive: ClientKeepAlive,
+    pub(super) settings: ClientSettings,
+    pub(super) asked: Asked,
+    pub(super) now_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// CONNECT is sent, CONNACK is due.
+    Connecting,
+    Connected,
+    /// DISCONNECT was sent or received, or CONNACK refused.
+    Ended,
+}
+
+/// Whether the application has the message that an acknowledgement is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate {
+    pub(super) serial: u64,
+    pub(super) open: bool,
+}
+
+/// What CONNECT said, for reading CONNACK.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) version: ProtocolVersion,
+    pub(super) clean_start: bool,
+    keep_alive_s: u16,
+    session_expiry_interval_s: u32,
+    receive_maximum: Option<NonZeroU16>,
+    topic_alias_maximum: u16,
+}
+
+impl<M, R> ClientConnection<M, R> {
+    /// Encodes CONNECT to the end of `out` and waits for CONNACK.
+    ///
+    /// # Errors
+    /// `connect` cannot be written in its version; the session comes back.
+    pub fn connect(
+        mut session: ClientSession<M, R>,
+        connect: &Connect<'_>,
+        settings: ClientSettings,
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, NotSent<ClientSession<M, R>>> {
+        if let Err(error) = append(&Packet::Connect(*connect), connect.version, out) {
+            let reason = NotSentReason::Never(SendRefusal::Encode(error));
+            return Err(NotSent { item: session, reason });
+        }
+        session.connections += 1;
+        let asked = Asked::of(connect);
+        let negotiated = asked.negotiated(&NOTHING_GRANTED);
+        Ok(Self {
+            epoch: session.connections,
+            session,
+            phase: Phase::Connecting,
+            negotiated,
+            grants: ServerGrants::of(&NOTHING_GRANTED, connect.version),
+            link: Link::new(negotiated.peer_receive_maximum, negotiated.own_receive_maximum),
+            aliases: InboundAliases::new(negotiated.own_topic_alias_maximum),
+            acks: AckQueue::new(),
+            next_serial: 0,
+            keep_alive: ClientKeepAlive::new(0, 0, now_ms),
+            settings,
+            asked,
+            now_ms,
+        })
+    }
+
+    /// What is in force; before CONNACK what was asked for.
+    pub const fn negotiated(&self) -> &Negotiated {
+        &self.negotiated
+    }
+
+    /// What the server offers; meaningful once connected.
+    pub const fn grants(&self) -> ServerGrants {
+        self.grants
+    }
+
+    /// Whether the server accepted the connection and nobody has ended it.
+    pub fn is_connected(&self) -> bool {
+        self.phase == Phase::Connected
+    }
+
+    /// PUBLISH, SUBSCRIBE and UNSUBSCRIBE packets without their last acknowledgement.
+    pub fn inflight(&self) -> usize {
+        self.session.inflight()
+    }
+
+    /// Messages of QoS 1 and 2 whose first acknowledgement has not been sent, because the application does not
+    /// have them yet or because one before them waits.
+    pub fn unacknowledged(&self) -> usize {
+        self.acks.len()
+    }
+
+    /// Bytes came from the server, even if no packet is whole yet.
+    pub const fn handle_received(&mut self) {
+        self.keep_alive.received();
+    }
+
+    /// When [`ClientConnection::handle_timeout`] has something to do; none while nothing is due.
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        match (self.phase, self.keep_alive.step(self.now_ms)) {
+            (Phase::Connecting | Phase::Ended, _) => None,
+            (Phase::Connected, ClientKeepAliveStep::WaitUntil(deadline_ms)) => deadline_ms,
+            (Phase::Connected, ClientKeepAliveStep::SendPing | ClientKeepAliveStep::Dead) => {
+                Some(self.now_ms)
+            }
+        }
+    }
+
+    /// Does what is due at `now_ms`: PINGREQ after a silence of ours.
+    ///
+    /// # Errors
+    /// [`ClientError::KeepAliveTimeout`] when the server did not answer the last one.
+    pub fn handle_timeout(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Result<(), ClientError> {
+        self.now_ms = now_ms;
+        if self.phase != Phase::Connected {
+            return Ok(());
+        }
+        match self.keep_alive.step(now_ms) {
+            ClientKeepAliveStep::WaitUntil(_) => {}
+            ClientKeepAliveStep::SendPing => {
+                self.send(&Packet::PingReq, out);
+                self.keep_alive.sent_ping(now_ms);
+            }
+            ClientKeepAliveStep::Dead => return Err(ClientError::KeepAliveTimeout),
+        }
+        Ok(())
+    }
+
+    /// Ends the connection with DISCONNECT; nothing can be sent afterwards.
+    ///
+    /// # Errors
+    /// `disconnect` cannot be written in the version in use; the connection stays.
+    pub fn disconnect(
+        &mut self,
+        disconnect: &Disconnect<'_>,
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendRefusal> {
+        self.now_ms = now_ms;
+        if self.phase != Phase::Connected {
+            return Err(SendRefusal::NotConnected);
+        }
+        append(&Packet::Disconnect(*disconnect), self.negotiated.version, out)?;
+        self.phase = Phase::Ended;
+        Ok(())
+    }
+
+    /// Ends the connection because of `error`: DISCONNECT with its Reason Code where the version has one.
+    ///
+    /// Spec: v5 §4.13.1; v3.1.1 has no way to tell a server, so the caller just closes.
+    pub fn fail(&mut self, error: ClientError, out: &mut Vec<u8>) {
+        if self.phase == Phase::Connected && self.negotiated.version.disconnect_has_body() {
+            let disconnect =
+                Disconnect { reason: error.reason_code(), properties: Properties::EMPTY };
+            self.send(&Packet::Disconnect(disconnect), out);
+        }
+        self.phase = Phase::Ended;
+    }
+
+    /// The Network Connection is gone: what outlives it, and the requests that nobody will answer.
+    pub fn into_session(mut self) -> (ClientSession<M, R>, Vec<R>) {
+        let requests = self.session.flows.handle_connection_lost();
+        (self.session, requests.into_iter().filter_map(Flow::into_request).collect())
+    }
+
+    /// Sends a packet of ours that is correct by construction.
+    pub(super) fn send(&mut self, packet: &Packet<'_>, out: &mut Vec<u8>) {
+        if append(packet, self.negotiated.version, out).is_ok() {
+            self.keep_alive.sent(self.now_ms);
+        }
+    }
+}
+
+impl Asked {
+    fn of(connect: &Connect<'_>) -> Self {
+        Self {
+            version: connect.version,
+            clean_start: connect.clean_start,
+            keep_alive_s: connect.keep_alive_s,
+            session_expiry_interval_s: connect
+                .properties
+                .session_expiry_interval_s()
+                .unwrap_or(0),
+            receive_maximum: connect.properties.receive_maximum(),
+            topic_alias_maximum: connect.properties.topic_alias_maximum().unwrap_or(0),
+        }
+    }
+
+    /// What CONNECT and `connack` agree on.
+    pub(super) fn negotiated(&self, connack: &ConnAck<'_>) -> Negotiated {
+        let receive_maximum = self.receive_maximum.unwrap_or(NonZeroU16::MAX);
+        let properties = [
+            Property::SessionExpiryInterval(self.session_expiry_interval_s),
+            Property::ReceiveMaximum(receive_maximum),
+            Property::TopicAliasMaximum(self.topic_alias_maximum),
+        ];
+        let properties = PropertyList::new(&properties);
+        let connect = Connect {
+            version: self.version,
+            bridge: false,
+            clean_start: self.clean_start,
+            keep_alive_s: self.keep_alive_s,
+            client_id: "",
+            will: None,
+            username: None,
+            password: None,
+            properties: Properties::from(&properties),
+        };
+        Negotiated::of_connack(&connect, connack)
+    }
+}
+
+/// Encodes `packet` to the end of `out`; leaves `out` as it was on an error.
+pub(super) fn append(
+    packet: &Packet<'_>,
+    version: ProtocolVersion,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let at = out.len();
+    let len = packet.encoded_len(version)?;
+    out.resize(at.saturating_add(len), 0);
+    let encoded = packet.encode(version, out.get_mut(at..).unwrap_or_default());
+    if encoded.is_err() {
+        out.truncate(at);
+    }
+    encoded.map(|_| ())
+}

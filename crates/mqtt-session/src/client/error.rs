@@ -1,0 +1,90 @@
+//! Whose fault it is when a client cannot go on, or cannot send something.
+
+use crate::ProtocolError;
+use mqtt_codec::{DecodeError, EncodeError, QoS, ReasonCode};
+
+/// What a server did wrong; the Network Connection ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// Its bytes are no Control Packet of the version in use.
+    #[error("malformed packet: {0}")]
+    Decode(#[from] DecodeError),
+    /// A packet at the wrong time.
+    #[error("protocol error: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// Session Present although no session was to be continued; v5 [MQTT-3.2.2-2], [MQTT-3.2.2-4].
+    #[error("the server continues a session this client does not have")]
+    SessionUnknown,
+    /// No answer to PINGREQ in time; v5 §3.1.2.10.
+    #[error("no answer from the server within the keep alive")]
+    KeepAliveTimeout,
+}
+
+impl ClientError {
+    /// The Reason Code for DISCONNECT.
+    pub fn reason_code(self) -> ReasonCode {
+        match self {
+            Self::Decode(error) => error.reason_code(),
+            Self::Protocol(error) => error.reason_code(),
+            Self::SessionUnknown => ReasonCode::PROTOCOL_ERROR,
+            Self::KeepAliveTimeout => ReasonCode::KEEP_ALIVE_TIMEOUT,
+        }
+    }
+}
+
+/// Something that was not sent; it comes back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NotSent<T> {
+    /// What was to be sent.
+    pub item: T,
+    /// Why not.
+    pub reason: NotSentReason,
+}
+
+/// Why something was not sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotSentReason {
+    /// Not now: the server's Receive Maximum is reached, a resume is not through, or no identifier is free.
+    Later,
+    /// Not on this connection.
+    Never(SendRefusal),
+}
+
+/// Why something cannot be sent on this connection at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendRefusal {
+    /// There is no accepted connection.
+    #[error("not connected")]
+    NotConnected,
+    /// Longer than the server's Maximum Packet Size; v5 [MQTT-3.2.2-15].
+    #[error("packet of {len} bytes, the server takes {len_max}")]
+    PacketTooLarge {
+        /// The whole packet, in bytes.
+        len: usize,
+        /// The server's Maximum Packet Size, in bytes.
+        len_max: u32,
+    },
+    /// Above the server's Maximum QoS; v5 [MQTT-3.2.2-11].
+    #[error("the server takes messages up to QoS {}", u8::from(*.maximum))]
+    QoSNotSupported {
+        /// The server's Maximum QoS.
+        maximum: QoS,
+    },
+    /// RETAIN, which the server does not offer; v5 [MQTT-3.2.2-14].
+    #[error("the server does not retain messages")]
+    RetainNotSupported,
+    /// A wildcard in a Topic Filter, which the server does not offer; v5 §3.2.2.3.11.
+    #[error("the server has no wildcard subscriptions")]
+    WildcardsNotSupported,
+    /// A Subscription Identifier, which the server does not offer; v5 §3.2.2.3.12.
+    #[error("the server has no subscription identifiers")]
+    SubscriptionIdentifiersNotSupported,
+    /// A Shared Subscription, which the server does not offer; v5 §3.2.2.3.13.
+    #[error("the server has no shared subscriptions")]
+    SharedSubscriptionsNotSupported,
+    /// The packet cannot be written in the version in use.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}

@@ -1,0 +1,85 @@
+//! What a packet from the server means for the application, and what the application gives for sending.
+
+use mqtt_codec::{
+    Ack, ConnAck, Delivery, Disconnect, PacketId, Publish, QoS, SubAck, UnsubAck,
+};
+
+use crate::AckKind;
+use alloc::vec::Vec;
+
+/// An Application Message as its owner keeps it until the last acknowledgement.
+pub trait OutgoingMessage {
+    /// The QoS to send it with.
+    fn qos(&self) -> QoS;
+
+    /// Shows the PUBLISH that carries this message with `dup` and `delivery`; none when its body is gone.
+    fn with_publish<T>(
+        &self,
+        dup: bool,
+        delivery: Delivery,
+        use_publish: impl FnOnce(&Publish<'_>) -> T,
+    ) -> Option<T>;
+
+    /// PUBREC came: the body will not be sent again and may be forgotten.
+    fn forget_body(&mut self) {}
+}
+
+/// The right to acknowledge one PUBLISH, given to `ClientConnection::acknowledge` once the application has it.
+///
+/// A token of an earlier Network Connection does nothing.
+#[derive(Debug, Eq, PartialEq)]
+pub struct AckToken {
+    pub(super) kind: AckKind,
+    pub(super) packet_id: PacketId,
+    pub(super) serial: u64,
+    pub(super) epoch: u64,
+}
+
+/// What one packet from the server brought about.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientEvent<'a, M, R> {
+    /// Nothing the application has to know.
+    Handled,
+    /// CONNACK: the server accepted the connection.
+    Connected {
+        /// The answer; [`crate::Negotiated`] and [`super::ServerGrants`] are read from it already.
+        connack: ConnAck<'a>,
+        /// Messages without their last acknowledgement that the server has forgotten, in order.
+        ///
+        /// Spec: v5 [MQTT-3.2.2-5].
+        lost: Vec<M>,
+    },
+    /// CONNACK: the server refused; the connection is over.
+    Refused(ConnAck<'a>),
+    /// PUBLISH: a message for the application.
+    Message {
+        /// The message; its Topic Name is always there, Topic Aliases are resolved.
+        publish: Publish<'a>,
+        /// What to acknowledge it with once the application has it; none at QoS 0.
+        ack: Option<AckToken>,
+    },
+    /// PUBACK, PUBCOMP or a PUBREC that refuses: the flow of `message` has ended.
+    Acknowledged {
+        /// The message as it was given.
+        message: M,
+        /// The acknowledgement; before v5 its reason is always success.
+        ack: Ack<'a>,
+    },
+    /// SUBACK.
+    Subscribed {
+        /// The request as it was given.
+        request: R,
+        /// The answer, with a Reason Code for each Topic Filter.
+        suback: SubAck<'a>,
+    },
+    /// UNSUBACK.
+    Unsubscribed {
+        /// The request as it was given.
+        request: R,
+        /// The answer; before v5 without Reason Codes.
+        unsuback: UnsubAck<'a>,
+    },
+    /// DISCONNECT: the server ends the connection.
+    Disconnected(Disconnect<'a>),
+}

@@ -1,0 +1,263 @@
+//! Packets from the server.
+
+use super::connection::{Asked, Gate, Phase};
+use super::{
+    AckToken, ClientConnection, ClientError, ClientEvent, Flow, OutgoingMessage, ServerGrants,
+    UnknownSession,
+};
+use crate::{
+    ClientKeepAlive, InboundAliases, Link, PendingAck, ProtocolError, PubRecOutcome, Received,
+    Settling, UnexpectedAck,
+};
+use alloc::vec::Vec;
+use mqtt_codec::{
+    Ack, ConnAck, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, Properties,
+    PropertyId, ProtocolVersion, Publish, ReasonCode, SubAck, TopicName, UnsubAck,
+};
+
+/// Body of a CONNACK before v5: Session Present and the return code.
+const CONNACK_LEN_BEFORE_PROPERTIES: usize = 2;
+
+impl<M: OutgoingMessage, R> ClientConnection<M, R> {
+    /// Takes one Control Packet; answers that need no application go to the end of `out`.
+    ///
+    /// Call [`ClientConnection::poll_resend`] afterwards: an acknowledgement may have made room.
+    ///
+    /// # Errors
+    /// The server broke the protocol: end the connection with [`ClientConnection::fail`].
+    pub fn handle_frame<'a>(
+        &'a mut self,
+        frame: Frame<'a>,
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        self.now_ms = now_ms;
+        self.keep_alive.received();
+        if self.phase == Phase::Connecting {
+            return self.handle_connack(read_connack(frame, &self.asked)?);
+        }
+        match Packet::decode(frame, self.negotiated.version)? {
+            Packet::Publish(publish) => self.handle_publish(publish, out),
+            Packet::PubAck(ack) => {
+                let ended = self.session.flows.handle_puback(&mut self.link, ack.packet_id);
+                acknowledged(ended, ack, PacketType::PubAck)
+            }
+            Packet::PubRec(ack) => self.handle_pubrec(ack, out),
+            Packet::PubRel(ack) => {
+                self.handle_pubrel(ack.packet_id, out);
+                Ok(ClientEvent::Handled)
+            }
+            Packet::PubComp(ack) => {
+                let ended = self.session.flows.handle_pubcomp(&mut self.link, ack.packet_id);
+                acknowledged(ended, ack, PacketType::PubComp)
+            }
+            Packet::SubAck(suback) => self.handle_suback(suback),
+            Packet::UnsubAck(unsuback) => self.handle_unsuback(unsuback),
+            Packet::PingResp => Ok(ClientEvent::Handled),
+            Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
+            other => Err(unexpected(other.packet_type())),
+        }
+    }
+
+    fn handle_connack<'a>(
+        &'a mut self,
+        connack: ConnAck<'a>,
+    ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        if connack.reason.is_error() {
+            self.phase = Phase::Ended;
+            return Ok(ClientEvent::Refused(connack));
+        }
+        let known = self.session.established && !self.asked.clean_start;
+        let mut lost = Vec::new();
+        match (connack.session_present, known) {
+            (true, true) => self.session.flows.begin_resume(),
+            (true, false) => {
+                let refused = self.settings.unknown_session == UnknownSession::Refuse;
+                if refused || self.asked.clean_start {
+                    return Err(ClientError::SessionUnknown);
+                }
+            }
+            (false, _) => lost = self.session.clear(),
+        }
+        self.session.established = true;
+        self.phase = Phase::Connected;
+        self.negotiated = self.asked.negotiated(&connack);
+        self.grants = ServerGrants::of(&connack, self.negotiated.version);
+        self.link =
+            Link::new(self.negotiated.peer_receive_maximum, self.negotiated.own_receive_maximum);
+        self.aliases = InboundAliases::new(self.negotiated.own_topic_alias_maximum);
+        self.keep_alive = ClientKeepAlive::new(
+            self.negotiated.keep_alive_s,
+            self.settings.ping_answer_within_ms,
+            self.now_ms,
+        );
+        Ok(ClientEvent::Connected { connack, lost })
+    }
+
+    fn handle_publish<'a>(
+        &'a mut self,
+        mut publish: Publish<'a>,
+        out: &mut Vec<u8>,
+    ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        let received = self.session.flows.handle_publish(&mut self.link, publish.delivery)?;
+        let ack = Settling::of(publish.delivery)
+            .map(|settling| self.queue_ack(settling, received == Received::Duplicate));
+        if received == Received::Duplicate {
+            self.send_acks(out);
+        }
+        if let Some(alias) = publish.properties.topic_alias() {
+            let given = publish.topic_name.map(TopicName::as_str);
+            let topic_name = self.aliases.resolve(alias, given)?;
+            publish.topic_name = TopicName::try_new(topic_name).ok();
+        }
+        Ok(match received {
+            Received::Deliver => ClientEvent::Message { publish, ack },
+            Received::Duplicate => ClientEvent::Handled,
+        })
+    }
+
+    /// Puts the acknowledgement in its place in the order of arrival; v5 [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+    fn queue_ack(&mut self, settling: Settling, open: bool) -> AckToken {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let Settling { kind, packet_id } = settling;
+        let ack = PendingAck { kind, packet_id, reason: ReasonCode::SUCCESS };
+        self.acks.push(Gate { serial, open }, ack);
+        AckToken { kind, packet_id, serial, epoch: self.epoch }
+    }
+
+    fn handle_pubrec<'a>(
+        &'a mut self,
+        ack: Ack<'a>,
+        out: &mut Vec<u8>,
+    ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        let Ack { packet_id, reason, .. } = ack;
+        let mut answer = ReasonCode::SUCCESS;
+        match self.session.flows.handle_pubrec(&mut self.link, packet_id, reason) {
+            Ok(PubRecOutcome::Release(Flow::Publish(message))) => message.forget_body(),
+            Ok(PubRecOutcome::Release(_) | PubRecOutcome::ReleaseAgain) => {}
+            Ok(PubRecOutcome::Refused(flow)) => {
+                return acknowledged(Ok(flow), ack, PacketType::PubRec);
+            }
+            // A refusal of something this side has forgotten leaves nothing to release.
+            Err(UnexpectedAck::Unknown) if reason.is_error() => return Ok(ClientEvent::Handled),
+            Err(UnexpectedAck::Unknown) => answer = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+            Err(UnexpectedAck::WrongKind) => return Err(wrong(PacketType::PubRec, packet_id)),
+        }
+        let pubrel = self.answer(packet_id, answer);
+        self.send(&Packet::PubRel(pubrel), out);
+        Ok(ClientEvent::Handled)
+    }
+
+    fn handle_pubrel(&mut self, packet_id: PacketId, out: &mut Vec<u8>) {
+        let reason = self.session.flows.handle_pubrel(&mut self.link, packet_id);
+        let pubcomp = self.answer(packet_id, reason);
+        self.send(&Packet::PubComp(pubcomp), out);
+    }
+
+    fn handle_suback<'a>(
+        &mut self,
+        suback: SubAck<'a>,
+    ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        match self.session.flows.handle_answer(&mut self.link, suback.packet_id) {
+            Ok(Flow::Subscribe { request, filters }) => {
+                check_count(filters, suback.reasons.iter().len())?;
+                Ok(ClientEvent::Subscribed { request, suback })
+            }
+            Err(UnexpectedAck::Unknown) => Ok(ClientEvent::Handled),
+            _ => Err(wrong(PacketType::SubAck, suback.packet_id)),
+        }
+    }
+
+    fn handle_unsuback<'a>(
+        &mut self,
+        unsuback: UnsubAck<'a>,
+    ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        match self.session.flows.handle_answer(&mut self.link, unsuback.packet_id) {
+            Ok(Flow::Unsubscribe { request, filters }) => {
+                if self.negotiated.version.has_unsuback_reasons() {
+                    check_count(filters, unsuback.reasons.iter().len())?;
+                }
+                Ok(ClientEvent::Unsubscribed { request, unsuback })
+            }
+            Err(UnexpectedAck::Unknown) => Ok(ClientEvent::Handled),
+            _ => Err(wrong(PacketType::UnsubAck, unsuback.packet_id)),
+        }
+    }
+
+    /// Spec: v5 [MQTT-3.14.2-2]: a server sends no Session Expiry Interval.
+    fn handle_disconnect<'a>(
+        &mut self,
+        disconnect: Disconnect<'a>,
+    ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        let allowed = self.negotiated.version.server_may_disconnect()
+            && !disconnect.properties.has(PropertyId::SessionExpiryInterval);
+        if !allowed {
+            return Err(unexpected(PacketType::Disconnect));
+        }
+        self.phase = Phase::Ended;
+        Ok(ClientEvent::Disconnected(disconnect))
+    }
+
+    /// An answer in a QoS flow with `reason`, as far as the version can say it.
+    pub(super) fn answer(&self, packet_id: PacketId, reason: ReasonCode) -> Ack<'static> {
+        let reason = match self.negotiated.version.has_ack_reason() {
+            true => reason,
+            false => ReasonCode::SUCCESS,
+        };
+        Ack { packet_id, reason, properties: Properties::EMPTY }
+    }
+}
+
+/// Reads CONNACK, also in the form of an older server that does not know the version asked for.
+fn read_connack<'a>(frame: Frame<'a>, asked: &Asked) -> Result<ConnAck<'a>, ClientError> {
+    let packet_type = PacketType::from_u8(frame.first >> 4);
+    if let Some(packet_type) = packet_type.filter(|found| *found != PacketType::ConnAck) {
+        return Err(unexpected(packet_type));
+    }
+    let decoded = ConnAck::decode(frame, asked.version);
+    if decoded.is_err() && frame.body.len() == CONNACK_LEN_BEFORE_PROPERTIES {
+        let refusal = older(asked.version)
+            .and_then(|version| ConnAck::decode(frame, version).ok())
+            .filter(|connack| connack.reason.is_error());
+        if let Some(refusal) = refusal {
+            return Ok(refusal);
+        }
+    }
+    decoded.map_err(|error: DecodeError| error.into())
+}
+
+/// The version before `version`.
+fn older(version: ProtocolVersion) -> Option<ProtocolVersion> {
+    ProtocolVersion::from_level(version.level().checked_sub(1)?)
+}
+
+/// What an acknowledgement that should end a flow brings about; one that names nothing is ignored.
+fn acknowledged<'a, M, R>(
+    ended: Result<Flow<M, R>, UnexpectedAck>,
+    ack: Ack<'a>,
+    packet_type: PacketType,
+) -> Result<ClientEvent<'a, M, R>, ClientError> {
+    match ended {
+        Ok(Flow::Publish(message)) => Ok(ClientEvent::Acknowledged { message, ack }),
+        Err(UnexpectedAck::Unknown) => Ok(ClientEvent::Handled),
+        Ok(Flow::Subscribe { .. } | Flow::Unsubscribe { .. }) | Err(UnexpectedAck::WrongKind) => {
+            Err(wrong(packet_type, ack.packet_id))
+        }
+    }
+}
+
+fn check_count(wanted: usize, got: usize) -> Result<(), ClientError> {
+    if wanted == got {
+        return Ok(());
+    }
+    Err(ProtocolError::ReasonCodeCount { wanted, got }.into())
+}
+
+fn unexpected(packet_type: PacketType) -> ClientError {
+    ProtocolError::Unexpected { packet_type }.into()
+}
+
+fn wrong(packet_type: PacketType, packet_id: PacketId) -> ClientError {
+    ProtocolError::WrongAcknowledgement { packet_type, packet_id: packet_id.get() }.into()
+}
