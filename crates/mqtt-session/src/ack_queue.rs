@@ -42,29 +42,31 @@ pub struct PendingAck {
 /// Its length is bounded by the Receive Maximum, which bounds what may be unfinished.
 /// Spec: v5 [MQTT-4.6.0-2], [MQTT-4.6.0-3]: PUBACK and PUBREC leave in the order of their PUBLISH packets.
 #[derive(Clone, Debug)]
-pub struct AckQueue<G> {
-    entries: VecDeque<(G, PendingAck)>,
+pub struct AckQueue<G, A = PendingAck> {
+    entries: VecDeque<(G, A)>,
 }
 
-impl<G> Default for AckQueue<G> {
+impl<G, A> Default for AckQueue<G, A> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<G> AckQueue<G> {
+impl<G, A> AckQueue<G, A> {
     /// An empty queue; allocates nothing.
     pub const fn new() -> Self {
-        Self { entries: VecDeque::new() }
+        Self {
+            entries: VecDeque::new(),
+        }
     }
 
     /// Puts `ack` at the end behind `gate`.
-    pub fn push(&mut self, gate: G, ack: PendingAck) {
+    pub fn push(&mut self, gate: G, ack: A) {
         self.entries.push_back((gate, ack));
     }
 
     /// Takes the first acknowledgement if `open` says its gate is.
-    pub fn pop_if(&mut self, open: impl FnOnce(&G) -> bool) -> Option<PendingAck> {
+    pub fn pop_if(&mut self, open: impl FnOnce(&G) -> bool) -> Option<A> {
         if !open(&self.entries.front()?.0) {
             return None;
         }
@@ -74,14 +76,6 @@ impl<G> AckQueue<G> {
     /// The gate of the first acknowledgement.
     pub fn first_gate(&self) -> Option<&G> {
         self.entries.front().map(|(gate, _)| gate)
-    }
-
-    /// Finds the first entry of `kind` and `packet_id`, to open its gate or change its answer.
-    pub fn find_mut(&mut self, kind: AckKind, packet_id: PacketId) -> Option<(&mut G, &mut PendingAck)> {
-        self.entries
-            .iter_mut()
-            .find(|(_, ack)| ack.kind == kind && ack.packet_id == packet_id)
-            .map(|(gate, ack)| (gate, ack))
     }
 
     /// Acknowledgements waiting.
@@ -97,5 +91,19 @@ impl<G> AckQueue<G> {
     /// Forgets all: the Network Connection they belong to is gone, the peer will send again.
     pub fn clear(&mut self) {
         self.entries = VecDeque::new();
+    }
+}
+
+impl<G> AckQueue<G> {
+    /// Finds the first entry of `kind` and `packet_id`, to open its gate or change its answer.
+    pub fn find_mut(
+        &mut self,
+        kind: AckKind,
+        packet_id: PacketId,
+    ) -> Option<(&mut G, &mut PendingAck)> {
+        self.entries
+            .iter_mut()
+            .find(|(_, ack)| ack.kind == kind && ack.packet_id == packet_id)
+            .map(|(gate, ack)| (gate, ack))
     }
 }

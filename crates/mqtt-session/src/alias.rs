@@ -17,7 +17,10 @@ pub struct InboundAliases {
 impl InboundAliases {
     /// No aliases yet, `topic_alias_maximum` allowed; 0 means that none is.
     pub const fn new(topic_alias_maximum: u16) -> Self {
-        Self { topic_names: Vec::new(), topic_alias_maximum }
+        Self {
+            topic_names: Vec::new(),
+            topic_alias_maximum,
+        }
     }
 
     /// The Topic Name of a PUBLISH: sets the alias when `topic_name` is there, looks it up when it is not.
@@ -35,7 +38,11 @@ impl InboundAliases {
         }
         let at = usize::from(alias.get() - 1);
         let Some(topic_name) = topic_name else {
-            return self.topic_names.get(at).and_then(Option::as_deref).ok_or(invalid);
+            return self
+                .topic_names
+                .get(at)
+                .and_then(Option::as_deref)
+                .ok_or(invalid);
         };
         if self.topic_names.len() <= at {
             self.topic_names.resize(at + 1, None);

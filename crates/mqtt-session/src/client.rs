@@ -48,7 +48,11 @@ impl<M, R> Default for ClientSession<M, R> {
 impl<M, R> ClientSession<M, R> {
     /// A session that remembers nothing; allocates nothing.
     pub const fn new() -> Self {
-        Self { flows: Session::new(), established: false, connections: 0 }
+        Self {
+            flows: Session::new(),
+            established: false,
+            connections: 0,
+        }
     }
 
     /// Flows begun and not ended, 0 to 65,535.
@@ -59,7 +63,11 @@ impl<M, R> ClientSession<M, R> {
     /// Ends the session: the messages without their last acknowledgement come back, in order.
     pub fn clear(&mut self) -> Vec<M> {
         self.established = false;
-        self.flows.clear().into_iter().filter_map(Flow::into_message).collect()
+        self.flows
+            .clear()
+            .into_iter()
+            .filter_map(Flow::into_message)
+            .collect()
     }
 }
 

@@ -21,7 +21,9 @@ pub enum ProtocolError {
         alias: u16,
     },
     /// An acknowledgement of the wrong kind for the flow its Packet Identifier names; v5 [MQTT-4.3.3-1] ff.
-    #[error("acknowledgement {packet_type:?} does not fit the flow of packet identifier {packet_id}")]
+    #[error(
+        "acknowledgement {packet_type:?} does not fit the flow of packet identifier {packet_id}"
+    )]
     WrongAcknowledgement {
         /// What came.
         packet_type: PacketType,

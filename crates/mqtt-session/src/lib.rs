@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod ack_queue;
 mod alias;
+mod client;
 mod error;
 mod keep_alive;
 mod link;
@@ -22,12 +23,16 @@ mod session;
 
 pub use ack_queue::{AckKind, AckQueue, PendingAck};
 pub use alias::InboundAliases;
+pub use client::{
+    AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSent,
+    NotSentReason, OutgoingMessage, SendRefusal, ServerGrants, UnknownSession,
+};
 pub use error::ProtocolError;
 pub use keep_alive::{ClientKeepAlive, ClientKeepAliveStep, ServerKeepAlive};
 pub use link::Link;
 pub use negotiated::{Negotiated, RefusedPublish, ServerLimits, SessionExpiry};
 pub use packet_id_set::PacketIdSet;
-pub use quota::SendQuota;
-pub use receive::{Received, Settling};
-pub use send::{NotNow, NotNowReason, PubRecOutcome, Resend, UnexpectedAck};
+pub use quota::{ReceiveQuota, SendQuota};
+pub use receive::{ReceiveFlows, Received, Settling};
+pub use send::{NotNow, NotNowReason, PubRecOutcome, Resend, SendFlows, UnexpectedAck};
 pub use session::Session;

@@ -1,15 +1,14 @@
 //! What one Network Connection adds to a session: the quotas of both directions.
 
-use crate::quota::SendQuota;
-use crate::ProtocolError;
+use crate::quota::{ReceiveQuota, SendQuota};
 
 /// Quotas of one Network Connection; made anew on each, so that limits of the old one never leak.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Link {
-    pub(crate) send_quota: SendQuota,
-    /// PUBLISH packets above QoS 0 that we have not finished, of `receive_maximum` allowed.
-    unfinished: u16,
-    receive_maximum: u16,
+    /// What the peer still takes.
+    pub send_quota: SendQuota,
+    /// What we still take.
+    pub receive_quota: ReceiveQuota,
 }
 
 impl Link {
@@ -17,8 +16,7 @@ impl Link {
     pub const fn new(peer_receive_maximum: u16, own_receive_maximum: u16) -> Self {
         Self {
             send_quota: SendQuota::new(peer_receive_maximum),
-            unfinished: 0,
-            receive_maximum: own_receive_maximum,
+            receive_quota: ReceiveQuota::new(own_receive_maximum),
         }
     }
 
@@ -29,20 +27,6 @@ impl Link {
 
     /// PUBLISH packets received and not finished, in packets.
     pub const fn unfinished(&self) -> u16 {
-        self.unfinished
-    }
-
-    pub(crate) const fn begin_receive(&mut self) -> Result<(), ProtocolError> {
-        if self.unfinished >= self.receive_maximum {
-            return Err(ProtocolError::ReceiveMaximumExceeded {
-                receive_maximum: self.receive_maximum,
-            });
-        }
-        self.unfinished += 1;
-        Ok(())
-    }
-
-    pub(crate) const fn end_receive(&mut self) {
-        self.unfinished = self.unfinished.saturating_sub(1);
+        self.receive_quota.unfinished()
     }
 }

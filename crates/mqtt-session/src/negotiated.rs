@@ -126,7 +126,9 @@ impl Negotiated {
             peer_topic_alias_maximum: granted.topic_alias_maximum().unwrap_or(0),
             own_topic_alias_maximum: connect.properties.topic_alias_maximum().unwrap_or(0),
             peer_packet_len_max: packet_len_max(granted.maximum_packet_size()),
-            keep_alive_s: granted.server_keep_alive_s().unwrap_or(connect.keep_alive_s),
+            keep_alive_s: granted
+                .server_keep_alive_s()
+                .unwrap_or(connect.keep_alive_s),
             problem_information: true,
         }
     }
@@ -166,5 +168,7 @@ const fn own_receive_maximum(version: ProtocolVersion, receive_maximum: u16) -> 
 }
 
 fn packet_len_max(property: Option<NonZeroU32>) -> u32 {
-    property.map_or(PACKET_LEN_MAX, NonZeroU32::get).min(PACKET_LEN_MAX)
+    property
+        .map_or(PACKET_LEN_MAX, NonZeroU32::get)
+        .min(PACKET_LEN_MAX)
 }

@@ -44,8 +44,12 @@ impl PacketIdSet {
     /// Takes `packet_id` out; `false` when it was no member.
     pub fn remove(&mut self, packet_id: PacketId) -> bool {
         let (base, bit) = place(packet_id);
-        let Ok(at) = self.find(base) else { return false };
-        let Some(chunk) = self.chunks.get_mut(at) else { return false };
+        let Ok(at) = self.find(base) else {
+            return false;
+        };
+        let Some(chunk) = self.chunks.get_mut(at) else {
+            return false;
+        };
         if chunk.bits & bit == 0 {
             return false;
         }
@@ -59,12 +63,19 @@ impl PacketIdSet {
     /// Whether `packet_id` is a member.
     pub fn contains(&self, packet_id: PacketId) -> bool {
         let (base, bit) = place(packet_id);
-        self.find(base).is_ok_and(|at| self.chunks.get(at).is_some_and(|chunk| chunk.bits & bit != 0))
+        self.find(base).is_ok_and(|at| {
+            self.chunks
+                .get(at)
+                .is_some_and(|chunk| chunk.bits & bit != 0)
+        })
     }
 
     /// Number of members, 0 to 65,535.
     pub fn len(&self) -> usize {
-        self.chunks.iter().map(|chunk| usize::try_from(chunk.bits.count_ones()).unwrap_or(0)).sum()
+        self.chunks
+            .iter()
+            .map(|chunk| usize::try_from(chunk.bits.count_ones()).unwrap_or(0))
+            .sum()
     }
 
     /// Whether there is no member.

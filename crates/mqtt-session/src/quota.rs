@@ -1,4 +1,6 @@
-//! The send quota: how many PUBLISH packets above QoS 0 the peer still takes.
+//! The quotas of one Network Connection: PUBLISH packets above QoS 0 that each side still takes.
+
+use crate::ProtocolError;
 
 /// Unacknowledged PUBLISH packets the peer allows, counted down on sending and up on the last acknowledgement.
 ///
@@ -13,7 +15,10 @@ pub struct SendQuota {
 impl SendQuota {
     /// A full quota of `receive_maximum` packets, 1 to 65,535.
     pub const fn new(receive_maximum: u16) -> Self {
-        Self { left: receive_maximum, receive_maximum }
+        Self {
+            left: receive_maximum,
+            receive_maximum,
+        }
     }
 
     /// Packets that may still be sent.
@@ -42,5 +47,43 @@ impl SendQuota {
         if self.left < self.receive_maximum {
             self.left += 1;
         }
+    }
+}
+
+/// PUBLISH packets above QoS 0 that we received and have not finished.
+///
+/// Spec: v5 §3.3.4; made anew on each Network Connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ReceiveQuota {
+    unfinished: u16,
+    receive_maximum: u16,
+}
+
+impl ReceiveQuota {
+    /// None unfinished, `receive_maximum` allowed, 1 to 65,535 packets.
+    pub const fn new(receive_maximum: u16) -> Self {
+        Self {
+            unfinished: 0,
+            receive_maximum,
+        }
+    }
+
+    /// Packets not finished.
+    pub const fn unfinished(&self) -> u16 {
+        self.unfinished
+    }
+
+    pub(crate) const fn begin(&mut self) -> Result<(), ProtocolError> {
+        if self.unfinished >= self.receive_maximum {
+            return Err(ProtocolError::ReceiveMaximumExceeded {
+                receive_maximum: self.receive_maximum,
+            });
+        }
+        self.unfinished += 1;
+        Ok(())
+    }
+
+    pub(crate) const fn end(&mut self) {
+        self.unfinished = self.unfinished.saturating_sub(1);
     }
 }

@@ -1,7 +1,8 @@
 //! Receiving PUBLISH: duplicates of QoS 2 are known until PUBREL, and stay known across connections.
 
 use crate::packet_id_set::PacketIdSet;
-use crate::{AckKind, Link, ProtocolError};
+use crate::quota::ReceiveQuota;
+use crate::{AckKind, ProtocolError};
 use mqtt_codec::{Delivery, PacketId, ReasonCode};
 
 /// What to do with a PUBLISH that came in.
@@ -27,33 +28,46 @@ impl Settling {
     pub const fn of(delivery: Delivery) -> Option<Self> {
         match delivery {
             Delivery::AtMostOnce => None,
-            Delivery::AtLeastOnce(packet_id) => Some(Self { kind: AckKind::PubAck, packet_id }),
-            Delivery::ExactlyOnce(packet_id) => Some(Self { kind: AckKind::PubRec, packet_id }),
+            Delivery::AtLeastOnce(packet_id) => Some(Self {
+                kind: AckKind::PubAck,
+                packet_id,
+            }),
+            Delivery::ExactlyOnce(packet_id) => Some(Self {
+                kind: AckKind::PubRec,
+                packet_id,
+            }),
         }
     }
 }
 
 /// The receiving half of a session: identifiers of QoS 2 PUBLISH packets not yet released.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ReceiveFlows {
+pub struct ReceiveFlows {
     unreleased: PacketIdSet,
 }
 
 impl ReceiveFlows {
-    pub(crate) const fn new() -> Self {
-        Self { unreleased: PacketIdSet::new() }
+    /// Nothing unreleased; allocates nothing.
+    pub const fn new() -> Self {
+        Self {
+            unreleased: PacketIdSet::new(),
+        }
     }
 
-    pub(crate) fn handle_publish(
+    /// Takes a PUBLISH: whether it is new. Call [`ReceiveFlows::settle`] when its acknowledgement leaves.
+    ///
+    /// # Errors
+    /// [`ProtocolError::ReceiveMaximumExceeded`] when the peer has too many unfinished.
+    pub fn handle_publish(
         &mut self,
-        link: &mut Link,
+        quota: &mut ReceiveQuota,
         delivery: Delivery,
     ) -> Result<Received, ProtocolError> {
         match delivery {
             Delivery::AtMostOnce => Ok(Received::Deliver),
-            Delivery::AtLeastOnce(_) => link.begin_receive().map(|()| Received::Deliver),
+            Delivery::AtLeastOnce(_) => quota.begin().map(|()| Received::Deliver),
             Delivery::ExactlyOnce(packet_id) => {
-                link.begin_receive()?;
+                quota.begin()?;
                 Ok(match self.unreleased.insert(packet_id) {
                     true => Received::Deliver,
                     false => Received::Duplicate,
@@ -63,36 +77,39 @@ impl ReceiveFlows {
     }
 
     /// The acknowledgement is about to leave; an error PUBREC makes the identifier new again, v5 [MQTT-4.3.3-9].
-    pub(crate) fn settle(&mut self, link: &mut Link, settling: Settling, reason: ReasonCode) {
+    pub fn settle(&mut self, quota: &mut ReceiveQuota, settling: Settling, reason: ReasonCode) {
         match settling.kind {
-            AckKind::PubAck => link.end_receive(),
+            AckKind::PubAck => quota.end(),
             AckKind::PubRec if reason.is_error() => {
                 self.unreleased.remove(settling.packet_id);
-                link.end_receive();
+                quota.end();
             }
             AckKind::PubRec | AckKind::PubComp => {}
         }
     }
 
     /// Takes PUBREL: the Reason Code for PUBCOMP, 0x92 when the identifier is not known.
-    pub(crate) fn handle_pubrel(&mut self, link: &mut Link, packet_id: PacketId) -> ReasonCode {
+    pub fn handle_pubrel(&mut self, quota: &mut ReceiveQuota, packet_id: PacketId) -> ReasonCode {
         if self.unreleased.remove(packet_id) {
-            link.end_receive();
+            quota.end();
             ReasonCode::SUCCESS
         } else {
             ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
         }
     }
 
-    pub(crate) const fn unreleased(&self) -> &PacketIdSet {
+    /// Identifiers of received QoS 2 messages not yet released.
+    pub const fn unreleased(&self) -> &PacketIdSet {
         &self.unreleased
     }
 
-    pub(crate) fn restore(&mut self, packet_id: PacketId) {
+    /// Puts back an unreleased identifier that a store kept.
+    pub fn restore(&mut self, packet_id: PacketId) {
         self.unreleased.insert(packet_id);
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Forgets all: the session has ended.
+    pub fn clear(&mut self) {
         self.unreleased.clear();
     }
 }

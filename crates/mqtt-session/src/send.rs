@@ -1,6 +1,6 @@
 //! Sending: every flow that needs an acknowledgement, in the order it began.
 
-use crate::Link;
+use crate::quota::SendQuota;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use mqtt_codec::{PacketId, QoS, ReasonCode};
@@ -90,7 +90,7 @@ pub enum Resend<'a, M> {
 
 /// The sending half of a session.
 #[derive(Clone, Debug)]
-pub(crate) struct SendFlows<M> {
+pub struct SendFlows<M> {
     /// INVARIANT: in order of allocation; the first entry has not ended.
     flows: VecDeque<Flow<M>>,
     /// INVARIANT: entries of `flows` at [`Stage::Ended`].
@@ -103,8 +103,15 @@ pub(crate) struct SendFlows<M> {
     resend: Vec<PacketId>,
 }
 
+impl<M> Default for SendFlows<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<M> SendFlows<M> {
-    pub(crate) const fn new() -> Self {
+    /// No flows; allocates nothing.
+    pub const fn new() -> Self {
         Self {
             flows: VecDeque::new(),
             ended: 0,
@@ -116,67 +123,116 @@ impl<M> SendFlows<M> {
     }
 
     /// Opens a flow for a message that is sent for the first time.
-    pub(crate) fn begin_publish(
+    /// Begins a QoS 1 or 2 flow: the Packet Identifier for a PUBLISH that is sent now, with DUP 0.
+    ///
+    /// # Errors
+    /// [`NotNow`] with the message when the quota is used up, a resume is not through, or no identifier is free.
+    pub fn begin_publish(
         &mut self,
-        link: &mut Link,
+        quota: &mut SendQuota,
         qos: QoS,
         message: M,
     ) -> Result<PacketId, NotNow<M>> {
-        if link.send_quota.left() == 0 || !self.resend.is_empty() {
-            return Err(NotNow { message, reason: NotNowReason::Quota });
+        if quota.left() == 0 || !self.resend.is_empty() {
+            return Err(NotNow {
+                message,
+                reason: NotNowReason::Quota,
+            });
         }
         let Some(packet_id) = self.allocate() else {
-            return Err(NotNow { message, reason: NotNowReason::PacketIds });
+            return Err(NotNow {
+                message,
+                reason: NotNowReason::PacketIds,
+            });
         };
-        link.send_quota.take();
-        let stage = if qos == QoS::ExactlyOnce { Stage::PubRec } else { Stage::PubAck };
+        quota.take();
+        let stage = if qos == QoS::ExactlyOnce {
+            Stage::PubRec
+        } else {
+            Stage::PubAck
+        };
         self.push(packet_id, stage, true, message);
         Ok(packet_id)
     }
 
     /// Opens a flow for SUBSCRIBE or UNSUBSCRIBE, which no quota delays; v5 [MQTT-4.9.0-3].
-    pub(crate) fn begin_request(&mut self, message: M) -> Result<PacketId, NotNow<M>> {
+    pub fn begin_request(&mut self, message: M) -> Result<PacketId, NotNow<M>> {
         match self.allocate() {
             Some(packet_id) => {
                 self.push(packet_id, Stage::Answer, false, message);
                 Ok(packet_id)
             }
-            None => Err(NotNow { message, reason: NotNowReason::PacketIds }),
+            None => Err(NotNow {
+                message,
+                reason: NotNowReason::PacketIds,
+            }),
         }
     }
 
-    pub(crate) fn handle_puback(
+    /// Ends a flow whose packet could not be sent after all: quota and identifier are free again.
+    ///
+    /// # Errors
+    /// [`UnexpectedAck`] when no open flow has this identifier.
+    pub fn cancel(
         &mut self,
-        link: &mut Link,
+        quota: &mut SendQuota,
         packet_id: PacketId,
     ) -> Result<M, UnexpectedAck> {
-        self.end(link, packet_id, Stage::PubAck)
+        let at = self.find(packet_id).ok_or(UnexpectedAck::Unknown)?;
+        let stage = self.flows.get(at).ok_or(UnexpectedAck::Unknown)?.stage;
+        self.end(quota, packet_id, stage)
     }
 
-    pub(crate) fn handle_pubcomp(
+    /// Takes PUBACK, whatever its Reason Code: the flow has ended.
+    ///
+    /// # Errors
+    /// [`UnexpectedAck`] when no open flow waits for it.
+    pub fn handle_puback(
         &mut self,
-        link: &mut Link,
+        quota: &mut SendQuota,
         packet_id: PacketId,
     ) -> Result<M, UnexpectedAck> {
-        self.end(link, packet_id, Stage::PubComp)
+        self.end(quota, packet_id, Stage::PubAck)
     }
 
-    pub(crate) fn handle_answer(
+    /// Takes PUBCOMP, whatever its Reason Code: the flow has ended.
+    ///
+    /// # Errors
+    /// [`UnexpectedAck`] when no open flow waits for it.
+    pub fn handle_pubcomp(
         &mut self,
-        link: &mut Link,
+        quota: &mut SendQuota,
         packet_id: PacketId,
     ) -> Result<M, UnexpectedAck> {
-        self.end(link, packet_id, Stage::Answer)
+        self.end(quota, packet_id, Stage::PubComp)
     }
 
-    pub(crate) fn handle_pubrec(
+    /// Takes SUBACK or UNSUBACK (client only).
+    ///
+    /// # Errors
+    /// [`UnexpectedAck`] when no request waits for it.
+    pub fn handle_answer(
         &mut self,
-        link: &mut Link,
+        quota: &mut SendQuota,
+        packet_id: PacketId,
+    ) -> Result<M, UnexpectedAck> {
+        self.end(quota, packet_id, Stage::Answer)
+    }
+
+    /// Takes PUBREC with its Reason Code.
+    ///
+    /// # Errors
+    /// [`UnexpectedAck::Unknown`]: answer PUBREL 0x92. [`UnexpectedAck::WrongKind`]: a Protocol Error.
+    pub fn handle_pubrec(
+        &mut self,
+        quota: &mut SendQuota,
         packet_id: PacketId,
         reason: ReasonCode,
     ) -> Result<PubRecOutcome<'_, M>, UnexpectedAck> {
         if reason.is_error() {
-            return self.end(link, packet_id, Stage::PubRec).map(PubRecOutcome::Refused);
+            return self
+                .end(quota, packet_id, Stage::PubRec)
+                .map(PubRecOutcome::Refused);
         }
         let released = self.next_released;
         let at = self.find(packet_id).ok_or(UnexpectedAck::Unknown)?;
@@ -186,7 +242,10 @@ impl<M> SendFlows<M> {
                 flow.stage = Stage::PubComp;
                 flow.released = released;
                 self.next_released = released.wrapping_add(1);
-                flow.message.as_mut().map(PubRecOutcome::Release).ok_or(UnexpectedAck::Unknown)
+                flow.message
+                    .as_mut()
+                    .map(PubRecOutcome::Release)
+                    .ok_or(UnexpectedAck::Unknown)
             }
             Stage::PubComp => Ok(PubRecOutcome::ReleaseAgain),
             Stage::PubAck | Stage::Answer => Err(UnexpectedAck::WrongKind),
@@ -195,7 +254,7 @@ impl<M> SendFlows<M> {
     }
 
     /// A new connection: whatever is open has to be sent again under its quota.
-    pub(crate) fn begin_resume(&mut self) {
+    pub fn begin_resume(&mut self) {
         let mut released: Vec<(u32, PacketId)> = Vec::new();
         self.resend.clear();
         for flow in &mut self.flows {
@@ -209,11 +268,12 @@ impl<M> SendFlows<M> {
         self.resend.reverse();
         let next_released = self.next_released;
         released.sort_by_key(|(released, _)| next_released.wrapping_sub(*released));
-        self.resend.extend(released.into_iter().map(|(_, packet_id)| packet_id));
+        self.resend
+            .extend(released.into_iter().map(|(_, packet_id)| packet_id));
     }
 
     /// The next packet to send again: PUBREL packets first, then PUBLISH packets as the quota allows.
-    pub(crate) fn poll_resend(&mut self, link: &mut Link) -> Option<Resend<'_, M>> {
+    pub fn poll_resend(&mut self, quota: &mut SendQuota) -> Option<Resend<'_, M>> {
         let at = loop {
             let packet_id = *self.resend.last()?;
             match self.find(packet_id) {
@@ -227,33 +287,46 @@ impl<M> SendFlows<M> {
             Stage::PubRec => QoS::ExactlyOnce,
             Stage::PubComp | Stage::Answer | Stage::Ended => {
                 self.resend.pop();
-                return Some(Resend::PubRel { packet_id: flow.packet_id });
+                return Some(Resend::PubRel {
+                    packet_id: flow.packet_id,
+                });
             }
         };
-        if !link.send_quota.take() {
+        if !quota.take() {
             return None;
         }
         flow.counted = true;
         self.resend.pop();
         let packet_id = flow.packet_id;
-        flow.message.as_mut().map(|message| Resend::Publish { packet_id, qos, message })
+        flow.message.as_mut().map(|message| Resend::Publish {
+            packet_id,
+            qos,
+            message,
+        })
     }
 
-    pub(crate) const fn is_resuming(&self) -> bool {
+    /// Whether no flow is open.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Whether packets of the resume are still to be sent; nothing new goes before them.
+    pub const fn is_resuming(&self) -> bool {
         !self.resend.is_empty()
     }
 
     /// Open flows, 0 to 65,535.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.flows.len() - usize::try_from(self.ended).unwrap_or(0)
     }
 
-    pub(crate) fn messages(&self) -> impl Iterator<Item = &M> {
+    /// The messages of open flows, in order.
+    pub fn messages(&self) -> impl Iterator<Item = &M> {
         self.flows.iter().filter_map(|flow| flow.message.as_ref())
     }
 
     /// Ends SUBSCRIBE and UNSUBSCRIBE flows, which do not outlive a Network Connection.
-    pub(crate) fn end_requests(&mut self) -> Vec<M> {
+    pub fn end_requests(&mut self) -> Vec<M> {
         let mut ended = Vec::new();
         for flow in &mut self.flows {
             if flow.stage == Stage::Answer {
@@ -267,7 +340,7 @@ impl<M> SendFlows<M> {
     }
 
     /// Ends everything and gives the messages back in order.
-    pub(crate) fn clear(&mut self) -> Vec<M> {
+    pub fn clear(&mut self) -> Vec<M> {
         let flows = core::mem::take(&mut self.flows);
         let last_packet_id = self.last_packet_id;
         *self = Self::new();
@@ -277,10 +350,21 @@ impl<M> SendFlows<M> {
 
     fn push(&mut self, packet_id: PacketId, stage: Stage, counted: bool, message: M) {
         self.last_packet_id = packet_id.get();
-        self.flows.push_back(Flow { packet_id, stage, counted, released: 0, message: Some(message) });
+        self.flows.push_back(Flow {
+            packet_id,
+            stage,
+            counted,
+            released: 0,
+            message: Some(message),
+        });
     }
 
-    fn end(&mut self, link: &mut Link, packet_id: PacketId, stage: Stage) -> Result<M, UnexpectedAck> {
+    fn end(
+        &mut self,
+        quota: &mut SendQuota,
+        packet_id: PacketId,
+        stage: Stage,
+    ) -> Result<M, UnexpectedAck> {
         let at = self.find(packet_id).ok_or(UnexpectedAck::Unknown)?;
         let flow = self.flows.get_mut(at).ok_or(UnexpectedAck::Unknown)?;
         if flow.stage != stage {
@@ -288,7 +372,7 @@ impl<M> SendFlows<M> {
         }
         flow.stage = Stage::Ended;
         if core::mem::take(&mut flow.counted) {
-            link.send_quota.give_back();
+            quota.give_back();
         }
         let message = flow.message.take();
         self.ended += 1;
@@ -297,7 +381,11 @@ impl<M> SendFlows<M> {
     }
 
     fn drop_ended(&mut self) {
-        while self.flows.front().is_some_and(|flow| flow.stage == Stage::Ended) {
+        while self
+            .flows
+            .front()
+            .is_some_and(|flow| flow.stage == Stage::Ended)
+        {
             self.flows.pop_front();
             self.ended -= 1;
         }
@@ -317,7 +405,9 @@ impl<M> SendFlows<M> {
     /// The next identifier after the last one given out that no open flow holds; v5 [MQTT-2.2.1-3].
     fn allocate(&mut self) -> Option<PacketId> {
         let mut candidate = following(self.last_packet_id);
-        let Some(first) = self.flows.front() else { return PacketId::new(candidate) };
+        let Some(first) = self.flows.front() else {
+            return PacketId::new(candidate);
+        };
         if self.ascending && candidate != first.packet_id.get() {
             return PacketId::new(candidate);
         }
@@ -363,5 +453,9 @@ const fn following(packet_id: u16) -> u16 {
 
 /// Steps from `from` to `to` in the cycle 1, 2, .. 65,535, 1.
 const fn distance(from: u16, to: u16) -> u16 {
-    if to >= from { to - from } else { PACKET_IDS - (from - to) }
+    if to >= from {
+        to - from
+    } else {
+        PACKET_IDS - (from - to)
+    }
 }

@@ -3,14 +3,17 @@
 use crate::packet_id_set::PacketIdSet;
 use crate::receive::ReceiveFlows;
 use crate::send::SendFlows;
-use crate::{Link, NotNow, ProtocolError, PubRecOutcome, Received, Resend, Settling, UnexpectedAck};
+use crate::{
+    Link, NotNow, ProtocolError, PubRecOutcome, Received, Resend, Settling, UnexpectedAck,
+};
 use alloc::vec::Vec;
 use mqtt_codec::{Delivery, PacketId, QoS, ReasonCode};
 
 /// The QoS flows of one Client Identifier, seen from either end.
 ///
 /// `M` is how the owner keeps a message until its last acknowledgement: a reference-counted one in a broker,
-/// the message with its receipt in a client. Spec: v5 §4.1.
+/// the message with its receipt in a client. A broker whose subscribers and publishers work side by side
+/// keeps the halves, [`SendFlows`] and [`ReceiveFlows`], apart. Spec: v5 §4.1.
 #[derive(Clone, Debug)]
 pub struct Session<M> {
     send: SendFlows<M>,
@@ -26,7 +29,10 @@ impl<M> Default for Session<M> {
 impl<M> Session<M> {
     /// A session that remembers nothing; allocates nothing.
     pub const fn new() -> Self {
-        Self { send: SendFlows::new(), receive: ReceiveFlows::new() }
+        Self {
+            send: SendFlows::new(),
+            receive: ReceiveFlows::new(),
+        }
     }
 
     /// Begins a QoS 1 or 2 flow: the Packet Identifier for a PUBLISH that is sent now, with DUP 0.
@@ -39,7 +45,7 @@ impl<M> Session<M> {
         qos: QoS,
         message: M,
     ) -> Result<PacketId, NotNow<M>> {
-        self.send.begin_publish(link, qos, message)
+        self.send.begin_publish(&mut link.send_quota, qos, message)
     }
 
     /// Begins a SUBSCRIBE or UNSUBSCRIBE (client only): its Packet Identifier.
@@ -54,8 +60,12 @@ impl<M> Session<M> {
     ///
     /// # Errors
     /// [`UnexpectedAck`] when no open flow waits for it.
-    pub fn handle_puback(&mut self, link: &mut Link, packet_id: PacketId) -> Result<M, UnexpectedAck> {
-        self.send.handle_puback(link, packet_id)
+    pub fn handle_puback(
+        &mut self,
+        link: &mut Link,
+        packet_id: PacketId,
+    ) -> Result<M, UnexpectedAck> {
+        self.send.handle_puback(&mut link.send_quota, packet_id)
     }
 
     /// Takes PUBREC with its Reason Code.
@@ -68,23 +78,32 @@ impl<M> Session<M> {
         packet_id: PacketId,
         reason: ReasonCode,
     ) -> Result<PubRecOutcome<'_, M>, UnexpectedAck> {
-        self.send.handle_pubrec(link, packet_id, reason)
+        self.send
+            .handle_pubrec(&mut link.send_quota, packet_id, reason)
     }
 
     /// Takes PUBCOMP, whatever its Reason Code: the flow has ended.
     ///
     /// # Errors
     /// [`UnexpectedAck`] when no open flow waits for it.
-    pub fn handle_pubcomp(&mut self, link: &mut Link, packet_id: PacketId) -> Result<M, UnexpectedAck> {
-        self.send.handle_pubcomp(link, packet_id)
+    pub fn handle_pubcomp(
+        &mut self,
+        link: &mut Link,
+        packet_id: PacketId,
+    ) -> Result<M, UnexpectedAck> {
+        self.send.handle_pubcomp(&mut link.send_quota, packet_id)
     }
 
     /// Takes SUBACK or UNSUBACK (client only).
     ///
     /// # Errors
     /// [`UnexpectedAck`] when no request waits for it.
-    pub fn handle_answer(&mut self, link: &mut Link, packet_id: PacketId) -> Result<M, UnexpectedAck> {
-        self.send.handle_answer(link, packet_id)
+    pub fn handle_answer(
+        &mut self,
+        link: &mut Link,
+        packet_id: PacketId,
+    ) -> Result<M, UnexpectedAck> {
+        self.send.handle_answer(&mut link.send_quota, packet_id)
     }
 
     /// Takes a PUBLISH: whether it is new. Call [`Session::settle`] when its acknowledgement leaves.
@@ -96,17 +115,20 @@ impl<M> Session<M> {
         link: &mut Link,
         delivery: Delivery,
     ) -> Result<Received, ProtocolError> {
-        self.receive.handle_publish(link, delivery)
+        self.receive
+            .handle_publish(&mut link.receive_quota, delivery)
     }
 
     /// The PUBACK or PUBREC of `settling` leaves with `reason`.
     pub fn settle(&mut self, link: &mut Link, settling: Settling, reason: ReasonCode) {
-        self.receive.settle(link, settling, reason);
+        self.receive
+            .settle(&mut link.receive_quota, settling, reason);
     }
 
     /// Takes PUBREL: the Reason Code for PUBCOMP.
     pub fn handle_pubrel(&mut self, link: &mut Link, packet_id: PacketId) -> ReasonCode {
-        self.receive.handle_pubrel(link, packet_id)
+        self.receive
+            .handle_pubrel(&mut link.receive_quota, packet_id)
     }
 
     /// A new Network Connection continues this session: what is open is due again by [`Session::poll_resend`].
@@ -118,7 +140,7 @@ impl<M> Session<M> {
     ///
     /// Spec: v5 [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-4.9.0-1].
     pub fn poll_resend(&mut self, link: &mut Link) -> Option<Resend<'_, M>> {
-        self.send.poll_resend(link)
+        self.send.poll_resend(&mut link.send_quota)
     }
 
     /// Whether packets of the resume are still to be sent; nothing new goes before them.

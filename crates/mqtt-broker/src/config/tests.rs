@@ -300,10 +300,7 @@ fn open_listeners_need_leave() {
 
 /// Key and default of each row in the table of `docs/configuration.md`.
 fn documented() -> Vec<(String, String)> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../docs/configuration.md"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
     let text = std::fs::read_to_string(path).unwrap();
     let (_, table) = text.split_once("\n## Keys\n").unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| `"));

@@ -30,28 +30,44 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         let qos = message.qos();
         let is_full = self.link.send_quota().left() == 0 || self.session.flows.is_resuming();
         if self.phase == Phase::Connected && qos != QoS::AtMostOnce && is_full {
-            return Err(NotSent { item: message, reason: NotSentReason::Later });
+            return Err(NotSent {
+                item: message,
+                reason: NotSentReason::Later,
+            });
         }
         let at = out.len();
         let packet_id_at = match self.write_publish(&message, false, placeholder(qos), out) {
             Ok(packet_id_at) => packet_id_at,
             Err(refusal) => {
-                return Err(NotSent { item: message, reason: NotSentReason::Never(refusal) });
+                return Err(NotSent {
+                    item: message,
+                    reason: NotSentReason::Never(refusal),
+                });
             }
         };
         if qos == QoS::AtMostOnce {
             return Ok(Some(message));
         }
-        match self.session.flows.send_publish(&mut self.link, qos, Flow::Publish(message)) {
+        match self
+            .session
+            .flows
+            .send_publish(&mut self.link, qos, Flow::Publish(message))
+        {
             Ok(packet_id) => {
                 if let Some(packet_id_at) = packet_id_at {
                     patch_packet_id(out, packet_id_at, packet_id);
                 }
                 Ok(None)
             }
-            Err(NotNow { message: Flow::Publish(message), .. }) => {
+            Err(NotNow {
+                message: Flow::Publish(message),
+                ..
+            }) => {
                 out.truncate(at);
-                Err(NotSent { item: message, reason: NotSentReason::Later })
+                Err(NotSent {
+                    item: message,
+                    reason: NotSentReason::Later,
+                })
             }
             // Only the message given can come back.
             Err(_) => Ok(None),
@@ -72,14 +88,22 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
                     self.send(&Packet::PubRel(pubrel), out);
                     continue;
                 }
-                Resend::Publish { packet_id, qos, message: Flow::Publish(message) } => {
-                    let Some(delivery) = Delivery::new(qos, Some(packet_id)) else { continue };
+                Resend::Publish {
+                    packet_id,
+                    qos,
+                    message: Flow::Publish(message),
+                } => {
+                    let Some(delivery) = Delivery::new(qos, Some(packet_id)) else {
+                        continue;
+                    };
                     let written = message.with_publish(true, delivery, |publish| {
                         self.grants.check_publish(qos, publish.retain)?;
                         append_publish(publish, version, len_max, out)
                     });
                     self.keep_alive.sent(now_ms);
-                    let Some(Err(refusal)) = written else { continue };
+                    let Some(Err(refusal)) = written else {
+                        continue;
+                    };
                     (packet_id, qos, refusal)
                 }
                 Resend::Publish { .. } => continue,
@@ -110,14 +134,20 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
             _ => self.grants.check_filters(filters),
         };
         if let Err(refusal) = refused {
-            return Err(NotSent { item: request, reason: NotSentReason::Never(refusal) });
+            return Err(NotSent {
+                item: request,
+                reason: NotSentReason::Never(refusal),
+            });
         }
         let packet = Packet::Subscribe(Subscribe {
             packet_id: PacketId::MIN,
             properties,
             filters: SubscribeFilters::from(filters),
         });
-        let flow = Flow::Subscribe { request, filters: filters.len() };
+        let flow = Flow::Subscribe {
+            request,
+            filters: filters.len(),
+        };
         self.request(&packet, flow, now_ms, out)
     }
 
@@ -138,7 +168,10 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
             properties,
             filters: UnsubscribeFilters::from(filters),
         });
-        let flow = Flow::Unsubscribe { request, filters: filters.len() };
+        let flow = Flow::Unsubscribe {
+            request,
+            filters: filters.len(),
+        };
         self.request(&packet, flow, now_ms, out)
     }
 
@@ -181,8 +214,13 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
                 crate::AckKind::PubComp => Packet::PubComp(ack),
             };
             self.send(&packet, out);
-            let settling = Settling { kind: pending.kind, packet_id: pending.packet_id };
-            self.session.flows.settle(&mut self.link, settling, pending.reason);
+            let settling = Settling {
+                kind: pending.kind,
+                packet_id: pending.packet_id,
+            };
+            self.session
+                .flows
+                .settle(&mut self.link, settling, pending.reason);
         }
     }
 
@@ -250,7 +288,10 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
             QoS::AtLeastOnce => flows.handle_puback(&mut self.link, packet_id).ok()?,
             QoS::ExactlyOnce => {
                 let refused = ReasonCode::PACKET_TOO_LARGE;
-                match flows.handle_pubrec(&mut self.link, packet_id, refused).ok()? {
+                match flows
+                    .handle_pubrec(&mut self.link, packet_id, refused)
+                    .ok()?
+                {
                     crate::PubRecOutcome::Refused(flow) => flow,
                     _ => return None,
                 }
@@ -306,7 +347,11 @@ fn placeholder(qos: QoS) -> Delivery {
 
 /// The first byte and the Remaining Length, whose last byte has no continuation bit.
 fn fixed_header_len(packet: &[u8]) -> usize {
-    let continued = packet.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count();
+    let continued = packet
+        .iter()
+        .skip(1)
+        .take_while(|byte| **byte & 0x80 != 0)
+        .count();
     continued + 2
 }
 

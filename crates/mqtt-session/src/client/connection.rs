@@ -1,9 +1,7 @@
 //! `ClientConnection`: one Network Connection of a client, its state and its time.
 
 use super::{ClientError, ClientSession, Flow, NotSent, NotSentReason, SendRefusal, ServerGrants};
-use crate::{
-    AckQueue, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated,
-};
+use crate::{AckQueue, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated};
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 use mqtt_codec::{
@@ -95,7 +93,10 @@ impl<M, R> ClientConnection<M, R> {
     ) -> Result<Self, NotSent<ClientSession<M, R>>> {
         if let Err(error) = append(&Packet::Connect(*connect), connect.version, out) {
             let reason = NotSentReason::Never(SendRefusal::Encode(error));
-            return Err(NotSent { item: session, reason });
+            return Err(NotSent {
+                item: session,
+                reason,
+            });
         }
         session.connections += 1;
         let asked = Asked::of(connect);
@@ -106,7 +107,10 @@ impl<M, R> ClientConnection<M, R> {
             phase: Phase::Connecting,
             negotiated,
             grants: ServerGrants::of(&NOTHING_GRANTED, connect.version),
-            link: Link::new(negotiated.peer_receive_maximum, negotiated.own_receive_maximum),
+            link: Link::new(
+                negotiated.peer_receive_maximum,
+                negotiated.own_receive_maximum,
+            ),
             aliases: InboundAliases::new(negotiated.own_topic_alias_maximum),
             acks: AckQueue::new(),
             next_serial: 0,
@@ -193,7 +197,11 @@ impl<M, R> ClientConnection<M, R> {
         if self.phase != Phase::Connected {
             return Err(SendRefusal::NotConnected);
         }
-        append(&Packet::Disconnect(*disconnect), self.negotiated.version, out)?;
+        append(
+            &Packet::Disconnect(*disconnect),
+            self.negotiated.version,
+            out,
+        )?;
         self.phase = Phase::Ended;
         Ok(())
     }
@@ -203,8 +211,10 @@ impl<M, R> ClientConnection<M, R> {
     /// Spec: v5 §4.13.1; v3.1.1 has no way to tell a server, so the caller just closes.
     pub fn fail(&mut self, error: ClientError, out: &mut Vec<u8>) {
         if self.phase == Phase::Connected && self.negotiated.version.disconnect_has_body() {
-            let disconnect =
-                Disconnect { reason: error.reason_code(), properties: Properties::EMPTY };
+            let disconnect = Disconnect {
+                reason: error.reason_code(),
+                properties: Properties::EMPTY,
+            };
             self.send(&Packet::Disconnect(disconnect), out);
         }
         self.phase = Phase::Ended;
@@ -213,7 +223,13 @@ impl<M, R> ClientConnection<M, R> {
     /// The Network Connection is gone: what outlives it, and the requests that nobody will answer.
     pub fn into_session(mut self) -> (ClientSession<M, R>, Vec<R>) {
         let requests = self.session.flows.handle_connection_lost();
-        (self.session, requests.into_iter().filter_map(Flow::into_request).collect())
+        (
+            self.session,
+            requests
+                .into_iter()
+                .filter_map(Flow::into_request)
+                .collect(),
+        )
     }
 
     /// Sends a packet of ours that is correct by construction.
@@ -230,10 +246,7 @@ impl Asked {
             version: connect.version,
             clean_start: connect.clean_start,
             keep_alive_s: connect.keep_alive_s,
-            session_expiry_interval_s: connect
-                .properties
-                .session_expiry_interval_s()
-                .unwrap_or(0),
+            session_expiry_interval_s: connect.properties.session_expiry_interval_s().unwrap_or(0),
             receive_maximum: connect.properties.receive_maximum(),
             topic_alias_maximum: connect.properties.topic_alias_maximum().unwrap_or(0),
         }

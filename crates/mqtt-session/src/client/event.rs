@@ -1,8 +1,6 @@
 //! What a packet from the server means for the application, and what the application gives for sending.
 
-use mqtt_codec::{
-    Ack, ConnAck, Delivery, Disconnect, PacketId, Publish, QoS, SubAck, UnsubAck,
-};
+use mqtt_codec::{Ack, ConnAck, Delivery, Disconnect, PacketId, Publish, QoS, SubAck, UnsubAck};
 
 use crate::AckKind;
 use alloc::vec::Vec;

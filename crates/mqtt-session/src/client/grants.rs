@@ -36,7 +36,9 @@ impl ServerGrants {
 
     pub(super) fn check_publish(self, qos: QoS, retain: bool) -> Result<(), SendRefusal> {
         if qos > self.maximum_qos {
-            return Err(SendRefusal::QoSNotSupported { maximum: self.maximum_qos });
+            return Err(SendRefusal::QoSNotSupported {
+                maximum: self.maximum_qos,
+            });
         }
         if retain && !self.retain {
             return Err(SendRefusal::RetainNotSupported);

@@ -39,7 +39,10 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         match Packet::decode(frame, self.negotiated.version)? {
             Packet::Publish(publish) => self.handle_publish(publish, out),
             Packet::PubAck(ack) => {
-                let ended = self.session.flows.handle_puback(&mut self.link, ack.packet_id);
+                let ended = self
+                    .session
+                    .flows
+                    .handle_puback(&mut self.link, ack.packet_id);
                 acknowledged(ended, ack, PacketType::PubAck)
             }
             Packet::PubRec(ack) => self.handle_pubrec(ack, out),
@@ -48,7 +51,10 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
                 Ok(ClientEvent::Handled)
             }
             Packet::PubComp(ack) => {
-                let ended = self.session.flows.handle_pubcomp(&mut self.link, ack.packet_id);
+                let ended = self
+                    .session
+                    .flows
+                    .handle_pubcomp(&mut self.link, ack.packet_id);
                 acknowledged(ended, ack, PacketType::PubComp)
             }
             Packet::SubAck(suback) => self.handle_suback(suback),
@@ -83,8 +89,10 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         self.phase = Phase::Connected;
         self.negotiated = self.asked.negotiated(&connack);
         self.grants = ServerGrants::of(&connack, self.negotiated.version);
-        self.link =
-            Link::new(self.negotiated.peer_receive_maximum, self.negotiated.own_receive_maximum);
+        self.link = Link::new(
+            self.negotiated.peer_receive_maximum,
+            self.negotiated.own_receive_maximum,
+        );
         self.aliases = InboundAliases::new(self.negotiated.own_topic_alias_maximum);
         self.keep_alive = ClientKeepAlive::new(
             self.negotiated.keep_alive_s,
@@ -99,7 +107,10 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         mut publish: Publish<'a>,
         out: &mut Vec<u8>,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
-        let received = self.session.flows.handle_publish(&mut self.link, publish.delivery)?;
+        let received = self
+            .session
+            .flows
+            .handle_publish(&mut self.link, publish.delivery)?;
         let ack = Settling::of(publish.delivery)
             .map(|settling| self.queue_ack(settling, received == Received::Duplicate));
         if received == Received::Duplicate {
@@ -121,9 +132,18 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         let serial = self.next_serial;
         self.next_serial += 1;
         let Settling { kind, packet_id } = settling;
-        let ack = PendingAck { kind, packet_id, reason: ReasonCode::SUCCESS };
+        let ack = PendingAck {
+            kind,
+            packet_id,
+            reason: ReasonCode::SUCCESS,
+        };
         self.acks.push(Gate { serial, open }, ack);
-        AckToken { kind, packet_id, serial, epoch: self.epoch }
+        AckToken {
+            kind,
+            packet_id,
+            serial,
+            epoch: self.epoch,
+        }
     }
 
     fn handle_pubrec<'a>(
@@ -131,9 +151,15 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         ack: Ack<'a>,
         out: &mut Vec<u8>,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
-        let Ack { packet_id, reason, .. } = ack;
+        let Ack {
+            packet_id, reason, ..
+        } = ack;
         let mut answer = ReasonCode::SUCCESS;
-        match self.session.flows.handle_pubrec(&mut self.link, packet_id, reason) {
+        match self
+            .session
+            .flows
+            .handle_pubrec(&mut self.link, packet_id, reason)
+        {
             Ok(PubRecOutcome::Release(Flow::Publish(message))) => message.forget_body(),
             Ok(PubRecOutcome::Release(_) | PubRecOutcome::ReleaseAgain) => {}
             Ok(PubRecOutcome::Refused(flow)) => {
@@ -159,7 +185,11 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         &mut self,
         suback: SubAck<'a>,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
-        match self.session.flows.handle_answer(&mut self.link, suback.packet_id) {
+        match self
+            .session
+            .flows
+            .handle_answer(&mut self.link, suback.packet_id)
+        {
             Ok(Flow::Subscribe { request, filters }) => {
                 check_count(filters, suback.reasons.iter().len())?;
                 Ok(ClientEvent::Subscribed { request, suback })
@@ -173,7 +203,11 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         &mut self,
         unsuback: UnsubAck<'a>,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
-        match self.session.flows.handle_answer(&mut self.link, unsuback.packet_id) {
+        match self
+            .session
+            .flows
+            .handle_answer(&mut self.link, unsuback.packet_id)
+        {
             Ok(Flow::Unsubscribe { request, filters }) => {
                 if self.negotiated.version.has_unsuback_reasons() {
                     check_count(filters, unsuback.reasons.iter().len())?;
@@ -205,7 +239,11 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
             true => reason,
             false => ReasonCode::SUCCESS,
         };
-        Ack { packet_id, reason, properties: Properties::EMPTY }
+        Ack {
+            packet_id,
+            reason,
+            properties: Properties::EMPTY,
+        }
     }
 }
 
@@ -259,5 +297,9 @@ fn unexpected(packet_type: PacketType) -> ClientError {
 }
 
 fn wrong(packet_type: PacketType, packet_id: PacketId) -> ClientError {
-    ProtocolError::WrongAcknowledgement { packet_type, packet_id: packet_id.get() }.into()
+    ProtocolError::WrongAcknowledgement {
+        packet_type,
+        packet_id: packet_id.get(),
+    }
+    .into()
 }

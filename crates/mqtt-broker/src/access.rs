@@ -1,0 +1,207 @@
+//! Who may connect, publish and subscribe. An answer may be pending: only that client waits.
+
+use async_trait::async_trait;
+use mqtt_codec::{QoS, ReasonCode};
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A decision on one request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Decision {
+    /// Go on.
+    Allow,
+    /// Refuse with this Reason Code, 0x80 or above.
+    Deny(ReasonCode),
+}
+
+/// A decision, or the promise of one.
+pub enum Answer {
+    /// Known now; costs no allocation.
+    Ready(Decision),
+    /// Known later: the client's input pauses, its order is kept, nobody else waits.
+    Pending(Pin<Box<dyn Future<Output = Decision> + Send>>),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(decision) => f.debug_tuple("Ready").field(decision).finish(),
+            Self::Pending(_) => f.write_str("Pending"),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientInfo {
+    /// The Client Identifier, as sent or as assigned.
+    pub client_id: Box<str>,
+    /// The User Name of CONNECT.
+    pub username: Option<Box<str>>,
+    /// The address the connection comes from.
+    pub peer: SocketAddr,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum AccessRequest<'a> {
+    /// To connect.
+    Connect {
+        /// As sent; empty when the broker is to assign one.
+        client_id: &'a str,
+        /// As sent.
+        username: Option<&'a str>,
+        /// As sent.
+        password: Option<&'a [u8]>,
+        /// The address the connection comes from.
+        peer: SocketAddr,
+    },
+    /// To publish, or to have a Will Message published.
+    Publish {
+        /// By whom.
+        client: &'a ClientInfo,
+        /// Where to.
+        topic_name: &'a str,
+        /// As published.
+        qos: QoS,
+        /// As published.
+        retain: bool,
+    },
+    /// To subscribe.
+    Subscribe {
+        /// By whom.
+        client: &'a ClientInfo,
+        /// To what.
+        topic_filter: &'a str,
+        /// As asked for.
+        qos: QoS,
+    },
+}
+
+/// Decides; called on the connection's task, so it must not block.
+pub trait Access: Send + Sync + 'static {
+    /// The answer to `request`.
+    fn decide(&self, request: &AccessRequest<'_>) -> Answer;
+}
+
+/// Everybody may do everything: the choice for loopback and for `allow_anonymous`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllowAll;
+
+impl Access for AllowAll {
+    fn decide(&self, _request: &AccessRequest<'_>) -> Answer {
+        Answer::Ready(Decision::Allow)
+    }
+}
+
+/// A request that can be kept while an answer is fetched.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OwnedAccessRequest {
+    /// To connect.
+    Connect {
+        /// As sent; empty when the broker is to assign one.
+        client_id: Box<str>,
+        /// As sent.
+        username: Option<Box<str>>,
+        /// As sent.
+        password: Option<Box<[u8]>>,
+        /// The address the connection comes from.
+        peer: SocketAddr,
+    },
+    /// To publish.
+    Publish {
+        /// By whom.
+        client: ClientInfo,
+        /// Where to.
+        topic_name: Box<str>,
+        /// As published.
+        qos: QoS,
+        /// As published.
+        retain: bool,
+    },
+    /// To subscribe.
+    Subscribe {
+        /// By whom.
+        client: ClientInfo,
+        /// To what.
+        topic_filter: Box<str>,
+        /// As asked for.
+        qos: QoS,
+    },
+}
+
+impl From<&AccessRequest<'_>> for OwnedAccessRequest {
+    fn from(request: &AccessRequest<'_>) -> Self {
+        match *request {
+            AccessRequest::Connect {
+                client_id,
+                username,
+                password,
+                peer,
+            } => Self::Connect {
+                client_id: client_id.into(),
+                username: username.map(Into::into),
+                password: password.map(Into::into),
+                peer,
+            },
+            AccessRequest::Publish {
+                client,
+                topic_name,
+                qos,
+                retain,
+            } => Self::Publish {
+                client: client.clone(),
+                topic_name: topic_name.into(),
+                qos,
+                retain,
+            },
+            AccessRequest::Subscribe {
+                client,
+                topic_filter,
+                qos,
+            } => Self::Subscribe {
+                client: client.clone(),
+                topic_filter: topic_filter.into(),
+                qos,
+            },
+        }
+    }
+}
+
+/// Decides by waiting for something: an HTTP service, a database.
+#[async_trait]
+pub trait AsyncAccess: Send + Sync + 'static {
+    /// An answer known without waiting, from a cache for example; none by default.
+    fn decide_now(&self, _request: &AccessRequest<'_>) -> Option<Decision> {
+        None
+    }
+
+    /// The answer to `request`.
+    async fn decide(&self, request: OwnedAccessRequest) -> Decision;
+}
+
+/// Makes an [`AsyncAccess`] an [`Access`].
+#[derive(Debug)]
+pub struct Deferred<A>(Arc<A>);
+
+impl<A: AsyncAccess> Deferred<A> {
+    /// Answers from `access`.
+    pub fn new(access: A) -> Self {
+        Self(Arc::new(access))
+    }
+}
+
+impl<A: AsyncAccess> Access for Deferred<A> {
+    fn decide(&self, request: &AccessRequest<'_>) -> Answer {
+        if let Some(decision) = self.0.decide_now(request) {
+            return Answer::Ready(decision);
+        }
+        let (access, request) = (Arc::clone(&self.0), OwnedAccessRequest::from(request));
+        Answer::Pending(Box::pin(async move { access.decide(request).await }))
+    }
+}

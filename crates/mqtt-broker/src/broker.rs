@@ -1,0 +1,293 @@
+//! The broker as a library: build, start, look at, shut down.
+
+use crate::access::{Access, AllowAll};
+use crate::config::{Config, ConfigError};
+use crate::core::cause::EndCause;
+use crate::core::counters::Totals;
+use crate::core::limits::Limits;
+use crate::core::log::{CommitLog, MemoryLog};
+use crate::core::{Batch, Core};
+use crate::net::{Clock, Door, run_ticks, serve};
+use mqtt_io::Listener;
+use mqtt_session::SessionExpiry;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long a shutdown waits for clients to take their last bytes.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// How often a shutdown looks whether all are gone.
+const SHUTDOWN_POLL: Duration = Duration::from_millis(10);
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration contradicts itself or opens too much.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// What a broker is made of; every part has a default.
+pub struct Builder {
+    config: Config,
+    access: Arc<dyn Access>,
+    log: Arc<dyn CommitLog>,
+    runtimes: Vec<Handle>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Listeners and limits; the default listens on loopback, port 1883.
+    #[must_use]
+    pub fn config(self, config: Config) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Who may do what; the default lets everybody do everything, which [`Config::check`] allows on
+    /// loopback only unless told otherwise.
+    #[must_use]
+    pub fn access(self, access: impl Access) -> Self {
+        Self {
+            access: Arc::new(access),
+            ..self
+        }
+    }
+
+    /// Where what must survive is written; the default keeps everything in memory.
+    #[must_use]
+    pub fn commit_log(self, log: impl CommitLog) -> Self {
+        Self {
+            log: Arc::new(log),
+            ..self
+        }
+    }
+
+    /// Runtimes that connections are handed to in turn; the default is the one that starts the broker.
+    #[must_use]
+    pub fn runtimes(self, runtimes: impl IntoIterator<Item = Handle>) -> Self {
+        Self {
+            runtimes: runtimes.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// Listens and serves, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(self) -> Result<Broker, StartError> {
+        self.config.check()?;
+        let listeners = listen(&self.config)?;
+        let local_addrs = listeners
+            .iter()
+            .filter_map(|(listener, _)| listener.local_addr().ok())
+            .collect();
+        let mqtt = &self.config.mqtt;
+        let core = Arc::new(Core::new(limits(&self.config), self.access, self.log));
+        let clock = Clock::start();
+        let door = Arc::new(Door {
+            core: Arc::clone(&core),
+            clock,
+            idle_timeout: mqtt.idle_timeout.get(),
+            access_timeout: mqtt.access_timeout.get(),
+            connections_max: mqtt.max_connections,
+            connections: AtomicUsize::new(0),
+            turned_away: AtomicUsize::new(0),
+            runtimes: self.runtimes,
+            next_runtime: AtomicUsize::new(0),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks: Vec<_> = listeners
+            .into_iter()
+            .map(|(listener, max)| {
+                tokio::spawn(serve(Arc::clone(&door), listener, max, stopped.clone()))
+            })
+            .collect();
+        let ticks = tokio::spawn(run_ticks(core, clock));
+        tasks.shrink_to_fit();
+        Ok(Broker {
+            door,
+            local_addrs,
+            stop,
+            listeners: tasks,
+            ticks,
+        })
+    }
+}
+
+/// A running broker; dropping it stops accepting but leaves connections alone, [`Broker::shutdown`] ends them.
+pub struct Broker {
+    door: Arc<Door>,
+    local_addrs: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+    ticks: JoinHandle<()>,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker")
+            .field("local_addrs", &self.local_addrs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sizes of the broker's tables now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Sizes {
+    /// Network Connections.
+    pub connections: usize,
+    /// Sessions, connected or not.
+    pub sessions: usize,
+    /// Subscriptions of all sessions.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained: usize,
+}
+
+impl Broker {
+    /// A broker to be configured.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder {
+            config: Config::default(),
+            access: Arc::new(AllowAll),
+            log: Arc::new(MemoryLog),
+            runtimes: Vec::new(),
+        }
+    }
+
+    /// Where it listens, with the real ports where 0 was asked for.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    /// What it has counted since its start.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.door.core.counters.totals()
+    }
+
+    /// How much it holds now.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let core = &self.door.core;
+        Sizes {
+            connections: self.door.connections.load(Ordering::Acquire),
+            sessions: core.session_count(),
+            subscriptions: core.router.len(),
+            retained: core.retained.len(),
+        }
+    }
+
+    /// Ends the connection of `client_id` with DISCONNECT 0x98; `false` when it has none.
+    pub fn kick(&self, client_id: &str) -> bool {
+        let mut batch = Batch::new();
+        let kicked = self.door.core.kick(client_id, &mut batch);
+        self.door.core.finish(&mut batch, self.door.clock.now_ms());
+        kicked
+    }
+
+    /// Stops accepting, tells v5 clients 0x8B, and returns when all connections are gone or patience is.
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        for listener in self.listeners.drain(..) {
+            let _ = listener.await;
+        }
+        let core = &self.door.core;
+        let deadline = tokio::time::Instant::now() + SHUTDOWN_PATIENCE;
+        while self.door.connections.load(Ordering::Acquire) > 0 {
+            let mut batch = Batch::new();
+            core.end_all(EndCause::ServerShuttingDown, &mut batch);
+            core.finish(&mut batch, self.door.clock.now_ms());
+            if tokio::time::Instant::now() >= deadline {
+                tracing::warn!("some clients did not take their last bytes in time");
+                break;
+            }
+            tokio::time::sleep(SHUTDOWN_POLL).await;
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        self.ticks.abort();
+    }
+}
+
+/// Binds every address asked for; an optional one that the machine does not have is left out.
+fn listen(config: &Config) -> Result<Vec<(Listener, Option<usize>)>, StartError> {
+    let mut listeners = Vec::new();
+    for listener in config.listeners.values() {
+        for address in listener.bind.addresses() {
+            match Listener::bind(address.addr) {
+                Ok(bound) => listeners.push((bound, listener.max_connections)),
+                Err(error) if !address.required && is_absent(&error) => {
+                    tracing::debug!(addr = %address.addr, %error, "address left out");
+                }
+                Err(source) => {
+                    return Err(StartError::Listen {
+                        addr: address.addr,
+                        source,
+                    });
+                }
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// Whether the machine has no such address or no such address family.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    )
+}
+
+fn limits(config: &Config) -> Limits {
+    let (mqtt, retainer) = (&config.mqtt, &config.retainer);
+    Limits {
+        packet_len_max: mqtt.packet_len_max(),
+        inflight_max: mqtt.max_inflight,
+        receive_maximum: mqtt.receive_maximum,
+        topic_alias_maximum: mqtt.max_topic_alias,
+        topic_levels_max: usize::from(mqtt.max_topic_levels),
+        client_id_len_max: usize::from(mqtt.max_clientid_len),
+        keep_alive_max_s: mqtt.keep_alive_max_s().and_then(NonZeroU16::new),
+        session_expiry_max: SessionExpiry(mqtt.session_expiry_interval_max_s()),
+        queue_len_max: mqtt.max_mqueue_len,
+        queue_bytes_max: mqtt.max_mqueue_bytes.get(),
+        outbox_bytes_max: mqtt.max_outbox_bytes.get(),
+        subscriptions_max: mqtt.max_subscriptions,
+        sessions_max: mqtt.max_sessions,
+        retained_max: retainer.max_retained_messages,
+        retained_bytes_max: retainer.max_retained_bytes.get(),
+    }
+}

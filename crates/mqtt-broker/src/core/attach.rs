@@ -1,0 +1,244 @@
+//! Connections meet their sessions here: attach, take over, lose, end.
+
+use super::cause::EndCause;
+use super::log::{LogPosition, LogRecord};
+use super::message::Message;
+use super::session_cell::{SessionCell, SessionState, Will};
+use super::{Batch, Core};
+use mqtt_codec::{QoS, ReasonCode};
+use mqtt_session::{Negotiated, SessionExpiry};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What an accepted CONNECT asks for.
+#[derive(Debug)]
+pub(crate) struct AttachRequest<'a> {
+    /// Empty: the broker assigns one.
+    pub(crate) client_id: &'a str,
+    pub(crate) clean_start: bool,
+    pub(crate) negotiated: Negotiated,
+}
+
+/// A connection with its session.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) cell: Arc<SessionCell>,
+    pub(crate) epoch: u32,
+    pub(crate) session_present: bool,
+    /// CONNACK may leave when this is durable.
+    pub(crate) position: LogPosition,
+}
+
+impl Core {
+    /// Gives a connection its session: the one there is, or a new one.
+    ///
+    /// Spec: v5 §3.1.2.4, [MQTT-3.1.4-3]; v3.1.1 §3.1.2.4, [MQTT-3.1.4-2].
+    pub(crate) fn attach(
+        &self,
+        request: &AttachRequest<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Result<Attached, ReasonCode> {
+        let mut due_will = None;
+        let mut replaced = None;
+        let mut sessions = self.sessions.lock();
+        let found = match request.client_id {
+            "" => None,
+            client_id => sessions.find(client_id).cloned(),
+        };
+        let resumed = found.and_then(|cell| {
+            let mut state = cell.state.lock();
+            if state.connected {
+                state.end = Some(EndCause::SessionTakenOver);
+                state.wake(batch);
+            }
+            if request.clean_start || state.ended {
+                drop(state);
+                replaced = Some(cell);
+                return None;
+            }
+            due_will = state.take_over(request.negotiated);
+            let epoch = state.epoch;
+            drop(state);
+            Some((cell, epoch))
+        });
+        let (cell, epoch, session_present, position) = match resumed {
+            Some((cell, epoch)) => (cell, epoch, true, LogPosition::NONE),
+            None => {
+                if let Some(replaced) = &replaced {
+                    sessions.remove(replaced);
+                }
+                if sessions.len() >= self.limits.sessions_max {
+                    return Err(ReasonCode::QUOTA_EXCEEDED);
+                }
+                let key = sessions.next_key();
+                let assigned;
+                let client_id = match request.client_id {
+                    "" => {
+                        assigned = assign_client_id();
+                        assigned.as_str()
+                    }
+                    client_id => client_id,
+                };
+                let position = match request.negotiated.session_expiry {
+                    SessionExpiry::AT_DISCONNECT => LogPosition::NONE,
+                    _ => self
+                        .log
+                        .append(LogRecord::SessionStarted {
+                            session: key,
+                            client_id,
+                        })
+                        .map_err(|_| ReasonCode::QUOTA_EXCEEDED)?,
+                };
+                let cell = Arc::new(SessionCell::new(key, client_id, request.negotiated));
+                {
+                    let mut state = cell.state.lock();
+                    state.epoch = 1;
+                    state.connected = true;
+                }
+                sessions.insert(Arc::clone(&cell));
+                (cell, 1, false, position)
+            }
+        };
+        drop(sessions);
+        cell.wire_version
+            .store(request.negotiated.version.level(), Ordering::Relaxed);
+        cell.last_alive_ms.store(now_ms, Ordering::Relaxed);
+        if let Some(replaced) = replaced {
+            self.end_session(&replaced, batch, now_ms);
+        }
+        if let Some(will) = due_will {
+            self.publish_will(&will, batch, now_ms);
+        }
+        self.arm(&cell, now_ms);
+        Ok(Attached {
+            cell,
+            epoch,
+            session_present,
+            position,
+        })
+    }
+
+    /// A connection of `cell` is gone.
+    pub(crate) fn detach(
+        &self,
+        cell: &Arc<SessionCell>,
+        epoch: u32,
+        cause: EndCause,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) {
+        let mut state = cell.state.lock();
+        if state.epoch != epoch || !state.connected {
+            return;
+        }
+        state.connected = false;
+        state.waker = None;
+        state.woken = false;
+        state.outbox.clear();
+        state.lost_at_ms = now_ms;
+        if !cause.publishes_will() {
+            state.will = None;
+        }
+        let session_ends =
+            state.ended || state.negotiated.session_expiry == SessionExpiry::AT_DISCONNECT;
+        let will_is_due = session_ends || state.will.as_ref().is_some_and(|will| will.delay_s == 0);
+        let due_will = if will_is_due { state.will.take() } else { None };
+        drop(state);
+        if session_ends {
+            self.end_session(cell, batch, now_ms);
+        } else {
+            self.arm(cell, now_ms);
+        }
+        if let Some(will) = due_will {
+            self.publish_will(&will, batch, now_ms);
+        }
+    }
+
+    /// The session is over: nothing of it stays. A delayed will is published now; v5 [MQTT-3.1.2-8].
+    pub(crate) fn end_session(&self, cell: &Arc<SessionCell>, batch: &mut Batch, now_ms: u64) {
+        let mut state = cell.state.lock();
+        if state.ended && state.subscriptions.is_empty() && state.will.is_none() {
+            drop(state);
+            self.sessions.lock().remove(cell);
+            return;
+        }
+        state.ended = true;
+        let lost = state.queue.take().map_or(0, |queue| queue.len());
+        state.send.clear();
+        let subscriptions = std::mem::take(&mut state.subscriptions);
+        let will = state.will.take();
+        let was_durable = state.is_durable();
+        if state.end == Some(EndCause::QueueFull) {
+            let lost = u64::try_from(lost).unwrap_or(u64::MAX);
+            batch
+                .counts
+                .dropped(super::cause::DropCause::QueueFull, lost);
+        }
+        drop(state);
+        cell.receive.lock().clear();
+        self.sessions.lock().remove(cell);
+        for subscription in &subscriptions {
+            self.router
+                .unsubscribe(&subscription.topic_filter, cell.key);
+        }
+        if was_durable {
+            let _ = self
+                .log
+                .append(LogRecord::SessionEnded { session: cell.key });
+        }
+        if let Some(will) = will {
+            self.publish_will(&will, batch, now_ms);
+        }
+    }
+
+    /// Publishes a Will Message; its Message Expiry Interval begins now.
+    pub(crate) fn publish_will(&self, will: &Will, batch: &mut Batch, now_ms: u64) {
+        let message: &Arc<Message> = &will.message;
+        let Some(source) = message.source(now_ms) else {
+            return;
+        };
+        let expires_at_ms = will
+            .expiry_s
+            .map(|s| now_ms.saturating_add(u64::from(s) * 1000));
+        let incoming = super::Incoming {
+            source,
+            qos: message.qos,
+            retain: message.retain,
+            expires_at_ms,
+            publisher: message.publisher,
+        };
+        let routes = self.router.routes(message.topic_name());
+        if let Err(reason) = self.publish(batch, now_ms, &incoming, &routes) {
+            tracing::warn!(topic_name = message.topic_name(), %reason, "will not published");
+        }
+    }
+}
+
+impl SessionState {
+    /// A new connection takes the session over; the will of the old one if it is due at once.
+    ///
+    /// Spec: v5 §3.1.4: a will with a delay is not published when the session goes on.
+    fn take_over(&mut self, negotiated: Negotiated) -> Option<Box<Will>> {
+        let due_will = self
+            .will
+            .take()
+            .filter(|will| self.connected && will.delay_s == 0);
+        self.epoch = self.epoch.wrapping_add(1);
+        self.connected = true;
+        self.end = None;
+        self.waker = None;
+        self.woken = false;
+        self.outbox.clear();
+        self.negotiated = negotiated;
+        self.send_quota = mqtt_session::SendQuota::new(negotiated.peer_receive_maximum);
+        self.send.begin_resume();
+        due_will
+    }
+}
+
+/// A Client Identifier nobody else has or can guess; v5 [MQTT-3.1.3-6].
+fn assign_client_id() -> String {
+    format!("mqtt-{:016x}", RandomState::new().hash_one(QoS::AtMostOnce))
+}

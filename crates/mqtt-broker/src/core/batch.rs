@@ -1,0 +1,48 @@
+//! What a worker gathers while it handles one chunk of input: wakes, counts, encoded forms.
+
+use super::counters::BatchCounts;
+use super::session_cell::{SessionCell, SessionKey};
+use super::wire::Forms;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// Spare output buffers a worker keeps.
+const SPARE_MAX: usize = 64;
+/// A spare buffer larger than this is given back to the allocator; in bytes.
+const SPARE_LEN_MAX: usize = 256 * 1024;
+
+/// Belongs to a worker, not to a connection; empty between batches.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) wakes: Vec<Waker>,
+    pub(crate) counts: BatchCounts,
+    pub(crate) forms: Forms,
+    /// Sessions whose queue is full, to be ended after the batch.
+    pub(crate) overflowed: Vec<Arc<SessionCell>>,
+    /// Durable recipients of the message in hand.
+    pub(crate) recipients: Vec<SessionKey>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty buffer, used before if possible.
+    pub(crate) fn spare(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes an emptied buffer back for the next connection.
+    pub(crate) fn give_spare(&mut self, mut buffer: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX
+            && buffer.capacity() <= SPARE_LEN_MAX
+            && buffer.capacity() > 0
+        {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+}

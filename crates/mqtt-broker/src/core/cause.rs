@@ -1,0 +1,122 @@
+//! Why a connection, a session or a message came to its end: one typed cause for log, counter and hook.
+
+use mqtt_codec::{DecodeError, ReasonCode};
+use mqtt_session::ProtocolError;
+
+/// Why a Network Connection ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndCause {
+    /// The client sent DISCONNECT.
+    #[error("client disconnected")]
+    ClientDisconnect,
+    /// The client closed, or the transport failed, without DISCONNECT.
+    #[error("connection lost")]
+    ConnectionLost,
+    /// Nothing came for one and a half times the Keep Alive.
+    #[error("keep alive timeout")]
+    KeepAliveTimeout,
+    /// No CONNECT within the time allowed.
+    #[error("no CONNECT in time")]
+    ConnectTimeout,
+    /// The first packet was not CONNECT.
+    #[error("first packet is not CONNECT")]
+    ConnectExpected,
+    /// Another connection took the Client Identifier over.
+    #[error("session taken over")]
+    SessionTakenOver,
+    /// The broker is stopping.
+    #[error("server shutting down")]
+    ServerShuttingDown,
+    /// Bytes that are no packet.
+    #[error("malformed packet: {0}")]
+    Malformed(DecodeError),
+    /// A packet at the wrong time.
+    #[error("protocol error: {0}")]
+    Protocol(ProtocolError),
+    /// CONNECT was refused.
+    #[error("CONNECT refused: {0}")]
+    ConnectRefused(ReasonCode),
+    /// A PUBLISH was refused and the version has no answer for that.
+    #[error("PUBLISH refused: {0}")]
+    PublishRefused(ReasonCode),
+    /// A SUBSCRIBE was refused and the version has no answer for that.
+    #[error("SUBSCRIBE refused: {0}")]
+    SubscribeRefused(ReasonCode),
+    /// Too many messages wait for this session, which has been ended.
+    #[error("queue limit reached, session ended")]
+    QueueFull,
+    /// An administrator or an embedding program ended it.
+    #[error("ended by administrator")]
+    Administrative,
+    /// Code of this connection panicked.
+    #[error("internal error in this connection")]
+    Panicked,
+}
+
+impl EndCause {
+    /// The Reason Code of the DISCONNECT that tells the client, where one is sent at all.
+    pub const fn reason_code(self) -> Option<ReasonCode> {
+        match self {
+            Self::ClientDisconnect
+            | Self::ConnectionLost
+            | Self::ConnectTimeout
+            | Self::ConnectExpected
+            | Self::ConnectRefused(_) => None,
+            Self::KeepAliveTimeout => Some(ReasonCode::KEEP_ALIVE_TIMEOUT),
+            Self::SessionTakenOver => Some(ReasonCode::SESSION_TAKEN_OVER),
+            Self::ServerShuttingDown => Some(ReasonCode::SERVER_SHUTTING_DOWN),
+            Self::Malformed(error) => Some(error.reason_code()),
+            Self::Protocol(error) => Some(error.reason_code()),
+            Self::PublishRefused(reason) | Self::SubscribeRefused(reason) => Some(reason),
+            Self::QueueFull => Some(ReasonCode::QUOTA_EXCEEDED),
+            Self::Administrative => Some(ReasonCode::ADMINISTRATIVE_ACTION),
+            Self::Panicked => Some(ReasonCode::UNSPECIFIED_ERROR),
+        }
+    }
+
+    /// Whether the Will Message is to be published; v5 [MQTT-3.1.2-8], [MQTT-3.14.4-3].
+    pub const fn publishes_will(self) -> bool {
+        !matches!(self, Self::ClientDisconnect)
+    }
+
+    /// A short stable word for counters.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ClientDisconnect => "client_disconnect",
+            Self::ConnectionLost => "connection_lost",
+            Self::KeepAliveTimeout => "keep_alive_timeout",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectExpected => "connect_expected",
+            Self::SessionTakenOver => "session_taken_over",
+            Self::ServerShuttingDown => "server_shutting_down",
+            Self::Malformed(_) => "malformed_packet",
+            Self::Protocol(_) => "protocol_error",
+            Self::ConnectRefused(_) => "connect_refused",
+            Self::PublishRefused(_) => "publish_refused",
+            Self::SubscribeRefused(_) => "subscribe_refused",
+            Self::QueueFull => "queue_full",
+            Self::Administrative => "administrative",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// Why a message did not reach a subscriber; counted, never silent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DropCause {
+    /// QoS 0 for a session without a connection.
+    Offline,
+    /// QoS 0 past the bytes that may wait for a slow reader.
+    OutboxFull,
+    /// Its Message Expiry Interval has passed.
+    Expired,
+    /// Larger than the subscriber's Maximum Packet Size; v5 [MQTT-3.1.2-25].
+    TooLarge,
+    /// The session's queue was full, so the session was ended.
+    QueueFull,
+    /// The retained store was full.
+    RetainedFull,
+    /// The publisher may not publish there, and QoS 0 has no answer to say so.
+    Denied,
+}

@@ -1,0 +1,336 @@
+//! One Network Connection without its socket: packets in, bytes and verdicts out.
+
+use super::cause::EndCause;
+use super::log::LogPosition;
+use super::router::RouteCache;
+use super::session_cell::SessionCell;
+use super::{Batch, Core, Gate};
+use crate::access::ClientInfo;
+use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketType, Properties};
+use mqtt_io::{Verdict, WriteQueue};
+use mqtt_session::{AckQueue, InboundAliases, Negotiated, PendingAck, ReceiveQuota};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+/// What waits for the log before it may leave.
+#[derive(Debug)]
+pub(crate) enum HeldAnswer {
+    /// PUBACK, PUBREC or PUBCOMP.
+    Ack(PendingAck),
+    /// CONNACK, SUBACK or UNSUBACK, encoded.
+    Bytes(Box<[u8]>),
+}
+
+/// A connection after its CONNECT was accepted.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) cell: Arc<SessionCell>,
+    pub(crate) epoch: u32,
+    pub(crate) client: ClientInfo,
+    pub(crate) negotiated: Negotiated,
+    pub(crate) receive_quota: ReceiveQuota,
+    pub(crate) aliases: InboundAliases,
+    pub(crate) routes: RouteCache,
+    pub(crate) held: AckQueue<LogPosition, HeldAnswer>,
+    /// CONNACK has left; before it nothing else may.
+    pub(crate) greeted: bool,
+}
+
+/// What a handler has done with a packet.
+pub(crate) enum Step {
+    /// It is through.
+    Done,
+    /// A decision is pending; nothing was done, offer the packet again.
+    Wait,
+}
+
+/// The protocol side of one Network Connection.
+pub(crate) struct Connection {
+    pub(crate) core: Arc<Core>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) gate: Gate,
+    /// Answers to this client, written before what its session has for it.
+    pub(crate) out: Vec<u8>,
+    pub(crate) open: Option<Box<Open>>,
+    end: Option<EndCause>,
+}
+
+impl Connection {
+    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr) -> Self {
+        core.counters
+            .connections_opened
+            .fetch_add(1, Ordering::Relaxed);
+        Self {
+            core,
+            peer,
+            gate: Gate::default(),
+            out: Vec::new(),
+            open: None,
+            end: None,
+        }
+    }
+
+    /// Takes one packet; [`Verdict::Pause`] when it has to be offered again.
+    pub(crate) fn handle_frame(
+        &mut self,
+        frame: Frame<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Verdict {
+        if self.end.is_some() {
+            return Verdict::Stop;
+        }
+        if self.is_paused() {
+            return Verdict::Pause;
+        }
+        self.gate.begin();
+        match self.dispatch(frame, batch, now_ms) {
+            Ok(Step::Wait) => Verdict::Pause,
+            Ok(Step::Done) => {
+                self.gate.done();
+                if self.end.is_some() {
+                    Verdict::Stop
+                } else {
+                    Verdict::Continue
+                }
+            }
+            Err(cause) => {
+                self.end_with(cause);
+                Verdict::Stop
+            }
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        frame: Frame<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Result<Step, EndCause> {
+        let Some(open) = &self.open else {
+            return match frame.packet_type() {
+                Some(PacketType::Connect) => self.handle_connect(frame, batch, now_ms),
+                _ => Err(EndCause::ConnectExpected),
+            };
+        };
+        let version = open.negotiated.version;
+        let packet = Packet::decode(frame, version).map_err(EndCause::Malformed)?;
+        match &packet {
+            Packet::Publish(publish) => return self.handle_publish(publish, batch, now_ms),
+            Packet::Subscribe(subscribe) => return self.handle_subscribe(subscribe, batch, now_ms),
+            Packet::PubAck(ack) => self.handle_puback(ack, batch, now_ms)?,
+            Packet::PubRec(ack) => self.handle_pubrec(ack, batch, now_ms)?,
+            Packet::PubRel(ack) => self.handle_pubrel(ack)?,
+            Packet::PubComp(ack) => self.handle_pubcomp(ack, batch, now_ms)?,
+            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(unsubscribe)?,
+            Packet::PingReq => {
+                super::push(&mut self.out, version, &Packet::PingResp);
+            }
+            Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect)?,
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::SubAck(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingResp
+            | Packet::Auth(_) => {
+                return Err(EndCause::Protocol(
+                    mqtt_session::ProtocolError::Unexpected {
+                        packet_type: packet.packet_type(),
+                    },
+                ));
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    /// Bytes came that are no packet.
+    pub(crate) fn handle_malformed(&mut self, error: DecodeError) {
+        self.end_with(EndCause::Malformed(error));
+    }
+
+    /// The connection has to end; the client is told where its version can be.
+    pub(crate) fn end_with(&mut self, cause: EndCause) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(cause);
+        let (Some(open), Some(reason)) = (&self.open, cause.reason_code()) else {
+            return;
+        };
+        let version = open.negotiated.version;
+        if open.greeted && version.server_may_disconnect() {
+            let disconnect = Disconnect {
+                reason,
+                properties: Properties::EMPTY,
+            };
+            super::push(&mut self.out, version, &Packet::Disconnect(disconnect));
+        }
+    }
+
+    /// Why the connection has to end, once its output is written.
+    pub(crate) fn end(&self) -> Option<EndCause> {
+        self.end
+    }
+
+    /// Whether CONNECT was accepted.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether a decision is pending, which the caller may bound in time.
+    pub(crate) fn is_deciding(&self) -> bool {
+        self.gate.is_pending()
+    }
+
+    /// No answer in time counts as a refusal.
+    pub(crate) fn give_up_deciding(&mut self) {
+        let reason = mqtt_codec::ReasonCode::NOT_AUTHORIZED;
+        self.gate.give_up(crate::access::Decision::Deny(reason));
+    }
+
+    /// Whether input has to wait: for a decision, or for acknowledgements that wait for the log.
+    pub(crate) fn is_paused(&self) -> bool {
+        let held_max = usize::from(self.core.limits.receive_maximum);
+        let is_full = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.held.len() > held_max);
+        self.gate.is_pending() || is_full
+    }
+
+    /// Something came from or went to the client at `now_ms`.
+    pub(crate) fn note_alive(&self, now_ms: u64) {
+        if let Some(open) = &self.open {
+            open.cell.last_alive_ms.store(now_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Looks at everything that may have changed since the last look: decisions, log, session.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let decided = self.gate.poll(cx);
+        self.release_held(cx.waker());
+        if let Some(open) = &self.open {
+            open.cell.paused.store(self.is_paused(), Ordering::Relaxed);
+        }
+        decided
+    }
+
+    fn release_held(&mut self, waker: &Waker) {
+        let Some(open) = &mut self.open else { return };
+        if open.held.is_empty() {
+            return;
+        }
+        let durable = self.core.log.durable();
+        while let Some(answer) = open.held.pop_if(|position| *position <= durable) {
+            push_held(&mut self.out, open, answer);
+        }
+        if let Some(position) = open.held.first_gate() {
+            self.core.log.wake_when_durable(*position, waker);
+        }
+    }
+
+    /// Lets `answer` leave when `position` is durable: now, or behind what already waits.
+    pub(crate) fn answer(&mut self, position: LogPosition, answer: HeldAnswer) {
+        let Some(open) = &mut self.open else { return };
+        let is_durable = position == LogPosition::NONE || position <= self.core.log.durable();
+        if is_durable && open.held.is_empty() {
+            push_held(&mut self.out, open, answer);
+        } else {
+            open.held.push(position, answer);
+        }
+    }
+
+    /// Hands all that is to be written to `queue`, and leaves `waker` to be told of more.
+    pub(crate) fn take_output(
+        &mut self,
+        queue: &mut WriteQueue,
+        batch: &mut Batch,
+        waker: &Waker,
+        now_ms: u64,
+    ) {
+        let mut ended = None;
+        if let Some(open) = &self.open
+            && open.greeted
+        {
+            let mut state = open.cell.state.lock();
+            if state.epoch != open.epoch {
+                ended = Some(EndCause::SessionTakenOver);
+            } else {
+                state.woken = false;
+                ended = state.end;
+                if ended.is_none() {
+                    if state
+                        .waker
+                        .as_ref()
+                        .is_none_or(|known| !known.will_wake(waker))
+                    {
+                        state.waker = Some(waker.clone());
+                    }
+                    state.refill(batch, &self.core.limits, now_ms);
+                }
+                if !state.outbox.is_empty() {
+                    // Answers first: a PUBACK need not wait behind a large delivery.
+                    if !self.out.is_empty() {
+                        queue.push(std::mem::replace(&mut self.out, batch.spare()));
+                    }
+                    state.outbox.take_into(queue, batch.spare());
+                }
+            }
+        }
+        if let Some(cause) = ended {
+            self.end_with(cause);
+        }
+        if !self.out.is_empty() {
+            queue.push(std::mem::take(&mut self.out));
+        } else if self.out.capacity() > 0 {
+            batch.give_spare(std::mem::take(&mut self.out));
+        }
+    }
+
+    /// The socket is gone: the session stays or ends, the will is published or not.
+    pub(crate) fn close(&mut self, cause: EndCause, batch: &mut Batch, now_ms: u64) {
+        let cause = self.end.unwrap_or(cause);
+        self.core.counters.ended(cause);
+        self.core
+            .counters
+            .connections_closed
+            .fetch_add(1, Ordering::Relaxed);
+        let client_id = self
+            .open
+            .as_ref()
+            .map_or("", |open| &*open.client.client_id);
+        match cause {
+            EndCause::ClientDisconnect | EndCause::ConnectionLost => {
+                tracing::debug!(peer = %self.peer, client_id, %cause, "connection closed");
+            }
+            _ => tracing::info!(peer = %self.peer, client_id, %cause, "connection closed"),
+        }
+        if let Some(open) = self.open.take() {
+            self.core
+                .detach(&open.cell, open.epoch, cause, batch, now_ms);
+        }
+        self.core.finish(batch, now_ms);
+    }
+}
+
+fn push_held(out: &mut Vec<u8>, open: &mut Open, answer: HeldAnswer) {
+    match answer {
+        HeldAnswer::Bytes(bytes) => {
+            out.extend_from_slice(&bytes);
+            open.greeted = true;
+        }
+        HeldAnswer::Ack(ack) => {
+            let version = open.negotiated.version;
+            super::push_ack(
+                out,
+                version,
+                ack.kind.packet_type(),
+                ack.packet_id,
+                ack.reason,
+            );
+            crate::handler::settled(open, ack);
+        }
+    }
+}

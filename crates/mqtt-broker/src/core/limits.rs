@@ -1,0 +1,76 @@
+//! The bounds the core works within; `config` fills them, `docs/limits.md` lists them.
+
+use core::num::NonZeroU16;
+use mqtt_session::{ServerLimits, SessionExpiry};
+
+/// Every bound of the broker's core. Units are in the names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Limits {
+    /// The largest Control Packet accepted.
+    pub packet_len_max: u32,
+    /// PUBLISH packets above QoS 0 unfinished towards one client, whatever it would take.
+    pub inflight_max: u16,
+    /// PUBLISH packets above QoS 0 a client may have unfinished.
+    pub receive_maximum: u16,
+    /// Topic Aliases a client may set.
+    pub topic_alias_maximum: u16,
+    /// Levels of a Topic Name or Topic Filter.
+    pub topic_levels_max: usize,
+    /// Length of a Client Identifier in bytes.
+    pub client_id_len_max: usize,
+    /// The longest Keep Alive granted to a v5 client; none grants any.
+    pub keep_alive_max_s: Option<NonZeroU16>,
+    /// The longest a session stays without its connection.
+    pub session_expiry_max: SessionExpiry,
+    /// Messages waiting for one session.
+    pub queue_len_max: usize,
+    /// Bytes of messages waiting for one session.
+    pub queue_bytes_max: usize,
+    /// Encoded bytes waiting for one slow reader.
+    pub outbox_bytes_max: usize,
+    /// Subscriptions of one client.
+    pub subscriptions_max: usize,
+    /// Sessions, connected or not.
+    pub sessions_max: usize,
+    /// Retained messages.
+    pub retained_max: usize,
+    /// Bytes of all retained messages.
+    pub retained_bytes_max: usize,
+}
+
+impl Limits {
+    /// The part a session negotiates with.
+    pub(crate) const fn server(&self) -> ServerLimits {
+        ServerLimits {
+            receive_maximum: self.receive_maximum,
+            inflight_max: self.inflight_max,
+            topic_alias_maximum: self.topic_alias_maximum,
+            packet_len_max: self.packet_len_max,
+            session_expiry_max: self.session_expiry_max,
+            keep_alive_max_s: self.keep_alive_max_s,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            packet_len_max: 1024 * 1024,
+            inflight_max: 1024,
+            receive_maximum: 1024,
+            topic_alias_maximum: 16,
+            topic_levels_max: 128,
+            client_id_len_max: 1024,
+            keep_alive_max_s: None,
+            session_expiry_max: SessionExpiry(7 * 24 * 3600),
+            queue_len_max: 1_000_000,
+            queue_bytes_max: 1024 * MIB,
+            outbox_bytes_max: 16 * MIB,
+            subscriptions_max: 10_000,
+            sessions_max: 1_000_000,
+            retained_max: 1_000_000,
+            retained_bytes_max: 1024 * MIB,
+        }
+    }
+}

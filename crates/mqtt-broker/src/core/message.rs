@@ -1,0 +1,137 @@
+//! An Application Message as the broker keeps it: one block of bytes, shared by all who wait for it.
+
+use super::session_cell::SessionKey;
+use bytes::{BufMut, Bytes, BytesMut};
+use mqtt_codec::{PacketType, Properties, PropertyScope, QoS, TopicName};
+
+/// A message on its way to subscribers.
+///
+/// Topic Name, v5 properties and payload lie in one block; a copy of the handle costs a reference count.
+#[derive(Debug)]
+pub struct Message {
+    /// Topic Name, property block, payload, in this order.
+    block: Bytes,
+    topic_len: usize,
+    properties_len: usize,
+    /// Of a PUBLISH, or of the Will in CONNECT.
+    scope: PropertyScope,
+    /// As published.
+    pub qos: QoS,
+    /// As published.
+    pub retain: bool,
+    /// When its Message Expiry Interval has passed, in milliseconds of the broker's clock.
+    pub expires_at_ms: Option<u64>,
+    /// Who published it, for No Local.
+    pub publisher: SessionKey,
+}
+
+/// What a message is made of, borrowed from the packet it came in or from a [`Message`].
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Where it was published.
+    pub topic_name: TopicName<'a>,
+    /// As received.
+    pub properties: Properties<'a>,
+    /// The Message Expiry Interval left, when it is not what `properties` says; in seconds.
+    pub expiry_left_s: Option<u32>,
+    /// The content.
+    pub payload: &'a [u8],
+}
+
+impl Message {
+    /// Copies `source`.
+    pub fn new(
+        source: &Source<'_>,
+        qos: QoS,
+        retain: bool,
+        expires_at_ms: Option<u64>,
+        publisher: SessionKey,
+    ) -> Self {
+        let topic = source.topic_name.as_str().as_bytes();
+        let properties = source.properties.raw().unwrap_or_default();
+        let mut block =
+            BytesMut::with_capacity(topic.len() + properties.len() + source.payload.len());
+        block.put_slice(topic);
+        block.put_slice(properties);
+        block.put_slice(source.payload);
+        Self {
+            block: block.freeze(),
+            topic_len: topic.len(),
+            properties_len: properties.len(),
+            scope: PropertyScope::Packet(PacketType::Publish),
+            qos,
+            retain,
+            expires_at_ms,
+            publisher,
+        }
+    }
+
+    /// Marks its properties as those of a Will, which may hold a Will Delay Interval.
+    #[must_use]
+    pub fn of_will(self) -> Self {
+        Self {
+            scope: PropertyScope::Will,
+            ..self
+        }
+    }
+
+    /// Where it was published.
+    pub fn topic_name(&self) -> &str {
+        self.block
+            .get(..self.topic_len)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
+    }
+
+    /// The content.
+    pub fn payload(&self) -> &[u8] {
+        self.block
+            .get(self.topic_len + self.properties_len..)
+            .unwrap_or_default()
+    }
+
+    /// The content as a handle that shares this message's block.
+    pub fn payload_shared(&self) -> Bytes {
+        self.block.slice(self.topic_len + self.properties_len..)
+    }
+
+    /// The v5 properties it was published with.
+    pub fn properties(&self) -> Properties<'_> {
+        self.block
+            .get(self.topic_len..self.topic_len + self.properties_len)
+            .and_then(|block| Properties::try_from_raw(block, self.scope).ok())
+            .unwrap_or_default()
+    }
+
+    /// Bytes it occupies, for limits.
+    pub fn size(&self) -> usize {
+        self.block.len() + size_of::<Self>()
+    }
+
+    /// Its parts for encoding at `now_ms`; none when it has expired.
+    pub(crate) fn source(&self, now_ms: u64) -> Option<Source<'_>> {
+        let expiry_left_s = match self.expires_at_ms {
+            None => None,
+            Some(expires_at_ms) if expires_at_ms <= now_ms => return None,
+            Some(expires_at_ms) => {
+                Some(u32::try_from((expires_at_ms - now_ms).div_ceil(1000)).unwrap_or(u32::MAX))
+            }
+        };
+        Some(Source {
+            topic_name: TopicName::try_new(self.topic_name()).ok()?,
+            properties: if self.properties_len == 0 {
+                Properties::EMPTY
+            } else {
+                self.properties()
+            },
+            expiry_left_s,
+            payload: self.payload(),
+        })
+    }
+
+    /// Whether its Message Expiry Interval has passed.
+    pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_at_ms
+            .is_some_and(|expires_at_ms| expires_at_ms <= now_ms)
+    }
+}

@@ -1,0 +1,123 @@
+//! The broker without sockets: sessions, routing, retained messages, wills, timers. No tokio, no clock.
+//!
+//! Time comes in as milliseconds of the broker's clock, packets come in through [`Connection`], bytes and wakes
+//! come out through [`Batch`] and each session's outbox.
+
+mod answers;
+mod attach;
+mod batch;
+pub(crate) mod cause;
+pub(crate) mod connection;
+pub(crate) mod counters;
+mod gate;
+pub(crate) mod limits;
+pub(crate) mod log;
+pub(crate) mod message;
+mod publish;
+mod retained;
+mod retained_tree;
+mod router;
+pub(crate) mod session_cell;
+mod sessions;
+mod subscription;
+mod tick;
+mod timers;
+mod topic_tree;
+mod wire;
+
+pub(crate) use answers::{push, push_ack};
+pub(crate) use attach::AttachRequest;
+pub(crate) use batch::Batch;
+pub(crate) use connection::Connection;
+pub(crate) use gate::{Gate, ask};
+pub(crate) use publish::Incoming;
+pub(crate) use session_cell::{Outgoing, Will};
+pub(crate) use subscription::{Subscription, SubscriptionIds};
+
+use crate::access::Access;
+use cause::EndCause;
+use counters::Counters;
+use limits::Limits;
+use log::CommitLog;
+use parking_lot::Mutex;
+use retained::Retained;
+use router::Router;
+use session_cell::{SessionCell, SessionKey};
+use sessions::Sessions;
+use std::sync::Arc;
+use timers::TimerWheel;
+
+/// Granularity of keep alive, expiry and will delay, in milliseconds.
+const TICK_MS: u64 = 100;
+
+/// Everything connections share.
+pub(crate) struct Core {
+    pub(crate) limits: Limits,
+    pub(crate) router: Router,
+    pub(crate) retained: Retained,
+    pub(crate) counters: Counters,
+    pub(crate) access: Arc<dyn Access>,
+    pub(crate) log: Arc<dyn CommitLog>,
+    sessions: Mutex<Sessions>,
+    /// Sessions to look at when their time has come; looked at again in `tick`.
+    timers: Mutex<TimerWheel<SessionKey>>,
+}
+
+impl Core {
+    pub(crate) fn new(limits: Limits, access: Arc<dyn Access>, log: Arc<dyn CommitLog>) -> Self {
+        Self {
+            limits,
+            router: Router::new(),
+            retained: Retained::new(),
+            counters: Counters::default(),
+            access,
+            log,
+            sessions: Mutex::new(Sessions::default()),
+            timers: Mutex::new(TimerWheel::new(TICK_MS)),
+        }
+    }
+
+    /// Sessions, connected or not.
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.lock().len()
+    }
+
+    /// Ends what a batch leaves to be done: full sessions, wakes, counts.
+    pub(crate) fn finish(&self, batch: &mut Batch, now_ms: u64) {
+        while let Some(cell) = batch.overflowed.pop() {
+            tracing::warn!(client_id = %cell.client_id, "queue limit reached, session ended");
+            self.end_connection(&cell, EndCause::QueueFull, batch);
+            self.end_session(&cell, batch, now_ms);
+        }
+        for waker in batch.wakes.drain(..) {
+            waker.wake();
+        }
+        self.counters.add(&mut batch.counts);
+    }
+
+    /// Tells the connection of a session to end.
+    pub(crate) fn end_connection(&self, cell: &SessionCell, cause: EndCause, batch: &mut Batch) {
+        let mut state = cell.state.lock();
+        if state.connected && state.end.is_none() {
+            state.end = Some(cause);
+            state.wake(batch);
+        }
+    }
+
+    /// Tells all connections to end.
+    pub(crate) fn end_all(&self, cause: EndCause, batch: &mut Batch) {
+        let cells: Vec<_> = self.sessions.lock().iter().cloned().collect();
+        for cell in cells {
+            self.end_connection(&cell, cause, batch);
+        }
+    }
+
+    /// Ends the connection of one client; `false` when it has none.
+    pub(crate) fn kick(&self, client_id: &str, batch: &mut Batch) -> bool {
+        let cell = self.sessions.lock().find(client_id).cloned();
+        let Some(cell) = cell else { return false };
+        let connected = cell.state.lock().connected;
+        self.end_connection(&cell, EndCause::Administrative, batch);
+        connected
+    }
+}

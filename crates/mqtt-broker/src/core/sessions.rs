@@ -1,0 +1,82 @@
+//! The table of sessions: by Client Identifier for CONNECT, by key for timers.
+
+use super::session_cell::{SessionCell, SessionKey};
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// Looks a cell up by its Client Identifier without a second copy of it.
+#[derive(Debug)]
+struct ById(Arc<SessionCell>);
+
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        &self.0.client_id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.client_id.hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.client_id == other.0.client_id
+    }
+}
+
+impl Eq for ById {}
+
+/// All sessions; bounded by `Limits::sessions_max`, which the caller checks.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    by_id: HashSet<ById>,
+    by_key: HashMap<SessionKey, Arc<SessionCell>>,
+    last_key: u64,
+}
+
+impl Sessions {
+    pub(crate) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    pub(crate) fn next_key(&mut self) -> SessionKey {
+        self.last_key += 1;
+        SessionKey(self.last_key)
+    }
+
+    pub(crate) fn find(&self, client_id: &str) -> Option<&Arc<SessionCell>> {
+        self.by_id.get(client_id).map(|entry| &entry.0)
+    }
+
+    pub(crate) fn find_key(&self, key: SessionKey) -> Option<&Arc<SessionCell>> {
+        self.by_key.get(&key)
+    }
+
+    pub(crate) fn insert(&mut self, cell: Arc<SessionCell>) {
+        self.by_key.insert(cell.key, Arc::clone(&cell));
+        self.by_id.replace(ById(cell));
+    }
+
+    /// Removes `cell` unless another session has taken its Client Identifier meanwhile.
+    pub(crate) fn remove(&mut self, cell: &Arc<SessionCell>) {
+        self.by_key.remove(&cell.key);
+        if self
+            .find(&cell.client_id)
+            .is_some_and(|found| found.key == cell.key)
+        {
+            self.by_id.remove(&*cell.client_id);
+        }
+        if self.by_key.capacity() > 4 * self.by_key.len() + 1024 {
+            self.by_key.shrink_to(2 * self.by_key.len());
+            self.by_id.shrink_to(2 * self.by_id.len());
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SessionCell>> {
+        self.by_key.values()
+    }
+}

@@ -1,0 +1,106 @@
+//! What time brings: keep alive, session expiry, delayed wills, expired retained messages.
+
+use super::cause::EndCause;
+use super::session_cell::{SessionCell, SessionState};
+use super::{Batch, Core};
+use mqtt_session::ServerKeepAlive;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How often expired retained messages are looked for, in milliseconds.
+const SWEEP_EVERY_MS: u64 = 60_000;
+
+impl Core {
+    /// Does what is due at `now_ms`; to be called every [`super::TICK_MS`].
+    pub(crate) fn tick(&self, batch: &mut Batch, now_ms: u64) {
+        let mut due = Vec::new();
+        self.timers.lock().advance(now_ms, &mut due);
+        for key in due {
+            let cell = self.sessions.lock().find_key(key).cloned();
+            if let Some(cell) = cell {
+                self.look_at(&cell, batch, now_ms);
+            }
+        }
+        if now_ms % SWEEP_EVERY_MS < super::TICK_MS {
+            self.retained.sweep(now_ms);
+        }
+        self.finish(batch, now_ms);
+    }
+
+    /// Makes sure that `tick` looks at the session when its next deadline has come.
+    pub(crate) fn arm(&self, cell: &SessionCell, now_ms: u64) {
+        let mut state = cell.state.lock();
+        let Some(deadline_ms) = next_deadline_ms(cell, &state, now_ms) else {
+            return;
+        };
+        if state.armed_ms.is_none_or(|armed_ms| armed_ms > deadline_ms) {
+            state.armed_ms = Some(deadline_ms);
+            drop(state);
+            self.timers.lock().insert(deadline_ms, cell.key);
+        }
+    }
+
+    fn look_at(&self, cell: &Arc<SessionCell>, batch: &mut Batch, now_ms: u64) {
+        let mut state = cell.state.lock();
+        if state.armed_ms.is_none_or(|armed_ms| armed_ms > now_ms) {
+            return;
+        }
+        state.armed_ms = None;
+        let mut due_will = None;
+        let mut session_ends = false;
+        if state.connected {
+            let is_over =
+                next_deadline_ms(cell, &state, now_ms).is_some_and(|at_ms| at_ms <= now_ms);
+            if is_over && state.end.is_none() {
+                state.end = Some(EndCause::KeepAliveTimeout);
+                state.wake(batch);
+            }
+        } else {
+            if will_at_ms(&state).is_some_and(|at_ms| at_ms <= now_ms) {
+                due_will = state.will.take();
+            }
+            session_ends = expires_at_ms(&state).is_some_and(|at_ms| at_ms <= now_ms);
+        }
+        let ending = state.end.is_some();
+        drop(state);
+        if let Some(will) = due_will {
+            self.publish_will(&will, batch, now_ms);
+        }
+        if session_ends {
+            self.end_session(cell, batch, now_ms);
+        } else if !ending {
+            self.arm(cell, now_ms);
+        }
+    }
+}
+
+/// When something has to be done about the session; none when nothing ever has.
+fn next_deadline_ms(cell: &SessionCell, state: &SessionState, now_ms: u64) -> Option<u64> {
+    if !state.connected {
+        return match (will_at_ms(state), expires_at_ms(state)) {
+            (Some(will_ms), Some(end_ms)) => Some(will_ms.min(end_ms)),
+            (will_ms, end_ms) => will_ms.or(end_ms),
+        };
+    }
+    let last_alive_ms = match cell.paused.load(Ordering::Relaxed) {
+        true => now_ms,
+        false => cell.last_alive_ms.load(Ordering::Relaxed),
+    };
+    ServerKeepAlive::new(state.negotiated.keep_alive_s).deadline_ms(last_alive_ms)
+}
+
+fn will_at_ms(state: &SessionState) -> Option<u64> {
+    let will = state.will.as_ref()?;
+    Some(
+        state
+            .lost_at_ms
+            .saturating_add(u64::from(will.delay_s) * 1000),
+    )
+}
+
+fn expires_at_ms(state: &SessionState) -> Option<u64> {
+    state
+        .negotiated
+        .session_expiry
+        .deadline_ms(state.lost_at_ms)
+}

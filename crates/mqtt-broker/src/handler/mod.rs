@@ -1,0 +1,10 @@
+//! What the broker does with each Control Packet: one file per packet. No tokio.
+
+mod acks;
+mod connect;
+mod disconnect;
+mod publish;
+mod subscribe;
+mod unsubscribe;
+
+pub(crate) use publish::settled;

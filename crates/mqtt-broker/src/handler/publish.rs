@@ -1,0 +1,162 @@
+//! PUBLISH from a client.
+
+use crate::access::{AccessRequest, Decision};
+use crate::core::cause::{DropCause, EndCause};
+use crate::core::connection::{Connection, HeldAnswer, Open, Step};
+use crate::core::log::{LogPosition, LogRecord};
+use crate::core::message::Source;
+use crate::core::{Batch, Incoming, ask};
+use mqtt_codec::{Delivery, Publish, ReasonCode, TopicName};
+use mqtt_session::{PendingAck, ProtocolError, Received, RefusedPublish, Settling};
+
+impl Connection {
+    /// Lets a message in, hands it on and acknowledges it when that may be said. Spec: v5 §3.3.4, §4.3.
+    pub(crate) fn handle_publish(
+        &mut self,
+        publish: &Publish<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Result<Step, EndCause> {
+        let Some(open) = self.open.as_deref_mut() else {
+            return Ok(Step::Done);
+        };
+        let Open {
+            client,
+            aliases,
+            routes,
+            receive_quota,
+            cell,
+            negotiated,
+            ..
+        } = open;
+        let written = publish.topic_name.map(TopicName::as_str);
+        let topic_name = match (publish.properties.topic_alias(), publish.topic_name) {
+            (None, Some(topic_name)) => topic_name,
+            (None, None) => return Err(unknown_alias(0)),
+            (Some(alias), _) => {
+                let resolved = aliases
+                    .resolve(alias, written)
+                    .map_err(EndCause::Protocol)?;
+                TopicName::try_new(resolved).map_err(|_| unknown_alias(alias.get()))?
+            }
+        };
+        let delivery = publish.delivery;
+        let request = AccessRequest::Publish {
+            client,
+            topic_name: topic_name.as_str(),
+            qos: delivery.qos(),
+            retain: publish.retain,
+        };
+        let denied = match ask(&mut self.gate, &*self.core.access, &request) {
+            None => return Ok(Step::Wait),
+            Some(Decision::Deny(reason)) => Some(reason),
+            Some(Decision::Allow)
+                if topic_name.level_count() > self.core.limits.topic_levels_max =>
+            {
+                Some(ReasonCode::TOPIC_NAME_INVALID)
+            }
+            Some(Decision::Allow) => None,
+        };
+        batch.counts.received += 1;
+        let received = match delivery {
+            Delivery::AtMostOnce => Received::Deliver,
+            _ => cell
+                .receive
+                .lock()
+                .handle_publish(receive_quota, delivery)
+                .map_err(EndCause::Protocol)?,
+        };
+        let (position, reason) = match (received, denied) {
+            (Received::Duplicate, _) => (LogPosition::NONE, ReasonCode::SUCCESS),
+            (Received::Deliver, Some(reason)) => (LogPosition::NONE, reason),
+            (Received::Deliver, None) => {
+                let incoming = Incoming {
+                    source: Source {
+                        topic_name,
+                        properties: publish.properties,
+                        expiry_left_s: None,
+                        payload: publish.payload,
+                    },
+                    qos: delivery.qos(),
+                    retain: publish.retain,
+                    expires_at_ms: publish
+                        .properties
+                        .message_expiry_interval_s()
+                        .map(|s| now_ms.saturating_add(u64::from(s) * 1000)),
+                    publisher: cell.key,
+                };
+                let Some(routes) = routes.routes(&self.core.router, topic_name.as_str()) else {
+                    return Ok(Step::Done);
+                };
+                match self.core.publish(batch, now_ms, &incoming, routes) {
+                    Err(reason) => (LogPosition::NONE, reason),
+                    Ok(accepted) if accepted.subscribers == 0 => {
+                        (accepted.position, ReasonCode::NO_MATCHING_SUBSCRIBERS)
+                    }
+                    Ok(accepted) => (accepted.position, ReasonCode::SUCCESS),
+                }
+            }
+        };
+        let Some(settling) = Settling::of(delivery) else {
+            if reason.is_error() {
+                batch.counts.dropped(DropCause::Denied, 1);
+                tracing::debug!(client_id = %client.client_id, %reason, "QoS 0 message refused");
+            }
+            return Ok(Step::Done);
+        };
+        if reason.is_error() && negotiated.refused_publish() == RefusedPublish::Close {
+            return Err(EndCause::PublishRefused(reason));
+        }
+        let position = position.max(self.keep_received(delivery, received));
+        let reason = match reason.is_error() || self.says_no_subscribers() {
+            true => reason,
+            false => ReasonCode::SUCCESS,
+        };
+        let ack = PendingAck {
+            kind: settling.kind,
+            packet_id: settling.packet_id,
+            reason,
+        };
+        self.answer(position, HeldAnswer::Ack(ack));
+        Ok(Step::Done)
+    }
+
+    /// A durable publisher's QoS 2 identifier must be known after a restart, or its resend would be a duplicate.
+    fn keep_received(&self, delivery: Delivery, received: Received) -> LogPosition {
+        let (Delivery::ExactlyOnce(packet_id), Received::Deliver, Some(open)) =
+            (delivery, received, &self.open)
+        else {
+            return LogPosition::NONE;
+        };
+        if !self.core.log.keeps_records() || !open.cell.state.lock().is_durable() {
+            return LogPosition::NONE;
+        }
+        let record = LogRecord::Received {
+            session: open.cell.key,
+            packet_id,
+        };
+        self.core.log.append(record).unwrap_or_default()
+    }
+
+    fn says_no_subscribers(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.negotiated.version.has_ack_reason())
+    }
+}
+
+/// An acknowledgement has left: quota and identifier are free as the standard says.
+pub(crate) fn settled(open: &mut Open, ack: PendingAck) {
+    let settling = Settling {
+        kind: ack.kind,
+        packet_id: ack.packet_id,
+    };
+    open.cell
+        .receive
+        .lock()
+        .settle(&mut open.receive_quota, settling, ack.reason);
+}
+
+fn unknown_alias(alias: u16) -> EndCause {
+    EndCause::Protocol(ProtocolError::TopicAliasInvalid { alias })
+}

@@ -1,0 +1,26 @@
+//! An MQTT 3.1, 3.1.1 and 5.0 broker to run or to embed.
+//!
+//! `core` and `handler` are the broker without sockets: no tokio, no clock. `net` runs them.
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod broker;
+pub mod config;
+mod core;
+mod data_dir;
+mod handler;
+mod net;
+
+pub use crate::core::cause::{DropCause, EndCause};
+pub use crate::core::counters::Totals;
+pub use crate::core::log::{CommitLog, LogFull, LogPosition, LogRecord, MemoryLog};
+pub use crate::core::message::Message;
+pub use crate::core::session_cell::SessionKey;
+pub use access::{
+    Access, AccessRequest, AllowAll, Answer, AsyncAccess, ClientInfo, Decision, Deferred,
+    OwnedAccessRequest,
+};
+pub use broker::{Broker, Builder, Sizes, StartError};
+pub use config::Config;
+pub use data_dir::{DataDir, DataDirError};

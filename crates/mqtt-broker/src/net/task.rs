@@ -1,0 +1,301 @@
+//! One connection's task: reads, handles and writes in one place, with no hand-over in between.
+
+use super::accept::Door;
+use super::clock::Clock;
+use crate::core::cause::EndCause;
+use crate::core::{Batch, Connection};
+use mqtt_io::{Fed, PacketReader, Stream, WriteQueue, poll_read_chunk};
+use std::cell::Cell;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::AsyncWrite;
+use tokio::time::{Sleep, sleep};
+
+/// Chunks read in one turn, so that one busy client cannot keep a worker to itself.
+const CHUNKS_PER_TURN: usize = 4;
+/// Unwritten bytes above which nothing more is read from the same client.
+const WRITE_BACKLOG: usize = 256 * 1024;
+/// The largest first packet: CONNECT with the largest strings it can hold.
+const CONNECT_LEN_MAX: u32 = 384 * 1024;
+
+thread_local! {
+    /// The worker's batch, taken for the time of a turn.
+    static BATCH: Cell<Option<Box<Batch>>> = const { Cell::new(None) };
+}
+
+/// What a connection may be waiting for with a limit in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Limit {
+    Connect,
+    Decision,
+    Farewell,
+}
+
+pub(crate) struct ConnectionTask {
+    door: Arc<Door>,
+    stream: Stream,
+    reader: PacketReader,
+    queue: WriteQueue,
+    connection: Connection,
+    /// Present only while something is limited: an idle open connection has no timer of its own.
+    timer: Option<(Limit, Pin<Box<Sleep>>)>,
+    /// Part of a packet, or whole packets behind a pending decision, wait in `reader`.
+    is_paused: bool,
+    is_done: bool,
+}
+
+impl ConnectionTask {
+    pub(crate) fn new(door: &Arc<Door>, stream: Stream, peer: SocketAddr) -> Self {
+        let packet_len_max = CONNECT_LEN_MAX.min(door.core.limits.packet_len_max);
+        Self {
+            door: Arc::clone(door),
+            stream,
+            reader: PacketReader::new(packet_len_max),
+            queue: WriteQueue::new(),
+            connection: Connection::new(Arc::clone(&door.core), peer),
+            timer: None,
+            is_paused: false,
+            is_done: false,
+        }
+    }
+
+    fn clock(&self) -> Clock {
+        self.door.clock
+    }
+
+    /// One turn: as much as there is to do without waiting, within bounds.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<EndCause> {
+        for _ in 0..CHUNKS_PER_TURN {
+            let now_ms = self.clock().now_ms();
+            self.poll_held(cx, batch, now_ms);
+            if let Some(cause) = self.poll_write(cx, batch, now_ms) {
+                return Poll::Ready(cause);
+            }
+            let may_read = self.connection.end().is_none()
+                && !self.is_paused
+                && self.queue.len() <= WRITE_BACKLOG;
+            if !may_read {
+                return self.poll_limit(cx);
+            }
+            match self.poll_read(cx, batch, now_ms) {
+                Poll::Pending => return self.poll_limit(cx),
+                Poll::Ready(Some(cause)) => return Poll::Ready(cause),
+                Poll::Ready(None) => self.door.core.finish(batch, now_ms),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Packets that had to wait are offered again when what they waited for is there.
+    fn poll_held(&mut self, cx: &mut Context<'_>, batch: &mut Batch, now_ms: u64) {
+        let decided = self.connection.poll(cx);
+        while self.is_paused && decided.is_ready() && !self.connection.is_paused() {
+            self.feed(&[], batch, now_ms);
+            if self.connection.poll(cx).is_pending() {
+                return;
+            }
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Poll<Option<EndCause>> {
+        let Self {
+            stream,
+            reader,
+            connection,
+            is_paused,
+            ..
+        } = self;
+        let was_open = connection.is_open();
+        let read = poll_read_chunk(stream, cx, |bytes| {
+            if bytes.is_empty() {
+                return false;
+            }
+            connection.note_alive(now_ms);
+            *is_paused = feed(reader, connection, bytes, batch, now_ms);
+            true
+        });
+        let outcome = match ready!(read) {
+            Ok(true) => None,
+            Ok(false) | Err(_) => Some(EndCause::ConnectionLost),
+        };
+        self.note_opened(was_open);
+        Poll::Ready(outcome)
+    }
+
+    fn feed(&mut self, bytes: &[u8], batch: &mut Batch, now_ms: u64) {
+        let was_open = self.connection.is_open();
+        self.is_paused = feed(&mut self.reader, &mut self.connection, bytes, batch, now_ms);
+        self.note_opened(was_open);
+    }
+
+    fn note_opened(&mut self, was_open: bool) {
+        if !was_open && self.connection.is_open() {
+            self.reader
+                .set_packet_len_max(self.door.core.limits.packet_len_max);
+        }
+    }
+
+    /// Writes what there is; the cause when the connection is over.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Option<EndCause> {
+        loop {
+            if self.queue.len() <= WRITE_BACKLOG {
+                self.connection
+                    .take_output(&mut self.queue, batch, cx.waker(), now_ms);
+            }
+            if self.queue.is_empty() {
+                break;
+            }
+            match self.queue.poll_flush(&mut self.stream, cx) {
+                Poll::Ready(Ok(_)) => {
+                    self.connection.note_alive(now_ms);
+                    if let Some(spare) = self.queue.take_spare() {
+                        batch.give_spare(spare);
+                    }
+                }
+                Poll::Ready(Err(_)) => return Some(EndCause::ConnectionLost),
+                Poll::Pending => return None,
+            }
+        }
+        let cause = self.connection.end()?;
+        // All is written; a failing shutdown leaves nothing to be done.
+        let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+        Some(cause)
+    }
+
+    /// Keeps the one timer that the state asks for, and acts when it is over.
+    fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<EndCause> {
+        let wanted = if self.connection.end().is_some() {
+            Some((Limit::Farewell, self.door.idle_timeout))
+        } else if self.connection.is_deciding() {
+            Some((Limit::Decision, self.door.access_timeout))
+        } else if !self.connection.is_open() {
+            Some((Limit::Connect, self.door.idle_timeout))
+        } else {
+            None
+        };
+        self.keep_timer(wanted);
+        let Some((limit, timer)) = &mut self.timer else {
+            return Poll::Pending;
+        };
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let limit = *limit;
+        self.timer = None;
+        match limit {
+            Limit::Connect => Poll::Ready(EndCause::ConnectTimeout),
+            Limit::Farewell => Poll::Ready(EndCause::ConnectionLost),
+            Limit::Decision => {
+                self.connection.give_up_deciding();
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn keep_timer(&mut self, wanted: Option<(Limit, Duration)>) {
+        let is_kept = match (&self.timer, wanted) {
+            (Some((limit, _)), Some((wanted, _))) => *limit == wanted,
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_kept {
+            self.timer = wanted.map(|(limit, time)| (limit, Box::pin(sleep(time))));
+        }
+    }
+
+    fn finish(&mut self, cause: EndCause) {
+        self.is_done = true;
+        let mut batch = BATCH.take().unwrap_or_default();
+        self.connection
+            .close(cause, &mut batch, self.clock().now_ms());
+        BATCH.set(Some(batch));
+    }
+
+    /// The code of this connection panicked: it ends, all others go on.
+    fn finish_panicked(&mut self) {
+        self.door
+            .core
+            .counters
+            .connections_panicked
+            .fetch_add(1, Ordering::Relaxed);
+        tracing::error!("a connection's code panicked; the connection ends");
+        self.connection.end_with(EndCause::Panicked);
+        if catch_unwind(AssertUnwindSafe(|| self.finish(EndCause::Panicked))).is_err() {
+            tracing::error!("closing it panicked too");
+        }
+        self.is_done = true;
+    }
+}
+
+/// Hands packets to the connection; whether it had to stop before the end.
+fn feed(
+    reader: &mut PacketReader,
+    connection: &mut Connection,
+    bytes: &[u8],
+    batch: &mut Batch,
+    now_ms: u64,
+) -> bool {
+    match reader.feed(bytes, |frame| connection.handle_frame(frame, batch, now_ms)) {
+        Ok(Fed::Paused) => true,
+        Ok(Fed::All | Fed::Stopped) => false,
+        Err(error) => {
+            connection.handle_malformed(error);
+            false
+        }
+    }
+}
+
+impl Future for ConnectionTask {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = self.get_mut();
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            let mut batch = BATCH.take().unwrap_or_default();
+            let turn = task.poll_turn(cx, &mut batch);
+            task.door.core.finish(&mut batch, task.door.clock.now_ms());
+            BATCH.set(Some(batch));
+            turn
+        }));
+        match turn {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(cause)) => {
+                if catch_unwind(AssertUnwindSafe(|| task.finish(cause))).is_err() {
+                    task.finish_panicked();
+                }
+                Poll::Ready(())
+            }
+            Err(_) => {
+                task.finish_panicked();
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Drop for ConnectionTask {
+    /// The runtime is going down with the connection still open: its session must still learn of it.
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.finish(EndCause::ServerShuttingDown);
+        }
+    }
+}
