@@ -47,6 +47,17 @@ impl Stream {
         Self::Other(Box::new(transport))
     }
 
+    /// Moves the connection to the tokio runtime this is called on: from now on that one is told of its readiness.
+    ///
+    /// # Errors
+    /// The runtime cannot watch the socket.
+    pub fn into_current_runtime(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(tcp) => Ok(Self::Tcp(TcpStream::from_std(tcp.into_std()?)?)),
+            Self::Other(_) => Ok(self),
+        }
+    }
+
     /// The address of the other end.
     ///
     /// # Errors
