@@ -1,0 +1,30 @@
+//! `mqtt broker`.
+
+use std::path::PathBuf;
+
+use mqtt_broker::config::Bind;
+
+use crate::log::LogFilter;
+
+/// Flags of `mqtt broker`; each overrides the file.
+#[derive(clap::Args)]
+pub(crate) struct BrokerArgs {
+    /// Read the configuration from this TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Listen here instead of on the default or the file's listeners; may be repeated
+    ///
+    /// HOST is an IP address (IPv6 in brackets) or `localhost`; port 0 picks a free port; a bare
+    /// port listens on all addresses.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Vec<Bind>,
+    /// Keep the broker's data in this directory [default: `mqtt` in the user's state directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Log error, warn, info, debug or trace, or by a filter such as `mqtt_broker=debug`
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log: Option<LogFilter>,
+    /// Let anyone connect who can reach the broker, without a user name
+    #[arg(long)]
+    pub(crate) allow_anonymous: bool,
+}

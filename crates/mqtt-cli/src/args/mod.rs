@@ -1,0 +1,100 @@
+//! What can be said on the command line.
+//!
+//! The letters are mosquitto's: `-h` is the host, so help is `--help` only.
+
+mod broker;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{ArgAction, error::ErrorKind};
+
+pub(crate) use broker::BrokerArgs;
+
+use crate::exit::Failure;
+
+/// MQTT 3.1, 3.1.1 and 5.0: a broker and its tools in one program
+#[derive(clap::Parser)]
+#[command(
+    name = "mqtt",
+    bin_name = "mqtt",
+    version,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print help
+    #[arg(long, global = true, display_order = 1000, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// The commands.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Run a broker
+    Broker(BrokerArgs),
+}
+
+/// Help and version are printed as they are; a mistake becomes one line.
+pub(crate) fn explain(error: &clap::Error) -> Result<ExitCode, Failure> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that went away, as `head` does, is no failure of ours.
+            let _ = error.print();
+            Ok(ExitCode::SUCCESS)
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = write!(std::io::stderr(), "{error}");
+            Ok(ExitCode::from(crate::exit::USAGE))
+        }
+        _ => Err(Failure::usage(one_line(&error.to_string()))),
+    }
+}
+
+/// Joins what clap says before its usage text: the mistake, what it is about, and the tip.
+fn one_line(text: &str) -> String {
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let mut joined = String::new();
+    for line in lines {
+        let separator = match joined.as_bytes().last() {
+            None => "",
+            Some(b':') => " ",
+            Some(_) => ", ",
+        };
+        joined.push_str(separator);
+        joined.push_str(line.strip_prefix("error: ").unwrap_or(line));
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistake_is_one_line() {
+        assert_eq!(
+            one_line(
+                "error: these were not given:\n  --a\n  --b\n\n  tip: c\n\nUsage: mqtt\n\nFor more"
+            ),
+            "these were not given: --a, --b, tip: c"
+        );
+    }
+}

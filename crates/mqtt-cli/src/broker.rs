@@ -1,0 +1,139 @@
+//! `mqtt broker`: runs a broker until a signal ends it.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use mqtt_broker::{Broker, Config, DataDir};
+
+use crate::{args::BrokerArgs, exit::Failure, log::LogFilter, signals::Signals};
+
+/// Runs the command.
+pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
+    let log = args.log.clone();
+    let config = configuration(args)?;
+    log.unwrap_or_else(|| LogFilter::up_to(config.log.level))
+        .start();
+    let data_dir = DataDir::open(data_path(&config)?).map_err(Failure::run_time)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::run_time(format_args!("cannot start the runtime: {error}")))?;
+    let outcome = runtime.block_on(serve(config, &data_dir));
+    // After a second signal something may be stuck: do not wait for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The file's configuration, or the default, with the flags over it.
+fn configuration(args: BrokerArgs) -> Result<Config, Failure> {
+    let file = args
+        .config
+        .map(Config::load)
+        .transpose()
+        .map_err(Failure::usage)?;
+    let mut config = file.unwrap_or_default();
+    if !args.listen.is_empty() {
+        config.listen_only_on(args.listen);
+    }
+    if args.data_dir.is_some() {
+        config.node.data_dir = args.data_dir;
+    }
+    config.allow_anonymous |= args.allow_anonymous;
+    config.check().map_err(Failure::usage)?;
+    Ok(config)
+}
+
+/// The configured data directory, or `mqtt` where the user's programs keep their state.
+fn data_path(config: &Config) -> Result<PathBuf, Failure> {
+    let path = match &config.node.data_dir {
+        Some(path) => path.clone(),
+        None => directories::BaseDirs::new()
+            .map(|dirs| {
+                dirs.state_dir()
+                    .unwrap_or_else(|| dirs.data_local_dir())
+                    .join("mqtt")
+            })
+            .ok_or_else(|| {
+                Failure::usage("this user has no home directory: name one with --data-dir DIR")
+            })?,
+    };
+    Ok(std::path::absolute(&path).unwrap_or(path))
+}
+
+async fn serve(config: Config, data_dir: &DataDir) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::new()
+        .map_err(|error| Failure::run_time(format_args!("cannot wait for signals: {error}")))?;
+    let clients = who_may_connect(&config);
+    let broker = Broker::builder()
+        .config(config)
+        .start()
+        .await
+        .map_err(Failure::run_time)?;
+    // A broker whose stdout is closed serves on.
+    let _ = announce(&broker, clients, data_dir.path());
+    tell_service_manager(Phase::Ready);
+
+    let _ = signals.next().await;
+    tell_service_manager(Phase::Stopping);
+    tokio::select! {
+        () = broker.shutdown() => Ok(ExitCode::SUCCESS),
+        stop = signals.next() => Ok(stop.exit_code()),
+    }
+}
+
+fn who_may_connect(config: &Config) -> &'static str {
+    let only_here = config
+        .listeners
+        .values()
+        .all(|listener| listener.bind.is_loopback());
+    if only_here {
+        "anyone on this machine, without a user name; other machines cannot reach this broker"
+    } else {
+        "anyone who can reach this broker, without a user name"
+    }
+}
+
+/// Says in plain words what runs now, and `ready` alone on the last line.
+fn announce(broker: &Broker, clients: &str, data: &Path) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for addr in broker.local_addrs() {
+        writeln!(out, "listening on {addr}")?;
+    }
+    writeln!(out, "clients: {clients}")?;
+    writeln!(
+        out,
+        "data: {}, locked for this broker; this version keeps sessions, waiting and retained \
+         messages in memory only, they are lost when it stops",
+        data.display()
+    )?;
+    writeln!(out, "ready")?;
+    out.flush()
+}
+
+/// What a service manager wants to know.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Ready,
+    Stopping,
+}
+
+/// Tells systemd, if it started us as a service of `Type=notify`.
+#[cfg(target_os = "linux")]
+fn tell_service_manager(phase: Phase) {
+    let state = match phase {
+        Phase::Ready => sd_notify::NotifyState::Ready,
+        Phase::Stopping => sd_notify::NotifyState::Stopping,
+    };
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, ?phase, "cannot tell the service manager");
+    }
+}
+
+/// There is none to tell.
+#[cfg(not(target_os = "linux"))]
+fn tell_service_manager(phase: Phase) {
+    tracing::debug!(?phase, "no service manager");
+}

@@ -1,0 +1,66 @@
+//! The log, on stderr.
+
+use std::{
+    io::{IsTerminal, stderr},
+    str::FromStr,
+};
+
+use mqtt_broker::config::LogLevel;
+use tracing_subscriber::EnvFilter;
+
+/// What of the log is shown: a level's name, or a filter such as `mqtt_broker=debug,warn`.
+#[derive(Clone, Debug)]
+pub(crate) struct LogFilter(String);
+
+impl LogFilter {
+    /// Everything up to `level`.
+    pub(crate) fn up_to(level: LogLevel) -> Self {
+        Self(level.name().to_owned())
+    }
+
+    /// Sends the log to stderr from now on; in colour on a terminal unless `NO_COLOR` is set.
+    pub(crate) fn start(self) {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(self.0))
+            .with_writer(stderr)
+            .with_ansi(stderr().is_terminal() && !no_color)
+            .init();
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(level) = LogLevel::from_name(text) {
+            return Ok(Self::up_to(level));
+        }
+        // A bare word would be taken for the name of a module, with all it logs.
+        let is_filter = text.contains('=') && EnvFilter::try_new(text).is_ok();
+        is_filter.then(|| Self(text.to_owned())).ok_or_else(|| {
+            "say error, warn, info, debug or trace, or a filter such as mqtt_broker=debug"
+                .to_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_no_filter() {
+        for text in [
+            "info",
+            "warning",
+            "mqtt_broker=debug",
+            "warn,mqtt_broker=trace",
+        ] {
+            text.parse::<LogFilter>().unwrap();
+        }
+        for text in ["", "inof", "INFO,", "mqtt_broker=loud"] {
+            assert!(text.parse::<LogFilter>().is_err(), "{text}");
+        }
+    }
+}

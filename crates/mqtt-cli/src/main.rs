@@ -1,0 +1,28 @@
+//! The `mqtt` command: reads its arguments, calls a library, prints.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod broker;
+mod exit;
+mod log;
+mod signals;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => args::explain(&error),
+    };
+    outcome.unwrap_or_else(exit::Failure::report)
+}
+
+fn run(command: Command) -> Result<ExitCode, exit::Failure> {
+    match command {
+        Command::Broker(args) => broker::run(args),
+    }
+}

@@ -1,0 +1,11 @@
+//! Runs the built `mqtt` and looks at what it prints and how it ends.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
+
+mod broker;
+mod process;
+mod usage;

@@ -1,0 +1,116 @@
+//! Mistakes on the command line and in the configuration: one line each, exit code 2.
+
+use std::fs;
+
+use tempfile::tempdir;
+
+use crate::process::run;
+
+/// Runs `mqtt` and expects this one line on stderr, nothing on stdout, and exit code 2.
+#[track_caller]
+fn refused(args: &[&str], line: &str) {
+    let ended = run(args);
+    assert_eq!(
+        (ended.stderr.as_str(), ended.code),
+        (format!("mqtt: {line}\n").as_str(), Some(2))
+    );
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn help_and_version_are_no_mistake() {
+    for args in [
+        ["--help"].as_slice(),
+        &["broker", "--help"],
+        &["help", "broker"],
+    ] {
+        let ended = run(args);
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(0), ""),
+            "{args:?}"
+        );
+        assert!(ended.stdout.contains("Usage: mqtt"), "{}", ended.stdout);
+    }
+    let ended = run(["--version"]);
+    assert_eq!(
+        ended.stdout,
+        concat!("mqtt ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn no_command_shows_the_help() {
+    let ended = run([""; 0]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("Usage: mqtt"), "{}", ended.stderr);
+}
+
+#[test]
+fn unknown_arguments_are_refused() {
+    refused(
+        &["broker", "--lisen", "1883"],
+        "unexpected argument '--lisen' found, tip: a similar argument exists: '--listen'",
+    );
+    refused(&["broker", "-h"], "unexpected argument '-h' found");
+    refused(
+        &["brokr"],
+        "unrecognized subcommand 'brokr', tip: a similar subcommand exists: 'broker'",
+    );
+}
+
+#[test]
+fn wrong_values_are_refused() {
+    refused(
+        &["broker", "--listen", "box:1883"],
+        "invalid value 'box:1883' for '--listen <HOST:PORT>': cannot listen on `box:1883`: it \
+         must be an IP address and port such as `127.0.0.1:1883` or `[::1]:1883`, \
+         `localhost:1883`, or a bare port for all addresses",
+    );
+    refused(
+        &["broker", "--log", "inof"],
+        "invalid value 'inof' for '--log <LEVEL>': say error, warn, info, debug or trace, or a \
+         filter such as mqtt_broker=debug",
+    );
+}
+
+#[test]
+fn an_open_listener_needs_leave() {
+    refused(
+        &["broker", "--listen", "0.0.0.0:0"],
+        "listener `listen-1` on 0.0.0.0:0 can be reached from other machines and no users are \
+         configured: say `--allow-anonymous` (or `allow_anonymous = true` in the file) to let \
+         anyone in, or name users with `--password-file FILE`, which a later version brings",
+    );
+}
+
+#[test]
+fn mistakes_in_the_file_are_told_by_line() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("broker.toml");
+    let path = file.to_str().unwrap();
+    for (text, line) in [
+        (
+            "[mqtt]\nmax_inflght = 20\n",
+            "2: unknown key `mqtt.max_inflght`, did you mean `mqtt.max_inflight`?",
+        ),
+        (
+            "mqtt.max_inflight = 0\n",
+            "1: `mqtt.max_inflight` is `0`, it must be a whole number from 1 to 65535",
+        ),
+    ] {
+        fs::write(&file, text).unwrap();
+        refused(&["broker", "--config", path], &format!("{path}:{line}"));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("missing.toml");
+    let ended = run(["broker".as_ref(), "--config".as_ref(), path.as_os_str()]);
+    let start = format!("mqtt: cannot read the configuration {}: ", path.display());
+    assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
+    assert_eq!((ended.stderr.lines().count(), ended.code), (1, Some(2)));
+}
