@@ -67,10 +67,10 @@ impl<T> RetainedTree<T> {
         self.len
     }
 
-    /// The number of nodes held; 0 when the tree is empty.
+    /// Everything held: nodes, edges, levels. 0 when the tree is empty.
     #[cfg(test)]
-    pub(crate) fn node_count(&self) -> usize {
-        self.nodes.len() - 2
+    pub(crate) fn entry_count(&self) -> usize {
+        self.nodes.len() - 2 + self.edges.len() + self.levels.len()
     }
 
     /// Sets the value of a Topic Name and returns the one it had.

@@ -62,12 +62,10 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
         self.len
     }
 
-    /// The number of entries held: filters without wildcards, and trie nodes for the others.
-    ///
-    /// 0 when the tree is empty: whatever has no subscriber any more is removed at once.
+    /// Everything held: filters, nodes, edges, levels, sets. 0 when the tree is empty.
     #[cfg(test)]
-    pub(crate) fn node_count(&self) -> usize {
-        self.exact.len() + self.wildcard.node_count()
+    pub(crate) fn entry_count(&self) -> usize {
+        self.exact.len() + self.wildcard.entry_count()
     }
 
     /// Adds a subscription, or replaces the one `key` has to this very filter.

@@ -43,7 +43,7 @@ fn memory_returns_after_most_retained_messages_go() {
     for (_, gone) in &names {
         tree.remove(gone);
     }
-    assert_eq!((tree.len(), tree.node_count()), (0, 0));
+    assert_eq!((tree.len(), tree.entry_count()), (0, 0));
 }
 
 proptest! {
@@ -83,7 +83,7 @@ proptest! {
         for (name, value) in model {
             prop_assert_eq!(tree.remove(&name), Some(value));
         }
-        prop_assert_eq!((tree.len(), tree.node_count()), (0, 0));
+        prop_assert_eq!((tree.len(), tree.entry_count()), (0, 0));
     }
 }
 

@@ -183,6 +183,11 @@ pub(crate) struct Edges {
 }
 
 impl Edges {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.children.len()
+    }
+
     pub(crate) fn find<N: Child>(&self, nodes: &Slab<N>, parent: u32, level: u32) -> Option<u32> {
         let is_wanted = |child: &u32| {
             let child = &nodes[*child];
@@ -251,6 +256,11 @@ impl Levels {
             ids: HashTable::new(),
             levels: Slab::new(),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.levels.len()
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<u32> {

@@ -54,8 +54,8 @@ impl<K: Copy + Ord, V> Trie<K, V> {
     }
 
     #[cfg(test)]
-    pub(super) fn node_count(&self) -> usize {
-        self.nodes.len() - 1
+    pub(super) fn entry_count(&self) -> usize {
+        self.nodes.len() - 1 + self.edges.len() + self.levels.len() + self.sets.len()
     }
 
     pub(super) fn entry(&mut self, topic_filter: &str) -> &mut Subscribers<K, V> {
