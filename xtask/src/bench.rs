@@ -1,23 +1,46 @@
-//! Runs the benchmarks.
+//! `cargo xtask bench`: criterion's benchmarks, or brokers under load.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use crate::bench_broker;
 use crate::workspace::Workspace;
 
-/// What goes to the benchmarks.
+/// What to measure.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    suite: Option<Suite>,
     /// Arguments for criterion, such as a part of a name or `--save-baseline NAME`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
-/// Runs every bench target of the workspace.
+#[derive(clap::Subcommand)]
+enum Suite {
+    /// Measure our broker under load, beside others
+    #[command(disable_help_flag = true)]
+    Broker {
+        /// Arguments of the measurement; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Runs the suite, without one every bench target of the workspace.
 ///
 /// # Errors
-/// When there is none, or one does not build or fails.
+/// When there is nothing to run, or it does not build or fails.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, String> {
+    match &options.suite {
+        Some(Suite::Broker { arguments }) => bench_broker::run(arguments)?,
+        None => criterion(workspace, &options.arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn criterion(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
     let mut flags = BTreeSet::new();
     for (package, target) in workspace.metadata.targets("bench") {
         flags.insert(["--package", &package.name]);
@@ -29,6 +52,5 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, 
     let command = workspace
         .cargo(&["bench"])
         .args(flags.into_iter().flatten());
-    command.arg("--").args(&options.arguments).show()?;
-    Ok(ExitCode::SUCCESS)
+    command.arg("--").args(arguments).show()
 }

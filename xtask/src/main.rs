@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod bench_broker;
 mod dist;
 mod fuzz;
 mod interop;
