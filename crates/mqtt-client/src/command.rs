@@ -1,0 +1,121 @@
+//! What handles tell the driver.
+
+use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
+use crate::queue::MessageQueue;
+use crate::{MessageProperties, Published, Subscription};
+use bytes::Bytes;
+use mqtt_codec::{
+    Delivery, Properties, PropertyList, Publish, QoS, ReasonCode, SubscriptionOptions, TopicName,
+};
+use mqtt_session::{AckToken, OutgoingMessage};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// What handles tell the driver.
+///
+/// The channel itself has no bound; what is in it has: publishes and requests hold a place, an acknowledgement
+/// stands for a received message, and the rest comes once per subscription or client.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Publish(Outgoing),
+    Request(Request),
+    Acknowledge(AckToken),
+    /// The subscription was dropped.
+    Drop(Arc<MessageQueue>),
+    /// The subscription stays on the server, nobody listens here.
+    Detach(Arc<MessageQueue>),
+    Disconnect(DisconnectRequest),
+    /// The last handle was dropped.
+    Release,
+}
+
+/// A message on its way to the server.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) topic_name: Box<str>,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) properties: Option<Box<MessageProperties>>,
+    pub(crate) reply: oneshot::Sender<Result<Published, PublishError>>,
+    /// Given back when the message needs no place any more.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+impl OutgoingMessage for Outgoing {
+    fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    fn with_publish<T>(
+        &self,
+        dup: bool,
+        delivery: Delivery,
+        use_publish: impl FnOnce(&Publish<'_>) -> T,
+    ) -> Option<T> {
+        let set = self
+            .properties
+            .as_deref()
+            .map(MessageProperties::to_list)
+            .unwrap_or_default();
+        let list = PropertyList::new(&set);
+        let publish = Publish {
+            dup,
+            retain: self.retain,
+            delivery,
+            topic_name: Some(TopicName::try_new(&self.topic_name).ok()?),
+            properties: if set.is_empty() {
+                Properties::EMPTY
+            } else {
+                Properties::from(&list)
+            },
+            payload: &self.payload,
+        };
+        Some(use_publish(&publish))
+    }
+
+    fn forget_body(&mut self) {
+        self.payload = Bytes::new();
+        self.properties = None;
+    }
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE on its way to the server, or waiting for its answer.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Subscribe(SubscribeRequest),
+    Unsubscribe(UnsubscribeRequest),
+}
+
+#[derive(Debug)]
+pub(crate) struct SubscribeRequest {
+    pub(crate) topic_filters: Arc<[Box<str>]>,
+    pub(crate) options: SubscriptionOptions,
+    pub(crate) user_properties: Vec<(String, String)>,
+    /// What the caller gets; undoes itself when the caller is gone.
+    pub(crate) subscription: Subscription,
+    pub(crate) reply: oneshot::Sender<Result<Subscription, SubscribeError>>,
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+pub(crate) struct UnsubscribeRequest {
+    pub(crate) topic_filters: Vec<Box<str>>,
+    /// None when a dropped subscription is cleared away, which nobody waits for.
+    pub(crate) reply: Option<UnsubscribeReply>,
+}
+
+#[derive(Debug)]
+pub(crate) struct UnsubscribeReply {
+    pub(crate) sender: oneshot::Sender<Result<(), UnsubscribeError>>,
+    /// Given back with the answer.
+    pub(crate) _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+pub(crate) struct DisconnectRequest {
+    pub(crate) timeout: Duration,
+    pub(crate) reason: ReasonCode,
+    pub(crate) reply: oneshot::Sender<Result<(), DisconnectError>>,
+}

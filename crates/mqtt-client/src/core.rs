@@ -1,0 +1,574 @@
+//! What the driver does with packets, commands and time, apart from reading and writing.
+
+use crate::command::{
+    Command, DisconnectRequest, Outgoing, Request, SubscribeRequest, UnsubscribeRequest,
+};
+use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
+use crate::handshake::millis;
+use crate::properties::owned_pairs;
+use crate::queue::{AckOnDrop, Waiting};
+use crate::router::{Routed, Router, is_for};
+use crate::shared::Shared;
+use crate::{CloseReason, Message, Published, ServerDisconnect, limits};
+use mqtt_codec::{
+    Disconnect, Frame, PacketType, Properties, Property, PropertyList, QoS, ReasonCode, SubAck,
+    TopicFilter, UnsubAck,
+};
+use mqtt_io::Verdict;
+use mqtt_session::{
+    ClientConnection, ClientError, ClientEvent, NotSent, NotSentReason, SendRefusal,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+/// The two QoS bits in the flags of PUBLISH; v5 §3.3.1.
+const QOS_FLAGS: u8 = 0b0110;
+
+/// What the driver does with packets, commands and time, apart from reading and writing.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) connection: ClientConnection<Outgoing, Request>,
+    router: Router,
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+    /// Encoded and not yet in the write queue.
+    pub(crate) out: Vec<u8>,
+    /// Bytes that left `out` for the write queue since the connection began.
+    pub(crate) pushed: u64,
+    pub(crate) now_ms: u64,
+    /// Messages of QoS 1 and 2 that wait for the send quota.
+    waiting: VecDeque<Outgoing>,
+    /// Requests that wait for a Packet Identifier.
+    waiting_requests: VecDeque<Request>,
+    /// Messages of QoS 0, with the count of `pushed` at which they are handed to the transport.
+    unsent: VecDeque<Unsent>,
+    /// Messages of QoS 1 and 2 held for the application at which nothing more is read.
+    hold_max: usize,
+    drain: Option<Drain>,
+    pub(crate) ending: Option<Ending>,
+}
+
+#[derive(Debug)]
+struct Unsent {
+    until: u64,
+    reply: oneshot::Sender<Result<Published, PublishError>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A disconnect that waits for what is under way.
+#[derive(Debug)]
+struct Drain {
+    deadline_ms: u64,
+    reason: ReasonCode,
+    replies: Vec<oneshot::Sender<Result<(), DisconnectError>>>,
+}
+
+/// How the connection ends, and who waits for that.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) reason: CloseReason,
+    pub(crate) disconnected: Result<(), DisconnectError>,
+    pub(crate) replies: Vec<oneshot::Sender<Result<(), DisconnectError>>>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        connection: ClientConnection<Outgoing, Request>,
+        router: Router,
+        shared: Arc<Shared>,
+        commands: mpsc::UnboundedSender<Command>,
+        hold_max: usize,
+    ) -> Self {
+        Self {
+            connection,
+            router,
+            shared,
+            commands,
+            out: Vec::new(),
+            pushed: 0,
+            now_ms: 0,
+            waiting: VecDeque::new(),
+            waiting_requests: VecDeque::new(),
+            unsent: VecDeque::new(),
+            hold_max,
+            drain: None,
+            ending: None,
+        }
+    }
+
+    /// Takes one packet, unless the application must take messages first.
+    pub(crate) fn handle_frame(&mut self, frame: Frame<'_>) -> Verdict {
+        if self.ending.is_some() {
+            return Verdict::Stop;
+        }
+        let is_acknowledged =
+            frame.packet_type() == Some(PacketType::Publish) && frame.flags() & QOS_FLAGS != 0;
+        if is_acknowledged && !self.may_hold_more() {
+            return Verdict::Pause;
+        }
+        match self
+            .connection
+            .handle_frame(frame, self.now_ms, &mut self.out)
+        {
+            Ok(ClientEvent::Message { publish, ack }) => {
+                let ack = ack.map(|token| Arc::new(AckOnDrop::new(token, self.commands.clone())));
+                let waiting = Waiting {
+                    message: Message::of(&publish),
+                    _ack: ack,
+                };
+                deliver(&self.router, &self.shared, waiting);
+            }
+            Ok(ClientEvent::Acknowledged { message, ack }) => {
+                // The caller may have lost interest; the message counts all the same.
+                let _ = message.reply.send(Published::of(&ack));
+            }
+            Ok(ClientEvent::Subscribed {
+                request: Request::Subscribe(request),
+                suback,
+            }) => {
+                let answer = SubscribeAnswer::of(&suback);
+                self.handle_subscribed(request, answer);
+            }
+            Ok(ClientEvent::Unsubscribed {
+                request: Request::Unsubscribe(request),
+                unsuback,
+            }) => {
+                handle_unsubscribed(request, &unsuback);
+            }
+            Ok(ClientEvent::Disconnected(disconnect)) => {
+                let disconnect = ServerDisconnect::of(&disconnect);
+                self.end(CloseReason::ServerDisconnected(disconnect));
+            }
+            Ok(_) => {}
+            Err(error) => self.fail(error),
+        }
+        if self.ending.is_some() {
+            return Verdict::Stop;
+        }
+        self.send_waiting();
+        Verdict::Continue
+    }
+
+    /// Whether a message of QoS 1 or 2 may be received.
+    ///
+    /// A server of v5 knows the Receive Maximum; one that exceeds it breaks the protocol and is not waited for.
+    pub(crate) fn may_hold_more(&self) -> bool {
+        let server_knows =
+            usize::from(self.connection.negotiated().own_receive_maximum) <= self.hold_max;
+        server_knows || self.connection.unacknowledged() < self.hold_max
+    }
+
+    pub(crate) fn handle_command(&mut self, command: Command) {
+        match command {
+            Command::Publish(outgoing) => {
+                let is_behind = outgoing.qos != QoS::AtMostOnce && !self.waiting.is_empty();
+                let unsent = if is_behind {
+                    Some(outgoing)
+                } else {
+                    self.publish(outgoing)
+                };
+                self.waiting.extend(unsent);
+            }
+            Command::Request(request) => {
+                let unsent = self.request(request);
+                self.waiting_requests.extend(unsent);
+            }
+            Command::Acknowledge(token) => {
+                let success = ReasonCode::SUCCESS;
+                self.connection
+                    .acknowledge(token, success, self.now_ms, &mut self.out);
+            }
+            Command::Drop(queue) => {
+                let topic_filters = self.router.remove_queue(&queue);
+                self.unsubscribe_silently(topic_filters);
+            }
+            Command::Detach(queue) => {
+                self.router.detach_queue(&queue);
+                for waiting in queue.take_if(|_| true) {
+                    self.shared.unclaimed.push(waiting);
+                }
+            }
+            Command::Disconnect(request) => self.begin_drain(request),
+            Command::Release => {
+                let deadline_ms = self
+                    .now_ms
+                    .saturating_add(millis(limits::DISCONNECT_TIMEOUT));
+                self.drain.get_or_insert_with(|| Drain {
+                    deadline_ms,
+                    reason: ReasonCode::NORMAL_DISCONNECTION,
+                    replies: Vec::new(),
+                });
+            }
+        }
+    }
+
+    /// When [`Core::handle_timeout`] has something to do.
+    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
+        let drain = self.drain.as_ref().map(|drain| drain.deadline_ms);
+        self.connection
+            .next_deadline_ms()
+            .into_iter()
+            .chain(drain)
+            .min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self) {
+        if let Err(error) = self.connection.handle_timeout(self.now_ms, &mut self.out) {
+            self.fail(error);
+        }
+        if self
+            .drain
+            .as_ref()
+            .is_some_and(|drain| drain.deadline_ms <= self.now_ms)
+        {
+            self.finish_drain();
+        }
+    }
+
+    /// Ends a disconnect that has nothing to wait for any more; `is_written` when the write queue is empty.
+    pub(crate) fn check_drain(&mut self, is_written: bool) {
+        if self.drain.is_some() && is_written && self.out.is_empty() && self.unfinished() == 0 {
+            self.finish_drain();
+        }
+    }
+
+    /// Bytes were handed to the transport: `handed` since the connection began.
+    pub(crate) fn handle_handed(&mut self, handed: u64) {
+        while let Some(unsent) = self.unsent.pop_front_if(|unsent| unsent.until <= handed) {
+            // As with the other answers, nobody may be waiting.
+            let _ = unsent.reply.send(Ok(Published::default()));
+        }
+    }
+
+    /// Ends the connection because the server broke the protocol.
+    pub(crate) fn fail(&mut self, error: ClientError) {
+        self.connection.fail(error, &mut self.out);
+        self.end(match error {
+            ClientError::KeepAliveTimeout => CloseReason::KeepAliveTimeout,
+            error => CloseReason::Protocol(error),
+        });
+    }
+
+    /// Ends the connection; the first reason counts.
+    pub(crate) fn end(&mut self, reason: CloseReason) {
+        if self.ending.is_none() {
+            let closed = crate::ClosedError {
+                reason: reason.clone(),
+            };
+            let replies = self
+                .drain
+                .take()
+                .map(|drain| drain.replies)
+                .unwrap_or_default();
+            self.ending = Some(Ending {
+                reason,
+                disconnected: Err(closed.into()),
+                replies,
+            });
+        }
+    }
+
+    /// Publishes and requests that were queued or are in flight.
+    fn unfinished(&self) -> usize {
+        self.waiting.len()
+            + self.waiting_requests.len()
+            + self.unsent.len()
+            + self.connection.inflight()
+    }
+
+    /// Sends `outgoing`; gives it back when it has to wait.
+    fn publish(&mut self, outgoing: Outgoing) -> Option<Outgoing> {
+        match self
+            .connection
+            .publish(outgoing, self.now_ms, &mut self.out)
+        {
+            Ok(None) => None,
+            Ok(Some(Outgoing { reply, permit, .. })) => {
+                let until = self.pushed + count(self.out.len());
+                self.unsent.push_back(Unsent {
+                    until,
+                    reply,
+                    _permit: permit,
+                });
+                None
+            }
+            Err(NotSent {
+                item,
+                reason: NotSentReason::Later,
+            }) => Some(item),
+            Err(NotSent {
+                item,
+                reason: NotSentReason::Never(refusal),
+            }) => {
+                // As with the other answers, nobody may be waiting.
+                let _ = item.reply.send(Err(PublishError::NotSent(refusal)));
+                None
+            }
+        }
+    }
+
+    /// Sends `request`; gives it back when it has to wait.
+    fn request(&mut self, request: Request) -> Option<Request> {
+        let not_sent = match request {
+            Request::Subscribe(request) => self.subscribe(request),
+            Request::Unsubscribe(request) => self.unsubscribe(request),
+        };
+        match not_sent {
+            Ok(()) => None,
+            Err(NotSent {
+                item,
+                reason: NotSentReason::Later,
+            }) => Some(item),
+            Err(NotSent {
+                item,
+                reason: NotSentReason::Never(refusal),
+            }) => {
+                refuse_request(item, refusal);
+                None
+            }
+        }
+    }
+
+    fn subscribe(&mut self, request: SubscribeRequest) -> Result<(), NotSent<Request>> {
+        let id = match self.connection.grants().subscription_identifiers {
+            true => self.router.allocate_id(),
+            false => None,
+        };
+        let topic_filters = Arc::clone(&request.topic_filters);
+        let queue = Arc::clone(request.subscription.queue());
+        let user_properties = request.user_properties.clone();
+        let options = request.options;
+        let filters: Vec<_> = topic_filters
+            .iter()
+            .filter_map(|topic_filter| TopicFilter::try_new(topic_filter).ok())
+            .map(|topic_filter| (topic_filter, options))
+            .collect();
+        let mut list: Vec<_> = id
+            .map(Property::SubscriptionIdentifier)
+            .into_iter()
+            .collect();
+        let pairs = user_properties.iter();
+        list.extend(pairs.map(|(name, value)| Property::UserProperty(name, value)));
+        let list = PropertyList::new(&list);
+        self.connection.subscribe(
+            &filters,
+            Properties::from(&list),
+            Request::Subscribe(request),
+            self.now_ms,
+            &mut self.out,
+        )?;
+        // Retained messages may come before SUBACK, so the way is prepared now.
+        for topic_filter in topic_filters.iter() {
+            self.router.add(topic_filter, id, &queue);
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, request: UnsubscribeRequest) -> Result<(), NotSent<Request>> {
+        let topic_filters = request.topic_filters.clone();
+        let is_asked_for = request.reply.is_some();
+        let filters: Vec<_> = topic_filters
+            .iter()
+            .filter_map(|topic_filter| TopicFilter::try_new(topic_filter).ok())
+            .collect();
+        self.connection.unsubscribe(
+            &filters,
+            Properties::EMPTY,
+            Request::Unsubscribe(request),
+            self.now_ms,
+            &mut self.out,
+        )?;
+        // A later subscription to the same filter must not be taken for this one.
+        for topic_filter in topic_filters.iter().filter(|_| is_asked_for) {
+            self.router.remove_filter(topic_filter);
+        }
+        Ok(())
+    }
+
+    fn unsubscribe_silently(&mut self, topic_filters: Vec<Box<str>>) {
+        if !topic_filters.is_empty() {
+            let request = UnsubscribeRequest {
+                topic_filters,
+                reply: None,
+            };
+            self.handle_command(Command::Request(Request::Unsubscribe(request)));
+        }
+    }
+
+    fn handle_subscribed(&mut self, request: SubscribeRequest, answer: SubscribeAnswer) {
+        let SubscribeRequest {
+            topic_filters,
+            subscription,
+            reply,
+            permit,
+            ..
+        } = request;
+        let granted = topic_filters
+            .iter()
+            .zip(&answer.reasons)
+            .filter(|(_, r)| !r.is_error());
+        let granted: Vec<&Box<str>> = granted.map(|(topic_filter, _)| topic_filter).collect();
+        let queue = subscription.queue();
+        if granted.len() == topic_filters.len() && !reply.is_closed() {
+            let earlier = self.shared.unclaimed.take_if(|m| is_for(m, &topic_filters));
+            queue.push_earlier(earlier);
+            drop(permit);
+            // Nobody there any more: the subscription comes back, and dropping it unsubscribes.
+            drop(reply.send(Ok(subscription.granted(answer.reasons))));
+            return;
+        }
+        queue.close();
+        if granted.is_empty() {
+            self.router.detach_queue(queue);
+        } else {
+            let mut unwanted = self.router.remove_queue(queue);
+            unwanted.retain(|topic_filter| granted.contains(&topic_filter));
+            self.unsubscribe_silently(unwanted);
+        }
+        let SubscribeAnswer {
+            reasons,
+            reason_string,
+            user_properties,
+        } = answer;
+        let refused = SubscribeError::Refused {
+            reasons,
+            reason_string,
+            user_properties,
+        };
+        // As with the other answers, nobody may be waiting.
+        drop(reply.send(Err(refused)));
+    }
+
+    /// Sends again what a resume owes, then what waits for quota or identifiers.
+    fn send_waiting(&mut self) {
+        while let Some((message, refusal)) = self.connection.poll_resend(self.now_ms, &mut self.out)
+        {
+            // As with the other answers, nobody may be waiting.
+            let _ = message.reply.send(Err(PublishError::NotSent(refusal)));
+        }
+        while let Some(outgoing) = self.waiting.pop_front() {
+            if let Some(unsent) = self.publish(outgoing) {
+                self.waiting.push_front(unsent);
+                break;
+            }
+        }
+        while let Some(request) = self.waiting_requests.pop_front() {
+            if let Some(unsent) = self.request(request) {
+                self.waiting_requests.push_front(unsent);
+                break;
+            }
+        }
+    }
+
+    fn begin_drain(&mut self, request: DisconnectRequest) {
+        self.shared.refuse_new();
+        let deadline_ms = self.now_ms.saturating_add(millis(request.timeout));
+        let drain = self.drain.get_or_insert_with(|| Drain {
+            deadline_ms,
+            reason: request.reason,
+            replies: Vec::new(),
+        });
+        drain.deadline_ms = deadline_ms;
+        drain.reason = request.reason;
+        drain.replies.push(request.reply);
+    }
+
+    fn finish_drain(&mut self) {
+        let Some(Drain {
+            reason, replies, ..
+        }) = self.drain.take()
+        else {
+            return;
+        };
+        let mut disconnected = match self.unfinished() {
+            0 => Ok(()),
+            unfinished => Err(DisconnectError::TimedOut { unfinished }),
+        };
+        let packet = Disconnect {
+            reason,
+            properties: Properties::EMPTY,
+        };
+        if let Err(refusal) = self
+            .connection
+            .disconnect(&packet, self.now_ms, &mut self.out)
+        {
+            disconnected = Err(DisconnectError::NotSent(refusal));
+        }
+        if self.ending.is_none() {
+            self.ending = Some(Ending {
+                reason: CloseReason::Disconnected,
+                disconnected,
+                replies,
+            });
+        }
+    }
+}
+
+/// A SUBACK, owned.
+struct SubscribeAnswer {
+    reasons: Vec<ReasonCode>,
+    reason_string: Option<String>,
+    user_properties: Vec<(String, String)>,
+}
+
+impl SubscribeAnswer {
+    fn of(suback: &SubAck<'_>) -> Self {
+        Self {
+            reasons: suback.reasons.iter().collect(),
+            reason_string: suback.properties.reason_string().map(Into::into),
+            user_properties: owned_pairs(&suback.properties),
+        }
+    }
+}
+
+fn deliver(router: &Router, shared: &Shared, waiting: Waiting) {
+    match router.route(&waiting) {
+        // What is left of a retired one is acknowledged by dropping it.
+        Routed::Delivered | Routed::Retired => {}
+        Routed::Unclaimed => {
+            tracing::debug!(
+                topic_name = waiting.message.topic_name(),
+                "message is unclaimed"
+            );
+            shared.unclaimed.push(waiting);
+        }
+    }
+}
+
+fn handle_unsubscribed(request: UnsubscribeRequest, unsuback: &UnsubAck<'_>) {
+    let Some(reply) = request.reply else { return };
+    let refusal = unsuback.reasons.iter().find(|reason| reason.is_error());
+    let answer = match refusal {
+        None => Ok(()),
+        Some(reason) => {
+            let reason_string = unsuback.properties.reason_string().map(Into::into);
+            Err(UnsubscribeError::Refused {
+                reason,
+                reason_string,
+            })
+        }
+    };
+    // As with the other answers, nobody may be waiting.
+    let _ = reply.sender.send(answer);
+}
+
+fn refuse_request(request: Request, refusal: SendRefusal) {
+    match request {
+        Request::Subscribe(request) => {
+            // As with the other answers, nobody may be waiting.
+            drop(request.reply.send(Err(SubscribeError::NotSent(refusal))));
+        }
+        Request::Unsubscribe(UnsubscribeRequest {
+            reply: Some(reply), ..
+        }) => {
+            let _ = reply.sender.send(Err(UnsubscribeError::NotSent(refusal)));
+        }
+        Request::Unsubscribe(_) => {}
+    }
+}
+
+/// A length as a count of bytes since the connection began.
+pub(crate) fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

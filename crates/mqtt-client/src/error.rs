@@ -1,0 +1,263 @@
+//! One error type per operation, each with the server's Reason Code where there is one.
+
+use crate::EndpointError;
+use crate::properties::owned_pairs;
+use mqtt_codec::{Disconnect, ReasonCode, TopicError};
+use mqtt_session::{ClientError, SendRefusal};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Why connecting failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address names no server.
+    #[error("server address: {0}")]
+    Endpoint(#[from] EndpointError),
+    /// The Will's topic or response topic is none.
+    #[error("will: {0}")]
+    Will(TopicError),
+    /// The options cannot be put into a CONNECT of the version.
+    #[error("connect packet: {0}")]
+    Options(SendRefusal),
+    /// The transport failed.
+    #[error("connection failed: {0}")]
+    Io(#[from] io::Error),
+    /// The server closed the stream without an answer.
+    #[error("the server closed the connection without an answer")]
+    NoAnswer,
+    /// Nothing came within the connect timeout.
+    #[error("no answer from the server in time")]
+    Timeout,
+    /// The server refused.
+    #[error("refused by the server: {reason}{}", Words(reason_string))]
+    Refused {
+        /// Why; return codes before v5 are told in Reason Codes.
+        reason: ReasonCode,
+        /// The server's words for people.
+        reason_string: Option<String>,
+        /// Another server to use.
+        server_reference: Option<String>,
+        /// Names and values of the server's own.
+        user_properties: Vec<(String, String)>,
+    },
+    /// The server's answer broke the protocol.
+    #[error(transparent)]
+    Protocol(#[from] ClientError),
+}
+
+impl ConnectError {
+    /// The server's Reason Code, if it gave one.
+    pub const fn reason(&self) -> Option<ReasonCode> {
+        match self {
+            Self::Refused { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+}
+
+/// Why a message was not published.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The topic is no Topic Name.
+    #[error("topic name: {0}")]
+    TopicName(TopicError),
+    /// The response topic is no Topic Name.
+    #[error("response topic: {0}")]
+    ResponseTopic(TopicError),
+    /// This server does not take such a message; nothing was sent.
+    #[error("not sent: {0}")]
+    NotSent(SendRefusal),
+    /// The server refused it.
+    #[error("refused by the server: {reason}{}", Words(reason_string))]
+    Refused {
+        /// Why, 0x80 or above.
+        reason: ReasonCode,
+        /// The server's words for people.
+        reason_string: Option<String>,
+        /// Names and values of the server's own.
+        user_properties: Vec<(String, String)>,
+    },
+    /// The connection ended before the server acknowledged it; it may or may not have been published.
+    #[error(transparent)]
+    Closed(#[from] ClosedError),
+}
+
+impl PublishError {
+    /// The server's Reason Code, if it gave one.
+    pub const fn reason(&self) -> Option<ReasonCode> {
+        match self {
+            Self::Refused { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+}
+
+/// Why a subscription was not made.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// One of the filters is no Topic Filter, or there is none.
+    #[error("topic filter: {0}")]
+    TopicFilter(TopicError),
+    /// This server does not offer it; nothing was sent.
+    #[error("not sent: {0}")]
+    NotSent(SendRefusal),
+    /// The server refused at least one filter; those it granted are unsubscribed again.
+    #[error("refused by the server: {}{}", self.reason().unwrap_or_default(), Words(reason_string))]
+    Refused {
+        /// One for each filter, in order; below 0x80 is the granted QoS.
+        reasons: Vec<ReasonCode>,
+        /// The server's words for people.
+        reason_string: Option<String>,
+        /// Names and values of the server's own.
+        user_properties: Vec<(String, String)>,
+    },
+    /// The connection ended before the server answered.
+    #[error(transparent)]
+    Closed(#[from] ClosedError),
+}
+
+impl SubscribeError {
+    /// The server's first Reason Code that refuses, if it gave one.
+    pub fn reason(&self) -> Option<ReasonCode> {
+        match self {
+            Self::Refused { reasons, .. } => {
+                reasons.iter().copied().find(|reason| reason.is_error())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why a subscription may still be there.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnsubscribeError {
+    /// The text is no Topic Filter.
+    #[error("topic filter: {0}")]
+    TopicFilter(TopicError),
+    /// The packet cannot be sent to this server.
+    #[error("not sent: {0}")]
+    NotSent(SendRefusal),
+    /// The server refused.
+    #[error("refused by the server: {reason}{}", Words(reason_string))]
+    Refused {
+        /// Why, 0x80 or above.
+        reason: ReasonCode,
+        /// The server's words for people.
+        reason_string: Option<String>,
+    },
+    /// The connection ended before the server answered.
+    #[error(transparent)]
+    Closed(#[from] ClosedError),
+}
+
+/// Why a disconnect was not clean.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisconnectError {
+    /// DISCONNECT was sent, but not everything before it had been acknowledged in time.
+    #[error("{unfinished} publishes or requests without acknowledgement")]
+    TimedOut {
+        /// Publishes and requests that were queued or in flight.
+        unfinished: usize,
+    },
+    /// The DISCONNECT packet cannot be sent in the version in use; the connection is closed without it.
+    #[error("not sent: {0}")]
+    NotSent(SendRefusal),
+    /// The connection had ended before.
+    #[error(transparent)]
+    Closed(#[from] ClosedError),
+}
+
+/// The connection has ended.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("connection closed: {reason}")]
+pub struct ClosedError {
+    /// Why.
+    pub reason: CloseReason,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side disconnected, or dropped the last handle.
+    #[error("disconnected")]
+    Disconnected,
+    /// It never came about.
+    #[error("{0}")]
+    ConnectFailed(Arc<ConnectError>),
+    /// The server said so.
+    #[error("{0}")]
+    ServerDisconnected(ServerDisconnect),
+    /// The server closed the stream without a word.
+    #[error("the server closed the connection")]
+    EndOfStream,
+    /// The transport failed.
+    #[error("connection lost: {0}")]
+    Io(Arc<io::Error>),
+    /// The server did not answer PINGREQ in time.
+    #[error("no answer from the server within the keep alive")]
+    KeepAliveTimeout,
+    /// The server broke the protocol.
+    #[error("{0}")]
+    Protocol(ClientError),
+    /// The driver was dropped before the connection ended.
+    #[error("the driver was dropped")]
+    DriverDropped,
+}
+
+/// The server's DISCONNECT.
+///
+/// Spec: v5 §3.14.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ServerDisconnect {
+    /// Why.
+    pub reason: ReasonCode,
+    /// The server's words for people.
+    pub reason_string: Option<String>,
+    /// Another server to use.
+    pub server_reference: Option<String>,
+    /// Names and values of the server's own.
+    pub user_properties: Vec<(String, String)>,
+}
+
+impl ServerDisconnect {
+    pub(crate) fn of(disconnect: &Disconnect<'_>) -> Self {
+        let properties = &disconnect.properties;
+        Self {
+            reason: disconnect.reason,
+            reason_string: properties.reason_string().map(Into::into),
+            server_reference: properties.server_reference().map(Into::into),
+            user_properties: owned_pairs(properties),
+        }
+    }
+}
+
+impl fmt::Display for ServerDisconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "disconnected by the server: {}{}",
+            self.reason,
+            Words(&self.reason_string)
+        )
+    }
+}
+
+/// The server's words in brackets, if it gave any.
+struct Words<'a>(&'a Option<String>);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(words) => write!(f, " ({words})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Which subscription a message is for.
+
+use crate::Message;
+use crate::limits::RETIRED_FILTERS;
+use crate::queue::{MessageQueue, Waiting};
+use mqtt_codec::{SubscriptionIdentifier, TopicFilter, TopicName};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// The subscriptions of this client, found by Subscription Identifier or by Topic Filter.
+///
+/// A message goes by the identifiers it carries. Without identifiers, or with those of somebody else (an earlier
+/// run of a session the server kept), the filters decide.
+#[derive(Debug)]
+pub(crate) struct Router {
+    filters: BTreeMap<u32, Filter>,
+    by_name: HashMap<Box<str>, u32>,
+    /// Filters by Subscription Identifier; empty for a subscription that was detached.
+    by_id: HashMap<u32, Vec<u32>>,
+    next_filter: u32,
+    ids: IdRange,
+    /// INVARIANT: at most [`RETIRED_FILTERS`]; not subscribed any more, messages may still be under way.
+    retired: VecDeque<Box<str>>,
+}
+
+#[derive(Debug)]
+struct Filter {
+    topic_filter: Box<str>,
+    ids: Vec<u32>,
+    queues: Vec<Arc<MessageQueue>>,
+}
+
+/// Subscription Identifiers given out: `first` up to but not including `next`.
+#[derive(Clone, Copy, Debug)]
+struct IdRange {
+    first: u32,
+    next: u32,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Routed {
+    /// At least one subscription has it.
+    Delivered,
+    /// It was for a subscription that is no more.
+    Retired,
+    /// No subscription of this client ever asked for it.
+    Unclaimed,
+}
+
+impl Router {
+    /// `first_id` is the first Subscription Identifier to give out, at least 1.
+    pub(crate) fn new(first_id: u32) -> Self {
+        Self {
+            filters: BTreeMap::new(),
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
+            next_filter: 0,
+            ids: IdRange {
+                first: first_id.max(1),
+                next: first_id.max(1),
+            },
+            retired: VecDeque::new(),
+        }
+    }
+
+    /// A Subscription Identifier not given out before; none when all are.
+    pub(crate) fn allocate_id(&mut self) -> Option<SubscriptionIdentifier> {
+        let id = SubscriptionIdentifier::new(self.ids.next)?;
+        self.ids.next += 1;
+        Some(id)
+    }
+
+    /// Sends messages for `topic_filter` to `queue` from now on.
+    pub(crate) fn add(
+        &mut self,
+        topic_filter: &str,
+        id: Option<SubscriptionIdentifier>,
+        queue: &Arc<MessageQueue>,
+    ) {
+        self.retired.retain(|retired| **retired != *topic_filter);
+        let key = match self.by_name.get(topic_filter) {
+            Some(key) => *key,
+            None => {
+                let key = self.next_filter;
+                self.next_filter = key.wrapping_add(1);
+                self.by_name.insert(topic_filter.into(), key);
+                key
+            }
+        };
+        let filter = self.filters.entry(key).or_insert_with(|| Filter {
+            topic_filter: topic_filter.into(),
+            ids: Vec::new(),
+            queues: Vec::new(),
+        });
+        filter.queues.push(Arc::clone(queue));
+        if let Some(id) = id {
+            filter.ids.push(id.get());
+            self.by_id.entry(id.get()).or_default().push(key);
+        }
+    }
+
+    /// Sends nothing to `queue` any more: the filters that nobody wants now, to be unsubscribed.
+    pub(crate) fn remove_queue(&mut self, queue: &Arc<MessageQueue>) -> Vec<Box<str>> {
+        let mut unwanted = Vec::new();
+        for (key, filter) in &mut self.filters {
+            let before = filter.queues.len();
+            filter.queues.retain(|other| !Arc::ptr_eq(other, queue));
+            if filter.queues.is_empty() && before != 0 {
+                unwanted.push(*key);
+            }
+        }
+        unwanted
+            .into_iter()
+            .filter_map(|key| self.remove(key))
+            .collect()
+    }
+
+    /// As [`Router::remove_queue`], but the server goes on sending: what comes is unclaimed.
+    pub(crate) fn detach_queue(&mut self, queue: &Arc<MessageQueue>) {
+        let ids: Vec<u32> = self
+            .filters
+            .values()
+            .filter(|filter| filter.queues.iter().all(|other| Arc::ptr_eq(other, queue)))
+            .flat_map(|filter| filter.ids.iter().copied())
+            .collect();
+        for topic_filter in self.remove_queue(queue) {
+            self.retired.retain(|retired| *retired != topic_filter);
+        }
+        for id in ids {
+            self.by_id.entry(id).or_default();
+        }
+    }
+
+    /// The queues of `topic_filter`, which get nothing any more; closes those left without a filter.
+    pub(crate) fn remove_filter(&mut self, topic_filter: &str) {
+        let Some(key) = self.by_name.get(topic_filter).copied() else {
+            return;
+        };
+        let queues = self
+            .filters
+            .get_mut(&key)
+            .map(|filter| std::mem::take(&mut filter.queues));
+        self.remove(key);
+        for queue in queues.into_iter().flatten() {
+            let used = self.filters.values().any(|filter| filter.has(&queue));
+            if !used {
+                queue.close();
+            }
+        }
+    }
+
+    /// Hands `waiting` to every subscription it is for.
+    pub(crate) fn route(&self, waiting: &Waiting) -> Routed {
+        let message = &waiting.message;
+        let Ok(topic_name) = TopicName::try_new(message.topic_name()) else {
+            return Routed::Unclaimed;
+        };
+        let ids = &message.properties().subscription_identifiers;
+        let by_id = ids.iter().filter_map(|id| self.by_id.get(id)).flatten();
+        let mut queues: Vec<&Arc<MessageQueue>> = Vec::new();
+        let by_id = by_id.filter_map(|key| self.filters.get(key));
+        collect(
+            by_id.filter(|filter| filter.matches(topic_name)),
+            &mut queues,
+        );
+        if queues.is_empty() {
+            if !ids.is_empty() && ids.iter().all(|id| self.is_retired(*id)) {
+                return Routed::Retired;
+            }
+            collect(
+                self.filters
+                    .values()
+                    .filter(|filter| filter.matches(topic_name)),
+                &mut queues,
+            );
+        }
+        for queue in &queues {
+            queue.push(waiting.clone());
+        }
+        if !queues.is_empty() {
+            return Routed::Delivered;
+        }
+        match self
+            .retired
+            .iter()
+            .any(|filter| matches(filter, topic_name))
+        {
+            true => Routed::Retired,
+            false => Routed::Unclaimed,
+        }
+    }
+
+    /// Closes every queue: the connection has ended.
+    pub(crate) fn close(&mut self) {
+        for queue in self.filters.values().flat_map(|filter| &filter.queues) {
+            queue.close();
+        }
+    }
+
+    fn remove(&mut self, key: u32) -> Option<Box<str>> {
+        let filter = self.filters.remove(&key)?;
+        self.by_name.remove(&filter.topic_filter);
+        for id in filter.ids {
+            if let Some(keys) = self.by_id.get_mut(&id) {
+                keys.retain(|other| *other != key);
+                if keys.is_empty() {
+                    self.by_id.remove(&id);
+                }
+            }
+        }
+        if self.retired.len() == RETIRED_FILTERS {
+            self.retired.pop_front();
+        }
+        self.retired.push_back(filter.topic_filter.clone());
+        Some(filter.topic_filter)
+    }
+
+    /// Whether `id` was given out by this router and belongs to no subscription any more.
+    fn is_retired(&self, id: u32) -> bool {
+        (self.ids.first..self.ids.next).contains(&id) && !self.by_id.contains_key(&id)
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Filter {
+    fn matches(&self, topic_name: TopicName<'_>) -> bool {
+        matches(&self.topic_filter, topic_name)
+    }
+
+    fn has(&self, queue: &Arc<MessageQueue>) -> bool {
+        self.queues.iter().any(|other| Arc::ptr_eq(other, queue))
+    }
+}
+
+/// Whether `message` is for one of `topic_filters`.
+pub(crate) fn is_for(message: &Message, topic_filters: &[Box<str>]) -> bool {
+    let Ok(topic_name) = TopicName::try_new(message.topic_name()) else {
+        return false;
+    };
+    topic_filters
+        .iter()
+        .any(|topic_filter| matches(topic_filter, topic_name))
+}
+
+fn matches(topic_filter: &str, topic_name: TopicName<'_>) -> bool {
+    TopicFilter::try_new(topic_filter).is_ok_and(|topic_filter| topic_filter.matches(topic_name))
+}
+
+/// The queues of `filters`, each once.
+fn collect<'r>(filters: impl Iterator<Item = &'r Filter>, queues: &mut Vec<&'r Arc<MessageQueue>>) {
+    for queue in filters.flat_map(|filter| &filter.queues) {
+        if !queues.iter().any(|other| Arc::ptr_eq(other, queue)) {
+            queues.push(queue);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mqtt_codec::{Delivery, Properties, Property, PropertyList, Publish};
+
+    fn message(topic_name: &str, ids: &[u32]) -> Waiting {
+        let ids: Vec<_> = ids
+            .iter()
+            .map(|id| Property::SubscriptionIdentifier(SubscriptionIdentifier::new(*id).unwrap()))
+            .collect();
+        let list = PropertyList::new(&ids);
+        let publish = Publish {
+            dup: false,
+            retain: false,
+            delivery: Delivery::AtMostOnce,
+            topic_name: Some(TopicName::try_new(topic_name).unwrap()),
+            properties: Properties::from(&list),
+            payload: &[],
+        };
+        Waiting {
+            message: Message::of(&publish),
+            _ack: None,
+        }
+    }
+
+    fn queue() -> Arc<MessageQueue> {
+        Arc::new(MessageQueue::new(100))
+    }
+
+    #[test]
+    fn identifiers_tell_overlapping_subscriptions_apart() {
+        let mut router = Router::new(1);
+        let (wide, narrow) = (queue(), queue());
+        let id = router.allocate_id();
+        router.add("a/#", id, &wide);
+        let id = router.allocate_id();
+        router.add("a/b", id, &narrow);
+        assert_eq!(router.route(&message("a/b", &[1])), Routed::Delivered);
+        assert_eq!((wide.len(), narrow.len()), (1, 0));
+        assert_eq!(router.route(&message("a/b", &[2])), Routed::Delivered);
+        assert_eq!((wide.len(), narrow.len()), (1, 1));
+        assert_eq!(router.route(&message("a/b", &[1, 2])), Routed::Delivered);
+        assert_eq!((wide.len(), narrow.len()), (2, 2));
+    }
+
+    #[test]
+    fn without_identifiers_the_filters_decide() {
+        let mut router = Router::new(1);
+        let (wide, shared) = (queue(), queue());
+        router.add("a/+", None, &wide);
+        router.add("$share/g/b/#", None, &shared);
+        assert_eq!(router.route(&message("a/b", &[])), Routed::Delivered);
+        assert_eq!(router.route(&message("b/c", &[])), Routed::Delivered);
+        assert_eq!(router.route(&message("c", &[])), Routed::Unclaimed);
+        assert_eq!((wide.len(), shared.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_strange_identifier_is_not_trusted() {
+        let mut router = Router::new(1);
+        let queue = queue();
+        let id = router.allocate_id();
+        router.add("a", id, &queue);
+        assert_eq!(
+            router.route(&message("b", &[1])),
+            Routed::Unclaimed,
+            "of an earlier run"
+        );
+        assert_eq!(
+            router.route(&message("a", &[77])),
+            Routed::Delivered,
+            "claimed by its filter"
+        );
+    }
+
+    #[test]
+    fn a_queue_with_overlapping_filters_gets_a_message_once() {
+        let mut router = Router::new(1);
+        let queue = queue();
+        router.add("a/#", None, &queue);
+        router.add("a/b", None, &queue);
+        router.route(&message("a/b", &[]));
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn the_last_holder_of_a_filter_unsubscribes_it() {
+        let mut router = Router::new(1);
+        let (first, second) = (queue(), queue());
+        let id = router.allocate_id();
+        router.add("a", id, &first);
+        let id = router.allocate_id();
+        router.add("a", id, &second);
+        assert!(router.remove_queue(&first).is_empty());
+        assert_eq!(
+            router.route(&message("a", &[1])),
+            Routed::Delivered,
+            "the old identifier still counts"
+        );
+        assert_eq!(router.remove_queue(&second), ["a".into()]);
+        assert_eq!(router.route(&message("a", &[2])), Routed::Retired);
+        assert_eq!(router.route(&message("a", &[])), Routed::Retired);
+        assert_eq!(second.len(), 1);
+    }
+
+    #[test]
+    fn what_comes_for_a_detached_subscription_is_unclaimed() {
+        let mut router = Router::new(1);
+        let queue = queue();
+        let id = router.allocate_id();
+        router.add("a", id, &queue);
+        router.detach_queue(&queue);
+        assert_eq!(router.route(&message("a", &[1])), Routed::Unclaimed);
+        assert_eq!(router.route(&message("a", &[])), Routed::Unclaimed);
+    }
+}

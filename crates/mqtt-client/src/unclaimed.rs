@@ -1,0 +1,61 @@
+//! Messages no subscription of this client asked for.
+
+use crate::{Client, Message};
+use futures_core::Stream;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The messages that came without a subscription of this client asking for them, made by [`Client::unclaimed`].
+///
+/// They come when the server continues a session: for subscriptions of an earlier run, or detached ones. Nothing is
+/// acknowledged until it is taken here or by a later subscription that matches. Since acknowledgements keep the
+/// order of arrival, one message left here holds back those of all later messages.
+///
+/// Several of these share the messages. At QoS 0 the oldest makes room after [`UNCLAIMED_CAPACITY`]
+/// (crate::limits::UNCLAIMED_CAPACITY).
+#[derive(Debug)]
+pub struct Unclaimed {
+    client: Client,
+}
+
+impl Unclaimed {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The next message; none when the connection has ended.
+    ///
+    /// Cancel safety: a dropped call takes no message.
+    pub async fn next(&mut self) -> Option<Message> {
+        poll_fn(|cx| self.client.handle.shared.unclaimed.poll_take(cx)).await
+    }
+
+    /// The next message if it is here already.
+    pub fn try_next(&mut self) -> Option<Message> {
+        self.client.handle.shared.unclaimed.try_take()
+    }
+
+    /// Messages waiting.
+    pub fn len(&self) -> usize {
+        self.client.handle.shared.unclaimed.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Messages of QoS 0 that had to make room for later ones.
+    pub fn dropped(&self) -> u64 {
+        self.client.handle.shared.unclaimed.dropped()
+    }
+}
+
+impl Stream for Unclaimed {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.client.handle.shared.unclaimed.poll_take(cx)
+    }
+}
