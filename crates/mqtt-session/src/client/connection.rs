@@ -242,13 +242,18 @@ impl<M, R> ClientConnection<M, R> {
 
 impl Asked {
     fn of(connect: &Connect<'_>) -> Self {
+        // What a version cannot say, the server does not know, and so it is not held to it.
+        let properties = match connect.version.has_properties() {
+            true => connect.properties,
+            false => Properties::EMPTY,
+        };
         Self {
             version: connect.version,
             clean_start: connect.clean_start,
             keep_alive_s: connect.keep_alive_s,
-            session_expiry_interval_s: connect.properties.session_expiry_interval_s().unwrap_or(0),
-            receive_maximum: connect.properties.receive_maximum(),
-            topic_alias_maximum: connect.properties.topic_alias_maximum().unwrap_or(0),
+            session_expiry_interval_s: properties.session_expiry_interval_s().unwrap_or(0),
+            receive_maximum: properties.receive_maximum(),
+            topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
         }
     }
 
