@@ -1,5 +1,6 @@
-//! Another project that names mqtt-bench and nothing else of this workspace.
+//! Looks a scenario up by name.
 
-use mqtt_bench as _;
-
-fn main() {}
+fn main() {
+    assert!(mqtt_bench::find("pair10-q0").is_some());
+    assert!(mqtt_bench::find("no such scenario").is_none());
+}

@@ -25,7 +25,8 @@ use workspace::Workspace;
 
 #[derive(Parser)]
 #[command(
-    name = "cargo xtask",
+    name = "xtask",
+    bin_name = "cargo xtask",
     about = "Builds, tests, checks and packages this workspace"
 )]
 struct Arguments {

@@ -12,7 +12,8 @@ use crate::workspace::{Workspace, cargo};
 /// Where the programs are, one `<crate>.rs` each.
 const PROGRAMS: &str = "xtask/outside";
 
-/// What a line of a program begins with that names something else it needs, as in `Cargo.toml`.
+/// What a line of a program begins with that names something else it needs, as in `Cargo.toml`;
+/// `{root}` in it stands for the folder of the workspace.
 const DEPENDENCY: &str = "// dependency: ";
 
 /// Which features the other project asks for.
@@ -94,7 +95,7 @@ fn write_project(
         fs::create_dir_all(project.join("src"))?;
         fs::write(
             project.join("Cargo.toml"),
-            manifest(package, features, &program),
+            manifest(&workspace.root, package, features, &program),
         )?;
         fs::write(project.join("src/main.rs"), &program)?;
         let lock = workspace.root.join("Cargo.lock");
@@ -107,7 +108,7 @@ fn write_project(
     Ok(project)
 }
 
-fn manifest(package: &Package, features: Features, program: &str) -> String {
+fn manifest(root: &Path, package: &Package, features: Features, program: &str) -> String {
     let folder = package.folder().display();
     let mut text = format!(
         "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
@@ -119,7 +120,7 @@ fn manifest(package: &Package, features: Features, program: &str) -> String {
         .lines()
         .filter_map(|line| line.strip_prefix(DEPENDENCY))
     {
-        text.push_str(line);
+        text.push_str(&line.replace("{root}", &root.to_string_lossy()));
         text.push('\n');
     }
     text
@@ -177,15 +178,15 @@ mod tests {
 
     #[test]
     fn the_manifest_names_features_and_further_dependencies() {
-        let program = "//! A.\n// dependency: tokio = \"1\"\nfn main() {}";
-        let none = manifest(&package(), Features::None, program);
+        let program = "//! A.\n// dependency: b = { path = '{root}/b' }\nfn main() {}";
+        let none = manifest(Path::new("/r"), &package(), Features::None, program);
         assert!(
             none.ends_with(
-                "[dependencies]\na = { path = '/r/a', default-features = false }\ntokio = \"1\"\n"
+                "[dependencies]\na = { path = '/r/a', default-features = false }\nb = { path = '/r/b' }\n"
             ),
             "{none}"
         );
-        let all = manifest(&package(), Features::All, "");
+        let all = manifest(Path::new("/r"), &package(), Features::All, "");
         assert!(
             all.contains("features = [\"bytes\", \"default\"] }"),
             "{all}"
