@@ -46,7 +46,7 @@ pub enum StartError {
 /// What a broker is made of; every part has a default.
 pub struct Builder {
     config: Config,
-    access: Arc<dyn Access>,
+    access: Option<Arc<dyn Access>>,
     log: Arc<dyn CommitLog>,
     runtimes: Vec<Handle>,
 }
@@ -66,8 +66,10 @@ impl Builder {
         Self { config, ..self }
     }
 
-    /// Who may do what; the default lets everybody do everything, which [`Config::check`] allows on
-    /// loopback only unless told otherwise.
+    /// Who may do what, from whatever address.
+    ///
+    /// Without it everybody may do everything, and [`Config::check`] refuses addresses other than loopback
+    /// unless the configuration allows anonymous clients.
     #[must_use]
     pub fn access(self, access: impl Access) -> Self {
         Self {
@@ -108,6 +110,7 @@ impl Builder {
         let mqtt = &self.config.mqtt;
         let core = Arc::new(Core::new(limits(&self.config), self.access, self.log));
         let clock = Clock::start();
+        let (stop, stopped) = watch::channel(false);
         let door = Arc::new(Door {
             core: Arc::clone(&core),
             clock,
@@ -118,16 +121,13 @@ impl Builder {
             turned_away: AtomicUsize::new(0),
             runtimes: self.runtimes,
             next_runtime: AtomicUsize::new(0),
+            stop: stopped,
         });
-        let (stop, stopped) = watch::channel(false);
-        let mut tasks: Vec<_> = listeners
+        let tasks = listeners
             .into_iter()
-            .map(|(listener, max)| {
-                tokio::spawn(serve(Arc::clone(&door), listener, max, stopped.clone()))
-            })
+            .map(|(listener, max)| tokio::spawn(serve(Arc::clone(&door), listener, max)))
             .collect();
         let ticks = tokio::spawn(run_ticks(core, clock));
-        tasks.shrink_to_fit();
         Ok(Broker {
             door,
             local_addrs,

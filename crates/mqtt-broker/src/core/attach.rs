@@ -64,7 +64,8 @@ impl Core {
             Some((cell, epoch))
         });
         let (cell, epoch, session_present, position) = match resumed {
-            Some((cell, epoch)) => (cell, epoch, true, LogPosition::NONE),
+            // Session Present promises what the session's records say, the newest ones included.
+            Some((cell, epoch)) => (cell, epoch, true, self.log.appended()),
             None => {
                 if let Some(replaced) = &replaced {
                     sessions.remove(replaced);

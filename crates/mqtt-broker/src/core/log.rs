@@ -99,6 +99,11 @@ pub trait CommitLog: Send + Sync + 'static {
     /// [`LogFull`] when there is no room.
     fn append(&self, record: LogRecord<'_>) -> Result<LogPosition, LogFull>;
 
+    /// The position of the last record appended.
+    ///
+    /// What repeats an earlier answer must wait for it: the record behind the first answer may be the last one.
+    fn appended(&self) -> LogPosition;
+
     /// The position up to which everything is durable.
     fn durable(&self) -> LogPosition;
 
@@ -117,6 +122,10 @@ impl CommitLog for MemoryLog {
 
     fn append(&self, _record: LogRecord<'_>) -> Result<LogPosition, LogFull> {
         Ok(LogPosition::NONE)
+    }
+
+    fn appended(&self) -> LogPosition {
+        LogPosition::NONE
     }
 
     fn durable(&self) -> LogPosition {

@@ -45,6 +45,7 @@ use router::Router;
 use session_cell::{SessionCell, SessionKey};
 use sessions::Sessions;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use timers::TimerWheel;
 
 /// Granularity of keep alive, expiry and will delay, in milliseconds.
@@ -61,6 +62,8 @@ pub(crate) struct Core {
     sessions: Mutex<Sessions>,
     /// Sessions to look at when their time has come; looked at again in `tick`.
     timers: Mutex<TimerWheel<SessionKey>>,
+    /// When expired retained messages are looked for next, in milliseconds.
+    next_sweep_ms: AtomicU64,
 }
 
 impl Core {
@@ -74,6 +77,7 @@ impl Core {
             log,
             sessions: Mutex::new(Sessions::default()),
             timers: Mutex::new(TimerWheel::new(TICK_MS)),
+            next_sweep_ms: AtomicU64::new(0),
         }
     }
 
@@ -85,6 +89,9 @@ impl Core {
     /// Ends what a batch leaves to be done: full sessions, wakes, counts.
     pub(crate) fn finish(&self, batch: &mut Batch, now_ms: u64) {
         while let Some(cell) = batch.overflowed.pop() {
+            if cell.state.lock().ended {
+                continue;
+            }
             tracing::warn!(client_id = %cell.client_id, "queue limit reached, session ended");
             self.end_connection(&cell, EndCause::QueueFull, batch);
             self.end_session(&cell, batch, now_ms);

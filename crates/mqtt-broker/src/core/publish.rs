@@ -99,7 +99,18 @@ impl Core {
         };
         if qos == QoS::AtMostOnce {
             let mut state = cell.state.lock();
-            if state.negotiated.version == version {
+            if state.connected && state.has_queued_at_most_once() {
+                let message = incoming.message(message);
+                let outgoing = Outgoing {
+                    message,
+                    qos,
+                    retain,
+                    subscription_ids: ids,
+                };
+                if !state.enqueue(batch, &self.limits, outgoing) {
+                    batch.overflowed.push(Arc::clone(cell));
+                }
+            } else if state.negotiated.version == version {
                 state.deliver_at_most_once(batch, &self.limits, form, retain, message.as_ref());
             } else {
                 batch.counts.dropped(DropCause::Offline, 1);

@@ -41,6 +41,8 @@ pub(crate) struct Queued {
 pub(crate) struct Queue {
     entries: VecDeque<Queued>,
     bytes: usize,
+    /// Entries at QoS 0: retained messages on their way to a new subscription.
+    at_most_once: usize,
 }
 
 impl Queue {
@@ -145,6 +147,13 @@ impl SessionState {
         self.negotiated.session_expiry != mqtt_session::SessionExpiry::AT_DISCONNECT
     }
 
+    /// Whether retained messages at QoS 0 still wait, which newer ones of their topics must not overtake.
+    pub(crate) fn has_queued_at_most_once(&self) -> bool {
+        self.queue
+            .as_ref()
+            .is_some_and(|queue| queue.at_most_once > 0)
+    }
+
     /// QoS 0: into the outbox, or dropped and counted.
     pub(crate) fn deliver_at_most_once(
         &mut self,
@@ -232,6 +241,7 @@ impl SessionState {
             return false;
         }
         queue.bytes += size;
+        queue.at_most_once += usize::from(outgoing.qos == QoS::AtMostOnce);
         queue.entries.push_back(Queued {
             message: Arc::clone(outgoing.message),
             qos: outgoing.qos,
@@ -298,6 +308,7 @@ impl SessionState {
             return None;
         };
         queue.bytes -= queued.message.size();
+        queue.at_most_once -= usize::from(queued.qos == QoS::AtMostOnce);
         Some(queued)
     }
 

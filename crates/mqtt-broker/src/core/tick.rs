@@ -21,7 +21,9 @@ impl Core {
                 self.look_at(&cell, batch, now_ms);
             }
         }
-        if now_ms % SWEEP_EVERY_MS < super::TICK_MS {
+        if now_ms >= self.next_sweep_ms.load(Ordering::Relaxed) {
+            self.next_sweep_ms
+                .store(now_ms + SWEEP_EVERY_MS, Ordering::Relaxed);
             self.retained.sweep(now_ms);
         }
         self.finish(batch, now_ms);

@@ -106,6 +106,14 @@ impl Connection {
         if too_long || not_allowed || empty {
             return Some(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
+        let levels_max = self.core.limits.topic_levels_max;
+        if connect
+            .will
+            .as_ref()
+            .is_some_and(|will| will.topic_name.level_count() > levels_max)
+        {
+            return Some(ReasonCode::TOPIC_NAME_INVALID);
+        }
         let method = connect.properties.authentication_method();
         method
             .is_some()

@@ -67,7 +67,7 @@ impl Connection {
                 .map_err(EndCause::Protocol)?,
         };
         let (position, reason) = match (received, denied) {
-            (Received::Duplicate, _) => (LogPosition::NONE, ReasonCode::SUCCESS),
+            (Received::Duplicate, _) => (self.core.log.appended(), ReasonCode::SUCCESS),
             (Received::Deliver, Some(reason)) => (LogPosition::NONE, reason),
             (Received::Deliver, None) => {
                 let incoming = Incoming {

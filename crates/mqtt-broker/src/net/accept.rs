@@ -31,6 +31,8 @@ pub(crate) struct Door {
     /// Runtimes that connections are handed to in turn; empty: the one that accepts.
     pub(crate) runtimes: Vec<Handle>,
     pub(crate) next_runtime: AtomicUsize,
+    /// Turns true when the broker stops.
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 /// One of the connections counted in [`Door::connections`].
@@ -54,12 +56,8 @@ impl Door {
 }
 
 /// Accepts on `listener` until told to stop.
-pub(crate) async fn serve(
-    door: Arc<Door>,
-    listener: Listener,
-    listener_max: Option<usize>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(door: Arc<Door>, listener: Listener, listener_max: Option<usize>) {
+    let mut stop = door.stop.clone();
     let here = Arc::new(());
     loop {
         let accepted = tokio::select! {

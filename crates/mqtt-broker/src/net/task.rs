@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 
 /// Chunks read in one turn, so that one busy client cannot keep a worker to itself.
 const CHUNKS_PER_TURN: usize = 4;
@@ -37,6 +37,12 @@ enum Limit {
     Farewell,
 }
 
+/// Something limited in time, and what tells that the time is over.
+struct Timer {
+    limit: Limit,
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
 pub(crate) struct ConnectionTask {
     door: Arc<Door>,
     stream: Stream,
@@ -44,7 +50,7 @@ pub(crate) struct ConnectionTask {
     queue: WriteQueue,
     connection: Connection,
     /// Present only while something is limited: an idle open connection has no timer of its own.
-    timer: Option<(Limit, Pin<Box<Sleep>>)>,
+    timer: Option<Timer>,
     /// Part of a packet, or whole packets behind a pending decision, wait in `reader`.
     is_paused: bool,
     is_done: bool,
@@ -191,15 +197,16 @@ impl ConnectionTask {
             None
         };
         self.keep_timer(wanted);
-        let Some((limit, timer)) = &mut self.timer else {
+        let Some(timer) = &mut self.timer else {
             return Poll::Pending;
         };
-        if timer.as_mut().poll(cx).is_pending() {
+        if timer.over.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let limit = *limit;
+        let limit = timer.limit;
         self.timer = None;
         match limit {
+            Limit::Connect if *self.door.stop.borrow() => Poll::Ready(EndCause::ServerShuttingDown),
             Limit::Connect => Poll::Ready(EndCause::ConnectTimeout),
             Limit::Farewell => Poll::Ready(EndCause::ConnectionLost),
             Limit::Decision => {
@@ -212,13 +219,30 @@ impl ConnectionTask {
 
     fn keep_timer(&mut self, wanted: Option<(Limit, Duration)>) {
         let is_kept = match (&self.timer, wanted) {
-            (Some((limit, _)), Some((wanted, _))) => *limit == wanted,
+            (Some(timer), Some((wanted, _))) => timer.limit == wanted,
             (None, None) => true,
             _ => false,
         };
         if !is_kept {
-            self.timer = wanted.map(|(limit, time)| (limit, Box::pin(sleep(time))));
+            self.timer = wanted.map(|(limit, time)| Timer {
+                limit,
+                over: self.limit_over(limit, time),
+            });
         }
+    }
+
+    /// Completes when `time` is over, and for a client that has not connected when the broker stops.
+    fn limit_over(&self, limit: Limit, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        if limit != Limit::Connect {
+            return Box::pin(sleep(time));
+        }
+        let mut stop = self.door.stop.clone();
+        Box::pin(async move {
+            tokio::select! {
+                () = sleep(time) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        })
     }
 
     fn finish(&mut self, cause: EndCause) {
