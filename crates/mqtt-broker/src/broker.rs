@@ -73,7 +73,7 @@ impl Builder {
     #[must_use]
     pub fn access(self, access: impl Access) -> Self {
         Self {
-            access: Arc::new(access),
+            access: Some(Arc::new(access)),
             ..self
         }
     }
@@ -108,7 +108,7 @@ impl Builder {
             .filter_map(|(listener, _)| listener.local_addr().ok())
             .collect();
         let mqtt = &self.config.mqtt;
-        let core = Arc::new(Core::new(limits(&self.config), self.access, self.log));
+        let core = Arc::new(Core::new(limits(&self.config), access, self.log));
         let clock = Clock::start();
         let (stop, stopped) = watch::channel(false);
         let door = Arc::new(Door {
@@ -175,7 +175,7 @@ impl Broker {
     pub fn builder() -> Builder {
         Builder {
             config: Config::default(),
-            access: Arc::new(AllowAll),
+            access: None,
             log: Arc::new(MemoryLog),
             runtimes: Vec::new(),
         }
