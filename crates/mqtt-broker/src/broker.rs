@@ -101,7 +101,10 @@ impl Builder {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(self) -> Result<Broker, StartError> {
-        self.config.check()?;
+        if self.access.is_none() {
+            self.config.check()?;
+        }
+        let access = self.access.unwrap_or_else(|| Arc::new(AllowAll));
         let listeners = listen(&self.config)?;
         let local_addrs = listeners
             .iter()
