@@ -93,9 +93,10 @@ pub fn frame(bytes: &[u8], packet_len_max: u32) -> Result<Option<Frame<'_>>, Dec
     }
 }
 
-/// How many more bytes are needed at least before [`frame`] can return a packet or an error.
+/// How many more bytes are needed at least before [`frame`] can return a packet.
 ///
-/// 0 when a whole packet, or an error, is there. Unit: bytes.
+/// 0 when a whole packet is there, or an error; an error may also show sooner than this says.
+/// Unit: bytes.
 #[must_use]
 pub fn bytes_missing(bytes: &[u8]) -> usize {
     let Some((&first, after_first)) = bytes.split_first() else {

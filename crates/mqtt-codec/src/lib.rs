@@ -1,3 +1,5 @@
+//! Control Packets between bytes and Rust types.
+//!
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
