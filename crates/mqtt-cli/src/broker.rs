@@ -64,8 +64,7 @@ fn data_path(config: &Config) -> Result<PathBuf, Failure> {
 }
 
 async fn serve(config: Config, data_dir: &DataDir) -> Result<ExitCode, Failure> {
-    let mut signals = Signals::new()
-        .map_err(|error| Failure::run_time(format_args!("cannot wait for signals: {error}")))?;
+    let mut signals = Signals::new().map_err(Failure::no_signals)?;
     let clients = who_may_connect(&config);
     let broker = Broker::builder()
         .config(config)

@@ -8,11 +8,15 @@ pub(crate) const RUN_TIME: u8 = 1;
 /// The arguments or the configuration are wrong.
 pub(crate) const USAGE: u8 = 2;
 
+/// `mqtt sub -W` ran out; mosquitto's code for it.
+pub(crate) const TIMED_OUT: u8 = 27;
+
 /// A command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
-    line: String,
+    /// Nothing is printed without it.
+    line: Option<String>,
 }
 
 impl Failure {
@@ -20,7 +24,7 @@ impl Failure {
     pub(crate) fn usage(line: impl Display) -> Self {
         Self {
             code: USAGE,
-            line: line.to_string(),
+            line: Some(line.to_string()),
         }
     }
 
@@ -28,14 +32,34 @@ impl Failure {
     pub(crate) fn run_time(line: impl Display) -> Self {
         Self {
             code: RUN_TIME,
-            line: line.to_string(),
+            line: Some(line.to_string()),
         }
+    }
+
+    /// The server refused the connection with this code.
+    pub(crate) fn refused(code: u8, line: impl Display) -> Self {
+        Self {
+            code,
+            line: Some(line.to_string()),
+        }
+    }
+
+    /// The signals that end a command cannot be waited for.
+    pub(crate) fn no_signals(error: impl Display) -> Self {
+        Self::run_time(format_args!("cannot wait for signals: {error}"))
+    }
+
+    /// The same without a line.
+    pub(crate) fn silent(self) -> Self {
+        Self { line: None, ..self }
     }
 
     /// Prints the line and gives the code.
     pub(crate) fn report(self) -> ExitCode {
-        // With stderr closed nobody is left to tell.
-        let _ = writeln!(std::io::stderr(), "mqtt: {}", self.line);
+        if let Some(line) = self.line {
+            // With stderr closed nobody is left to tell.
+            let _ = writeln!(std::io::stderr(), "mqtt: {line}");
+        }
         ExitCode::from(self.code)
     }
 }

@@ -18,6 +18,16 @@ impl LogFilter {
         Self(level.name().to_owned())
     }
 
+    /// What a tool tells of itself and our libraries with so many `-d`; nothing with none.
+    pub(crate) fn of_tools(debug: u8) -> Option<Self> {
+        let level = match debug {
+            0 => return None,
+            1 => LogLevel::Debug,
+            _ => LogLevel::Trace,
+        };
+        Some(Self(format!("warn,mqtt={level}")))
+    }
+
     /// Sends the log to stderr from now on; in colour on a terminal unless `NO_COLOR` is set.
     pub(crate) fn start(self) {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

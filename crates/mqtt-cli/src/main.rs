@@ -4,9 +4,14 @@
 
 mod args;
 mod broker;
+mod connection;
 mod exit;
 mod log;
+mod payload;
+mod print;
+mod publish;
 mod signals;
+mod subscribe;
 
 use std::process::ExitCode;
 
@@ -24,5 +29,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, exit::Failure> {
     match command {
         Command::Broker(args) => broker::run(args),
+        Command::Pub(args) => publish::run(args),
+        Command::Sub(args) => subscribe::run(args),
     }
 }

@@ -3,12 +3,18 @@
 //! The letters are mosquitto's: `-h` is the host, so help is `--help` only.
 
 mod broker;
+mod connection;
+mod publish;
+mod subscribe;
 
 use std::{io::Write, process::ExitCode};
 
 use clap::{ArgAction, error::ErrorKind};
 
 pub(crate) use broker::BrokerArgs;
+pub(crate) use connection::ConnectionArgs;
+pub(crate) use publish::{PublishArgs, SourceArgs};
+pub(crate) use subscribe::SubscribeArgs;
 
 use crate::exit::Failure;
 
@@ -40,6 +46,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a broker
     Broker(BrokerArgs),
+    /// Publish messages
+    Pub(PublishArgs),
+    /// Subscribe to topics and print their messages
+    Sub(SubscribeArgs),
 }
 
 /// Help and version are printed as they are; a mistake becomes one line.

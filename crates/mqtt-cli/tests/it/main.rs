@@ -7,5 +7,8 @@
 )]
 
 mod broker;
+mod messages;
 mod process;
+mod refusals;
+mod server;
 mod usage;

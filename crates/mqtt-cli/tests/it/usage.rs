@@ -76,6 +76,56 @@ fn wrong_values_are_refused() {
 }
 
 #[test]
+fn a_publisher_needs_a_topic_and_one_payload() {
+    let payload = "<--message <TEXT>|--file <FILE>|--stdin-line|--stdin-file|--null-message>";
+    refused(
+        &["pub", "-t", "a"],
+        &format!("the following required arguments were not provided: {payload}"),
+    );
+    refused(
+        &["pub", "-t", "a", "-m", "x", "-n"],
+        "the argument '--message <TEXT>' cannot be used with '--null-message'",
+    );
+    refused(
+        &["pub", "-t", "a/#", "-n"],
+        "invalid value 'a/#' for '--topic <TOPIC>': wildcard in a topic name",
+    );
+}
+
+#[test]
+fn a_subscriber_needs_what_mosquitto_needs() {
+    for (args, line) in [
+        (
+            &[][..],
+            "the following required arguments were not provided: --topic <FILTER>",
+        ),
+        (
+            &["-t", "a", "-c"],
+            "the following required arguments were not provided: --id <ID>",
+        ),
+        (
+            &["-t", "a", "-q", "3"],
+            "invalid value '3' for '--qos <QOS>': say 0, 1 or 2",
+        ),
+        (
+            &["-t", "a", "-V", "3"],
+            "invalid value '3' for '--protocol-version <VERSION>': this may mean 3.1 or 3.1.1, \
+             say which",
+        ),
+        (
+            &["-t", "a", "--will-qos", "1"],
+            "the following required arguments were not provided: --will-topic <TOPIC>",
+        ),
+        (
+            &["-t", "a", "-P", "x"],
+            "the following required arguments were not provided: --username <NAME>",
+        ),
+    ] {
+        refused(&[&["sub"], args].concat(), line);
+    }
+}
+
+#[test]
 fn an_open_listener_needs_leave() {
     refused(
         &["broker", "--listen", "0.0.0.0:0"],
