@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{BINARY, PACKAGING, copy};
-use crate::report::{Outcome, say};
+use crate::report::Outcome;
 use crate::shell::{Command, find_program};
 use crate::workspace::Workspace;
 
@@ -151,7 +151,6 @@ fn read_back(package: &Path) -> Result<Outcome, String> {
             Command::new("lintian").args(["--fail-on", "error", "--suppress-tags", "no-changelog"]);
         outcome.add(Outcome::of_program(lintian.arg(package).capture()));
     }
-    say(&format!("{} is whole", package.display()));
     Ok(outcome)
 }
 
