@@ -84,7 +84,7 @@ impl OutgoingMessage for Outgoing {
 /// A SUBSCRIBE or UNSUBSCRIBE on its way to the server, or waiting for its answer.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Subscribe(SubscribeRequest),
+    Subscribe(Box<SubscribeRequest>),
     Unsubscribe(UnsubscribeRequest),
 }
 

@@ -128,7 +128,7 @@ impl Core {
                 suback,
             }) => {
                 let answer = SubscribeAnswer::of(&suback);
-                self.handle_subscribed(request, answer);
+                self.handle_subscribed(*request, answer);
             }
             Ok(ClientEvent::Unsubscribed {
                 request: Request::Unsubscribe(request),
@@ -330,7 +330,7 @@ impl Core {
         }
     }
 
-    fn subscribe(&mut self, request: SubscribeRequest) -> Result<(), NotSent<Request>> {
+    fn subscribe(&mut self, request: Box<SubscribeRequest>) -> Result<(), NotSent<Request>> {
         let id = match self.connection.grants().subscription_identifiers {
             true => self.router.allocate_id(),
             false => None,

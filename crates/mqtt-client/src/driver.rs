@@ -88,7 +88,9 @@ impl DriverParts {
     }
 
     pub(crate) async fn handshake(&self, dial: Dial) -> Result<Established, ConnectError> {
-        handshake::connect(&self.options, dial).await
+        let established = handshake::connect(&self.options, dial).await?;
+        self.guard.0.set_connected(Arc::clone(&established.connack));
+        Ok(established)
     }
 
     pub(crate) async fn run(self, established: Established) -> CloseReason {
@@ -109,7 +111,6 @@ impl DriverParts {
         let router = Router::new(first_subscription_id(connack.session_present));
         let hold_max = usize::from(options.receive_maximum.get());
         let core = Core::new(connection, router, Arc::clone(shared), sender, hold_max);
-        shared.set_connected(connack);
         let mut running = Running::new(stream, reader, core, receiver, epoch);
         let Ending {
             reason,

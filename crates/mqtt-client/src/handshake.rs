@@ -8,8 +8,7 @@ use crate::{ConnectError, Stream, limits};
 use mqtt_codec::{ConnAck, ProtocolVersion, ReasonCode};
 use mqtt_io::{PacketReader, Verdict, WriteQueue, poll_read_chunk};
 use mqtt_session::{
-    ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSentReason,
-    SendRefusal, UnknownSession,
+    ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, UnknownSession,
 };
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -74,15 +73,13 @@ async fn attempt(
         ping_answer_within_ms: millis(limits::PING_TIMEOUT),
         unknown_session: UnknownSession::TakeOver,
     };
+    let mut session = ClientSession::new();
     let mut connection = options
         .with_connect(version, |connect| {
-            ClientConnection::connect(ClientSession::new(), connect, settings, 0, &mut out)
+            ClientConnection::connect(&mut session, connect, settings, 0, &mut out)
         })
         .map_err(ConnectError::Will)?
-        .map_err(|not_sent| match not_sent.reason {
-            NotSentReason::Never(refusal) => ConnectError::Options(refusal),
-            NotSentReason::Later => ConnectError::Options(SendRefusal::NotConnected),
-        })?;
+        .map_err(ConnectError::Options)?;
     let mut queue = WriteQueue::new();
     queue.push(out);
     poll_fn(|cx| queue.poll_flush(&mut stream, cx)).await?;

@@ -101,7 +101,7 @@ impl Subscribe {
             permit,
         };
         self.client
-            .send(Command::Request(Request::Subscribe(request)))?;
+            .send(Command::Request(Request::Subscribe(Box::new(request))))?;
         answer
             .await
             .unwrap_or_else(|_| Err(shared.closed_error().into()))
