@@ -1,6 +1,6 @@
 //! `ClientConnection`: one Network Connection of a client, its state and its time.
 
-use super::{ClientError, ClientSession, Flow, NotSent, NotSentReason, SendRefusal, ServerGrants};
+use super::{ClientError, ClientSession, Flow, SendRefusal, ServerGrants};
 use crate::{AckQueue, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated};
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
@@ -80,24 +80,19 @@ pub(super) struct Asked {
 }
 
 impl<M, R> ClientConnection<M, R> {
-    /// Encodes CONNECT to the end of `out` and waits for CONNACK.
+    /// Encodes CONNECT to the end of `out` and waits for CONNACK; takes `session` over, leaving an empty one.
     ///
     /// # Errors
-    /// `connect` cannot be written in its version; the session comes back.
+    /// `connect` cannot be written in its version; `session` stays as it was.
     pub fn connect(
-        mut session: ClientSession<M, R>,
+        session: &mut ClientSession<M, R>,
         connect: &Connect<'_>,
         settings: ClientSettings,
         now_ms: u64,
         out: &mut Vec<u8>,
-    ) -> Result<Self, NotSent<ClientSession<M, R>>> {
-        if let Err(error) = append(&Packet::Connect(*connect), connect.version, out) {
-            let reason = NotSentReason::Never(SendRefusal::Encode(error));
-            return Err(NotSent {
-                item: session,
-                reason,
-            });
-        }
+    ) -> Result<Self, SendRefusal> {
+        append(&Packet::Connect(*connect), connect.version, out)?;
+        let mut session = core::mem::take(session);
         session.connections += 1;
         let asked = Asked::of(connect);
         let negotiated = asked.negotiated(&NOTHING_GRANTED);
