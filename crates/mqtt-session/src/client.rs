@@ -10,6 +10,9 @@ mod event;
 mod grants;
 mod input;
 
+#[cfg(test)]
+mod tests;
+
 pub use connection::{ClientConnection, ClientSettings, UnknownSession};
 pub use error::{ClientError, NotSent, NotSentReason, SendRefusal};
 pub use event::{AckToken, ClientEvent, OutgoingMessage};

@@ -1,0 +1,460 @@
+//! The client's engine against packets written by hand: mostly what a reconnect does.
+
+use super::*;
+use alloc::vec;
+use core::num::{NonZeroU16, NonZeroU32};
+use mqtt_codec::{
+    Ack, ConnAck, Connect, Delivery, PACKET_LEN_MAX, Packet, PacketId, Properties, Property,
+    PropertyList, ProtocolVersion, Publish, QoS, ReasonCode, SubscriptionOptions, TopicFilter,
+    TopicName, frame,
+};
+
+type Session = ClientSession<Message, &'static str>;
+type Connection = ClientConnection<Message, &'static str>;
+
+const V5: ProtocolVersion = ProtocolVersion::V5;
+const SETTINGS: ClientSettings = ClientSettings {
+    ping_answer_within_ms: 1000,
+    unknown_session: UnknownSession::Refuse,
+};
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Message {
+    topic_name: &'static str,
+    qos: QoS,
+    payload: Vec<u8>,
+}
+
+impl OutgoingMessage for Message {
+    fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    fn with_publish<T>(
+        &self,
+        dup: bool,
+        delivery: Delivery,
+        use_publish: impl FnOnce(&Publish<'_>) -> T,
+    ) -> Option<T> {
+        Some(use_publish(&Publish {
+            dup,
+            retain: false,
+            delivery,
+            topic_name: Some(TopicName::try_new(self.topic_name).unwrap()),
+            properties: Properties::EMPTY,
+            payload: &self.payload,
+        }))
+    }
+
+    fn forget_body(&mut self) {
+        self.payload = Vec::new();
+    }
+}
+
+fn message(topic_name: &'static str, qos: QoS) -> Message {
+    Message {
+        topic_name,
+        qos,
+        payload: vec![b'x'],
+    }
+}
+
+fn id(number: u16) -> PacketId {
+    PacketId::new(number).unwrap()
+}
+
+fn ack(number: u16) -> Ack<'static> {
+    ack_with(number, ReasonCode::SUCCESS)
+}
+
+fn ack_with(number: u16, reason: ReasonCode) -> Ack<'static> {
+    Ack {
+        packet_id: id(number),
+        reason,
+        properties: Properties::EMPTY,
+    }
+}
+
+/// Sends CONNECT for `session`, which continues.
+fn connecting(session: &mut Session, version: ProtocolVersion) -> Connection {
+    let mut connect = Connect::new(version, "me");
+    connect.clean_start = false;
+    Connection::connect(session, &connect, SETTINGS, 0, &mut Vec::new()).unwrap()
+}
+
+/// The server accepts; the messages it has forgotten.
+fn accept(
+    connection: &mut Connection,
+    session_present: bool,
+    properties: &[Property<'_>],
+) -> Result<Vec<Message>, ClientError> {
+    let list = PropertyList::new(properties);
+    let connack = ConnAck {
+        session_present,
+        reason: ReasonCode::SUCCESS,
+        properties: Properties::from(&list),
+    };
+    let version = connection.negotiated().version;
+    let mut bytes = [0; 64];
+    Packet::ConnAck(connack)
+        .encode(version, &mut bytes)
+        .unwrap();
+    let frame = frame(&bytes, PACKET_LEN_MAX).unwrap().unwrap();
+    match connection.handle_frame(frame, 0, &mut Vec::new())? {
+        ClientEvent::Connected { lost, .. } => Ok(lost),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn connected(version: ProtocolVersion, properties: &[Property<'_>]) -> Connection {
+    let mut connection = connecting(&mut Session::new(), version);
+    accept(&mut connection, false, properties).unwrap();
+    connection
+}
+
+/// Drops the connection and makes the next one, on which the server continues the session.
+fn reconnected(connection: Connection, properties: &[Property<'_>]) -> Connection {
+    let version = connection.negotiated().version;
+    let (mut session, _) = connection.into_session();
+    let mut connection = connecting(&mut session, version);
+    assert_eq!(accept(&mut connection, true, properties), Ok(vec![]));
+    connection
+}
+
+fn publish(connection: &mut Connection, message: Message) {
+    assert_eq!(connection.publish(message, 0, &mut Vec::new()), Ok(None));
+}
+
+/// Hands `packet` in; what went out and the messages whose flow has ended.
+fn handle(connection: &mut Connection, packet: Packet<'_>) -> (Vec<u8>, Option<Message>) {
+    let mut out = Vec::new();
+    let ended = match try_handle(connection, packet, &mut out).unwrap() {
+        Ended::Message(message) => Some(message),
+        Ended::Nothing => None,
+    };
+    (out, ended)
+}
+
+enum Ended {
+    Message(Message),
+    Nothing,
+}
+
+fn try_handle(
+    connection: &mut Connection,
+    packet: Packet<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Ended, ClientError> {
+    let version = connection.negotiated().version;
+    let mut bytes = [0; 64];
+    packet.encode(version, &mut bytes).unwrap();
+    let frame = frame(&bytes, PACKET_LEN_MAX).unwrap().unwrap();
+    match connection.handle_frame(frame, 0, out)? {
+        ClientEvent::Acknowledged { message, .. } => Ok(Ended::Message(message)),
+        _ => Ok(Ended::Nothing),
+    }
+}
+
+fn resend(connection: &mut Connection) -> Vec<u8> {
+    let mut out = Vec::new();
+    assert_eq!(connection.poll_resend(0, &mut out), None);
+    out
+}
+
+/// The packets in `bytes`, in short: type, DUP, Packet Identifier.
+fn read(bytes: &[u8], version: ProtocolVersion) -> Vec<(&'static str, bool, u16)> {
+    let mut rest = bytes;
+    let mut packets = Vec::new();
+    while let Some(frame) = frame(rest, PACKET_LEN_MAX).unwrap() {
+        rest = &rest[frame.len..];
+        packets.push(match Packet::decode(frame, version).unwrap() {
+            Packet::Publish(publish) => {
+                let packet_id = publish.delivery.packet_id().map_or(0, PacketId::get);
+                ("PUBLISH", publish.dup, packet_id)
+            }
+            Packet::PubAck(ack) => ("PUBACK", false, ack.packet_id.get()),
+            Packet::PubRec(ack) => ("PUBREC", false, ack.packet_id.get()),
+            Packet::PubRel(ack) => ("PUBREL", false, ack.packet_id.get()),
+            Packet::PubComp(ack) => ("PUBCOMP", false, ack.packet_id.get()),
+            Packet::Subscribe(subscribe) => ("SUBSCRIBE", false, subscribe.packet_id.get()),
+            Packet::PingReq => ("PINGREQ", false, 0),
+            other => panic!("{other:?}"),
+        });
+    }
+    packets
+}
+
+/// Covers: v5 [MQTT-3.3.1-1], v5 [MQTT-4.4.0-1], v5 [MQTT-4.6.0-1], v3.1.1 [MQTT-3.3.1-1], v3.1.1 [MQTT-4.6.0-1].
+#[test]
+fn a_resume_sends_what_is_open_again_with_dup_in_the_first_order() {
+    for version in [ProtocolVersion::V311, V5] {
+        let mut connection = connected(version, &[]);
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::AtLeastOnce] {
+            publish(&mut connection, message("t", qos));
+        }
+        let (_, ended) = handle(&mut connection, Packet::PubAck(ack(1)));
+        assert!(ended.is_some());
+        assert_eq!(
+            resend(&mut connection),
+            [],
+            "nothing is due while connected"
+        );
+
+        let mut connection = reconnected(connection, &[]);
+        let again = resend(&mut connection);
+        assert_eq!(
+            read(&again, version),
+            [("PUBLISH", true, 2), ("PUBLISH", true, 3)]
+        );
+        assert_eq!(resend(&mut connection), [], "once for each connection");
+        handle(&mut connection, Packet::PubAck(ack(3)));
+        assert_eq!(connection.inflight(), 1);
+    }
+}
+
+/// Covers: v5 [MQTT-4.3.3-5], v5 [MQTT-4.3.3-6], v5 [MQTT-4.6.0-4], v3.1.1 [MQTT-4.6.0-4].
+#[test]
+fn a_resume_sends_pubrel_and_never_publish_after_pubrec() {
+    for version in [ProtocolVersion::V311, V5] {
+        let mut connection = connected(version, &[]);
+        for _ in 0..3 {
+            publish(&mut connection, message("t", QoS::ExactlyOnce));
+        }
+        for number in [3, 1] {
+            let (out, _) = handle(&mut connection, Packet::PubRec(ack(number)));
+            assert_eq!(read(&out, version), [("PUBREL", false, number)]);
+        }
+        let mut connection = reconnected(connection, &[]);
+        let again = resend(&mut connection);
+        let mut packets = read(&again, version);
+        packets.retain(|(kind, ..)| *kind == "PUBREL");
+        assert_eq!(
+            packets,
+            [("PUBREL", false, 3), ("PUBREL", false, 1)],
+            "in PUBREC order"
+        );
+        assert_eq!(read(&again, version).len(), 3);
+        let (_, ended) = handle(&mut connection, Packet::PubComp(ack(3)));
+        assert_eq!(
+            ended.unwrap().payload,
+            [],
+            "its body was not kept after PUBREC"
+        );
+    }
+}
+
+/// Covers: v5 [MQTT-4.9.0-1], v5 [MQTT-4.9.0-2].
+#[test]
+fn a_resume_keeps_to_the_quota_of_the_new_connection() {
+    let mut connection = connected(V5, &[]);
+    for _ in 0..3 {
+        publish(&mut connection, message("t", QoS::AtLeastOnce));
+    }
+    let one = [Property::ReceiveMaximum(NonZeroU16::MIN)];
+    let mut connection = reconnected(connection, &one);
+    assert_eq!(read(&resend(&mut connection), V5), [("PUBLISH", true, 1)]);
+    let new = message("new", QoS::AtLeastOnce);
+    let not_sent = connection
+        .publish(new.clone(), 0, &mut Vec::new())
+        .unwrap_err();
+    assert_eq!(
+        not_sent,
+        NotSent {
+            item: new,
+            reason: NotSentReason::Later
+        }
+    );
+    for number in [1, 2] {
+        handle(&mut connection, Packet::PubAck(ack(number)));
+        assert_eq!(
+            read(&resend(&mut connection), V5),
+            [("PUBLISH", true, number + 1)]
+        );
+    }
+}
+
+/// Covers: v5 [MQTT-3.2.2-5].
+#[test]
+fn a_session_the_server_forgot_gives_its_messages_back() {
+    let mut connection = connected(V5, &[]);
+    let (first, second) = (
+        message("1", QoS::AtLeastOnce),
+        message("2", QoS::ExactlyOnce),
+    );
+    publish(&mut connection, first.clone());
+    publish(&mut connection, second.clone());
+    let (mut session, _) = connection.into_session();
+    let mut connection = connecting(&mut session, V5);
+    assert_eq!(accept(&mut connection, false, &[]), Ok(vec![first, second]));
+    assert_eq!(connection.inflight(), 0);
+    assert_eq!(resend(&mut connection), []);
+}
+
+/// Covers: v5 [MQTT-3.2.2-4].
+#[test]
+fn a_session_the_client_does_not_have_is_refused() {
+    let mut connection = connecting(&mut Session::new(), V5);
+    assert_eq!(
+        accept(&mut connection, true, &[]),
+        Err(ClientError::SessionUnknown)
+    );
+}
+
+#[test]
+fn a_message_the_new_connection_does_not_take_comes_back() {
+    let mut connection = connected(V5, &[]);
+    let long = Message {
+        payload: vec![0; 100],
+        ..message("long", QoS::ExactlyOnce)
+    };
+    publish(&mut connection, long.clone());
+    publish(&mut connection, message("short", QoS::AtLeastOnce));
+    let small = [Property::MaximumPacketSize(NonZeroU32::new(50).unwrap())];
+    let mut connection = reconnected(connection, &small);
+    let mut out = Vec::new();
+    let (given_up, refusal) = connection.poll_resend(0, &mut out).unwrap();
+    assert_eq!(given_up, long);
+    assert!(
+        matches!(refusal, SendRefusal::PacketTooLarge { len_max: 50, .. }),
+        "{refusal}"
+    );
+    assert_eq!(connection.poll_resend(0, &mut out), None);
+    assert_eq!(read(&out, V5), [("PUBLISH", true, 2)]);
+    assert_eq!(connection.inflight(), 1);
+}
+
+#[test]
+fn requests_end_with_their_connection() {
+    let mut connection = connected(V5, &[]);
+    let filters = [(
+        TopicFilter::try_new("a").unwrap(),
+        SubscriptionOptions::new(QoS::AtMostOnce),
+    )];
+    let mut out = Vec::new();
+    connection
+        .subscribe(&filters, Properties::EMPTY, "request", 0, &mut out)
+        .unwrap();
+    assert_eq!(read(&out, V5), [("SUBSCRIBE", false, 1)]);
+    publish(&mut connection, message("t", QoS::AtLeastOnce));
+    let (session, requests) = connection.into_session();
+    assert_eq!((requests, session.inflight()), (vec!["request"], 1));
+}
+
+#[test]
+fn a_token_of_an_earlier_connection_does_nothing() {
+    let mut connection = connected(V5, &[]);
+    let stale = receive(&mut connection, 5);
+    let mut connection = reconnected(connection, &[]);
+    let fresh = receive(&mut connection, 5);
+    let mut out = Vec::new();
+    connection.acknowledge(stale, ReasonCode::SUCCESS, 0, &mut out);
+    assert_eq!(out, []);
+    connection.acknowledge(fresh, ReasonCode::SUCCESS, 0, &mut out);
+    assert_eq!(read(&out, V5), [("PUBACK", false, 5)]);
+}
+
+#[test]
+fn a_refusal_of_a_message_is_told_from_v5_on() {
+    for (version, expected) in [
+        (ProtocolVersion::V311, ReasonCode::SUCCESS),
+        (V5, ReasonCode::QUOTA_EXCEEDED),
+    ] {
+        let mut connection = connected(version, &[]);
+        let token = receive(&mut connection, 5);
+        let mut out = Vec::new();
+        connection.acknowledge(token, ReasonCode::QUOTA_EXCEEDED, 0, &mut out);
+        let frame = frame(&out, PACKET_LEN_MAX).unwrap().unwrap();
+        let packet = Packet::decode(frame, version);
+        assert_eq!(packet, Ok(Packet::PubAck(ack_with(5, expected))));
+    }
+}
+
+/// A PUBLISH of QoS 1 comes in; its token.
+fn receive(connection: &mut Connection, number: u16) -> AckToken {
+    let version = connection.negotiated().version;
+    let publish = Packet::Publish(Publish {
+        dup: false,
+        retain: false,
+        delivery: Delivery::AtLeastOnce(id(number)),
+        topic_name: Some(TopicName::try_new("t").unwrap()),
+        properties: Properties::EMPTY,
+        payload: b"x",
+    });
+    let mut bytes = [0; 64];
+    publish.encode(version, &mut bytes).unwrap();
+    let frame = frame(&bytes, PACKET_LEN_MAX).unwrap().unwrap();
+    match connection.handle_frame(frame, 0, &mut Vec::new()) {
+        Ok(ClientEvent::Message {
+            ack: Some(token), ..
+        }) => token,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_acknowledgement_of_the_wrong_kind_is_a_protocol_error() {
+    let mut connection = connected(V5, &[]);
+    publish(&mut connection, message("t", QoS::ExactlyOnce));
+    let mut out = Vec::new();
+    let wrong = try_handle(&mut connection, Packet::PubAck(ack(1)), &mut out);
+    let error = wrong.err().unwrap();
+    assert_eq!(error.reason_code(), ReasonCode::PROTOCOL_ERROR);
+    connection.fail(error, &mut out);
+    let refused = connection
+        .publish(message("t", QoS::AtMostOnce), 0, &mut out)
+        .unwrap_err();
+    assert_eq!(
+        refused.reason,
+        NotSentReason::Never(SendRefusal::NotConnected)
+    );
+}
+
+#[test]
+fn nothing_is_sent_before_connack() {
+    let mut connection = connecting(&mut Session::new(), V5);
+    let mut out = Vec::new();
+    let refused = connection
+        .publish(message("t", QoS::AtMostOnce), 0, &mut out)
+        .unwrap_err();
+    assert_eq!(
+        refused.reason,
+        NotSentReason::Never(SendRefusal::NotConnected)
+    );
+    assert_eq!((out, connection.next_deadline_ms()), (vec![], None));
+}
+
+#[test]
+fn a_connect_that_cannot_be_written_leaves_the_session() {
+    let mut connection = connected(V5, &[]);
+    publish(&mut connection, message("t", QoS::AtLeastOnce));
+    let (mut session, _) = connection.into_session();
+    let mut connect = Connect::new(ProtocolVersion::V311, "me");
+    connect.password = Some(b"alone");
+    let mut out = Vec::new();
+    let refused = Connection::connect(&mut session, &connect, SETTINGS, 0, &mut out);
+    assert!(matches!(refused, Err(SendRefusal::Encode(_))));
+    assert_eq!((session.inflight(), out), (1, vec![]));
+}
+
+/// Covers: v5 [MQTT-3.1.2-20], v3.1.1 [MQTT-3.1.2-23].
+#[test]
+fn pingreq_breaks_a_silence() {
+    for version in [ProtocolVersion::V311, V5] {
+        let mut connect = Connect::new(version, "me");
+        connect.keep_alive_s = 10;
+        let mut out = Vec::new();
+        let mut session = Session::new();
+        let mut connection =
+            Connection::connect(&mut session, &connect, SETTINGS, 0, &mut out).unwrap();
+        accept(&mut connection, false, &[]).unwrap();
+        out.clear();
+        assert_eq!(connection.next_deadline_ms(), Some(10_000));
+        assert_eq!(connection.handle_timeout(9_999, &mut out), Ok(()));
+        assert_eq!(out, []);
+        assert_eq!(connection.handle_timeout(10_000, &mut out), Ok(()));
+        assert_eq!(read(&out, version), [("PINGREQ", false, 0)]);
+        assert_eq!(connection.next_deadline_ms(), Some(11_000));
+        let dead = connection.handle_timeout(11_000, &mut out);
+        assert_eq!(dead, Err(ClientError::KeepAliveTimeout));
+    }
+}
