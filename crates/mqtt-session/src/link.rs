@@ -3,7 +3,7 @@
 use crate::quota::{ReceiveQuota, SendQuota};
 
 /// Quotas of one Network Connection; made anew on each, so that limits of the old one never leak.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Link {
     /// What the peer still takes.
     pub send_quota: SendQuota,

@@ -1,6 +1,8 @@
 //! The quotas of one Network Connection: PUBLISH packets above QoS 0 that each side still takes.
 
 use crate::ProtocolError;
+use crate::packet_id_set::PacketIdSet;
+use mqtt_codec::PacketId;
 
 /// Unacknowledged PUBLISH packets the peer allows, counted down on sending and up on the last acknowledgement.
 ///
@@ -50,12 +52,25 @@ impl SendQuota {
     }
 }
 
-/// PUBLISH packets above QoS 0 that we received and have not finished.
+/// PUBLISH packets above QoS 0 that we received on this connection and have not finished.
 ///
-/// Spec: v5 §3.3.4; made anew on each Network Connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What is open from an earlier connection counts only when it is sent again.
+/// Spec: v5 §3.3.4, §4.9; made anew on each Network Connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReceiveQuota {
-    unfinished: u16,
+    /// PUBLISH packets whose PUBACK or PUBREC has not left.
+    ///
+    /// INVARIANT: together with `unreleased_len` at most `receive_maximum + grace`.
+    unanswered: u16,
+    /// QoS 2 flows whose PUBREC has left and whose PUBREL has not come.
+    unreleased: PacketIdSet,
+    /// INVARIANT: members of `unreleased`.
+    unreleased_len: u16,
+    /// Flows of an earlier connection that were released on this one.
+    ///
+    /// A peer that counts as v5 §4.9 describes gets one more of its quota for each of them, although none of
+    /// this connection's quota went into them. INVARIANT: at most `receive_maximum`.
+    grace: u16,
     receive_maximum: u16,
 }
 
@@ -63,27 +78,56 @@ impl ReceiveQuota {
     /// None unfinished, `receive_maximum` allowed, 1 to 65,535 packets.
     pub const fn new(receive_maximum: u16) -> Self {
         Self {
-            unfinished: 0,
+            unanswered: 0,
+            unreleased: PacketIdSet::new(),
+            unreleased_len: 0,
+            grace: 0,
             receive_maximum,
         }
     }
 
     /// Packets not finished.
     pub const fn unfinished(&self) -> u16 {
-        self.unfinished
+        self.unanswered.saturating_add(self.unreleased_len)
     }
 
+    /// PUBLISH has come.
     pub(crate) const fn begin(&mut self) -> Result<(), ProtocolError> {
-        if self.unfinished >= self.receive_maximum {
+        if self.unfinished() >= self.receive_maximum.saturating_add(self.grace) {
             return Err(ProtocolError::ReceiveMaximumExceeded {
                 receive_maximum: self.receive_maximum,
             });
         }
-        self.unfinished += 1;
+        self.unanswered += 1;
         Ok(())
     }
 
-    pub(crate) const fn end(&mut self) {
-        self.unfinished = self.unfinished.saturating_sub(1);
+    /// PUBACK leaves, or PUBREC that ends its flow or finds it released.
+    pub(crate) const fn answered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    /// PUBREC leaves and PUBREL is due: one for all PUBLISH packets with this identifier.
+    pub(crate) fn received(&mut self, packet_id: PacketId) {
+        self.answered();
+        if self.unreleased.insert(packet_id) {
+            self.unreleased_len += 1;
+        }
+    }
+
+    /// The flow has ended; `false` when it was none of this connection.
+    pub(crate) fn end(&mut self, packet_id: PacketId) -> bool {
+        let ended = self.unreleased.remove(packet_id);
+        if ended {
+            self.unreleased_len -= 1;
+        }
+        ended
+    }
+
+    /// PUBREL has come.
+    pub(crate) fn released(&mut self, packet_id: PacketId) {
+        if !self.end(packet_id) && self.grace < self.receive_maximum {
+            self.grace += 1;
+        }
     }
 }

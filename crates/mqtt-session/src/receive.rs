@@ -79,19 +79,25 @@ impl ReceiveFlows {
     /// The acknowledgement is about to leave; an error PUBREC makes the identifier new again, v5 [MQTT-4.3.3-9].
     pub fn settle(&mut self, quota: &mut ReceiveQuota, settling: Settling, reason: ReasonCode) {
         match settling.kind {
-            AckKind::PubAck => quota.end(),
+            AckKind::PubAck => quota.answered(),
             AckKind::PubRec if reason.is_error() => {
                 self.unreleased.remove(settling.packet_id);
-                quota.end();
+                quota.end(settling.packet_id);
+                quota.answered();
             }
-            AckKind::PubRec | AckKind::PubComp => {}
+            AckKind::PubRec if self.unreleased.contains(settling.packet_id) => {
+                quota.received(settling.packet_id);
+            }
+            // A peer that released before PUBREC left has nothing more to release.
+            AckKind::PubRec => quota.answered(),
+            AckKind::PubComp => {}
         }
     }
 
     /// Takes PUBREL: the Reason Code for PUBCOMP, 0x92 when the identifier is not known.
     pub fn handle_pubrel(&mut self, quota: &mut ReceiveQuota, packet_id: PacketId) -> ReasonCode {
         if self.unreleased.remove(packet_id) {
-            quota.end();
+            quota.released(packet_id);
             ReasonCode::SUCCESS
         } else {
             ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
@@ -113,3 +119,6 @@ impl ReceiveFlows {
         self.unreleased.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;
