@@ -3,6 +3,9 @@
 use alloc::vec::Vec;
 use mqtt_codec::PacketId;
 
+/// The chunk of identifier 65,535.
+const BASE_MAX: u16 = u16::MAX / 64;
+
 /// The members that share `base`: identifiers `64 * base` to `64 * base + 63`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Chunk {
@@ -92,6 +95,29 @@ impl PacketIdSet {
         })
     }
 
+    /// The first identifier from `from` on that is no member, after 65,535 again from 1; none when all are members.
+    pub(crate) fn free_from(&self, from: PacketId) -> Option<PacketId> {
+        let (first_base, first_bit) = place(from);
+        let wanted = !(first_bit - 1);
+        self.free_in(first_base, wanted).or_else(|| {
+            (first_base + 1..=BASE_MAX)
+                .chain(0..=first_base)
+                .find_map(|base| self.free_in(base, u64::MAX))
+        })
+    }
+
+    /// The first identifier of one chunk that is no member, among those whose bits are `wanted`.
+    fn free_in(&self, base: u16, wanted: u64) -> Option<PacketId> {
+        let found = self.find(base).ok().and_then(|at| self.chunks.get(at));
+        let zero = u64::from(base == 0);
+        let free = wanted & !(found.map_or(0, |chunk| chunk.bits) | zero);
+        let bit = u16::try_from(free.trailing_zeros()).ok()?;
+        match free {
+            0 => None,
+            _ => PacketId::new(base * 64 + bit),
+        }
+    }
+
     /// Forgets all members and gives the memory back.
     pub fn clear(&mut self) {
         self.chunks = Vec::new();
@@ -129,5 +155,34 @@ mod tests {
             prop_assert_eq!(set.len(), model.len());
             prop_assert!(set.iter().eq(model.iter().copied()));
         }
+
+        #[test]
+        fn finds_the_next_free_one(
+            used in proptest::collection::vec(prop_oneof![1u16..200, 65_400u16..=65_535], 0..400),
+            from in prop_oneof![1u16..200, 65_400u16..=65_535],
+        ) {
+            let mut set = PacketIdSet::new();
+            for number in used {
+                set.insert(PacketId::new(number).unwrap());
+            }
+            let expected = (from..=u16::MAX).chain(1..from).filter_map(PacketId::new);
+            let expected = expected.into_iter().find(|packet_id| !set.contains(*packet_id));
+            prop_assert_eq!(set.free_from(PacketId::new(from).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn holds_every_identifier_and_gives_its_memory_back() {
+        let mut set = PacketIdSet::new();
+        for number in (1..=u16::MAX).rev() {
+            assert!(set.insert(PacketId::new(number).unwrap()));
+        }
+        assert_eq!((set.len(), set.chunks.len()), (65_535, 1_024));
+        assert_eq!(set.free_from(PacketId::MIN), None);
+        assert!(set.remove(PacketId::MAX));
+        assert_eq!(set.free_from(PacketId::MIN), Some(PacketId::MAX));
+        set.clear();
+        assert_eq!((set.len(), set.chunks.capacity()), (0, 0));
+        assert!(set.is_empty());
     }
 }

@@ -1,6 +1,8 @@
 //! Sending: every flow that needs an acknowledgement, in the order it began.
 
+use crate::packet_id_set::PacketIdSet;
 use crate::quota::SendQuota;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use mqtt_codec::{PacketId, QoS, ReasonCode};
@@ -20,12 +22,22 @@ enum Stage {
     Ended,
 }
 
+/// How a flow stands to the connection in force.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Standing {
+    /// Its packet has to be sent again and has not been.
+    Due,
+    /// It holds none of the send quota.
+    Free,
+    /// It holds one of the send quota.
+    Counted,
+}
+
 #[derive(Clone, Debug)]
 struct Flow<M> {
     packet_id: PacketId,
     stage: Stage,
-    /// Whether this flow holds one of the send quota of the connection in force.
-    counted: bool,
+    standing: Standing,
     /// Position among the PUBREC packets received, for the order of PUBREL; v5 [MQTT-4.6.0-4].
     released: u32,
     message: Option<M>,
@@ -96,10 +108,13 @@ pub struct SendFlows<M> {
     /// INVARIANT: entries of `flows` at [`Stage::Ended`].
     ended: u32,
     last_packet_id: u16,
-    /// Whether identifiers ascend (cyclically) from the first entry, so that one can be found by halving.
-    ascending: bool,
+    /// The identifiers of open flows, once they no longer ascend (cyclically) from the first entry to
+    /// `last_packet_id`; while they do, one is found by halving and the next one is free.
+    lapped: Option<Box<PacketIdSet>>,
     next_released: u32,
     /// Identifiers still to be sent again on this connection, last first.
+    ///
+    /// INVARIANT: the last names a flow that is [`Standing::Due`]; others may have ended meanwhile.
     resend: Vec<PacketId>,
 }
 
@@ -116,14 +131,16 @@ impl<M> SendFlows<M> {
             flows: VecDeque::new(),
             ended: 0,
             last_packet_id: 0,
-            ascending: true,
+            lapped: None,
             next_released: 0,
             resend: Vec::new(),
         }
     }
 
-    /// Opens a flow for a message that is sent for the first time.
     /// Begins a QoS 1 or 2 flow: the Packet Identifier for a PUBLISH that is sent now, with DUP 0.
+    ///
+    /// A PUBLISH of QoS 0 has no flow; asked for one all the same, it gets that of QoS 1.
+    /// Spec: v5 [MQTT-4.9.0-2], [MQTT-4.3.2-1], [MQTT-4.3.3-1].
     ///
     /// # Errors
     /// [`NotNow`] with the message when the quota is used up, a resume is not through, or no identifier is free.
@@ -151,15 +168,18 @@ impl<M> SendFlows<M> {
         } else {
             Stage::PubAck
         };
-        self.push(packet_id, stage, true, message);
+        self.push(packet_id, stage, Standing::Counted, message);
         Ok(packet_id)
     }
 
     /// Opens a flow for SUBSCRIBE or UNSUBSCRIBE, which no quota delays; v5 [MQTT-4.9.0-3].
+    ///
+    /// # Errors
+    /// [`NotNow`] with the message when no identifier is free.
     pub fn begin_request(&mut self, message: M) -> Result<PacketId, NotNow<M>> {
         match self.allocate() {
             Some(packet_id) => {
-                self.push(packet_id, Stage::Answer, false, message);
+                self.push(packet_id, Stage::Answer, Standing::Free, message);
                 Ok(packet_id)
             }
             None => Err(NotNow {
@@ -222,7 +242,8 @@ impl<M> SendFlows<M> {
     /// Takes PUBREC with its Reason Code.
     ///
     /// # Errors
-    /// [`UnexpectedAck::Unknown`]: answer PUBREL 0x92. [`UnexpectedAck::WrongKind`]: a Protocol Error.
+    /// [`UnexpectedAck::Unknown`]: answer PUBREL 0x92, unless `reason` is an error, which leaves nothing to
+    /// release. [`UnexpectedAck::WrongKind`]: a Protocol Error.
     pub fn handle_pubrec(
         &mut self,
         quota: &mut SendQuota,
@@ -237,32 +258,48 @@ impl<M> SendFlows<M> {
         let released = self.next_released;
         let at = self.find(packet_id).ok_or(UnexpectedAck::Unknown)?;
         let flow = self.flows.get_mut(at).ok_or(UnexpectedAck::Unknown)?;
-        match flow.stage {
-            Stage::PubRec => {
-                flow.stage = Stage::PubComp;
-                flow.released = released;
-                self.next_released = released.wrapping_add(1);
-                flow.message
-                    .as_mut()
-                    .map(PubRecOutcome::Release)
-                    .ok_or(UnexpectedAck::Unknown)
-            }
-            Stage::PubComp => Ok(PubRecOutcome::ReleaseAgain),
-            Stage::PubAck | Stage::Answer => Err(UnexpectedAck::WrongKind),
-            Stage::Ended => Err(UnexpectedAck::Unknown),
+        let again = match flow.stage {
+            Stage::PubRec => false,
+            Stage::PubComp => true,
+            Stage::PubAck | Stage::Answer => return Err(UnexpectedAck::WrongKind),
+            Stage::Ended => return Err(UnexpectedAck::Unknown),
+        };
+        let was_due = flow.standing == Standing::Due;
+        if was_due {
+            // PUBREL leaves now, so the resume owes this flow nothing more; v5 [MQTT-4.3.3-6].
+            flow.standing = Standing::Free;
         }
+        if !again {
+            flow.stage = Stage::PubComp;
+            flow.released = released;
+            self.next_released = released.wrapping_add(1);
+        }
+        if was_due {
+            self.drop_settled_resends();
+        }
+        if again {
+            return Ok(PubRecOutcome::ReleaseAgain);
+        }
+        self.flows
+            .get_mut(at)
+            .and_then(|flow| flow.message.as_mut())
+            .map(PubRecOutcome::Release)
+            .ok_or(UnexpectedAck::Unknown)
     }
 
     /// A new connection: whatever is open has to be sent again under its quota.
+    ///
+    /// Spec: v5 [MQTT-4.4.0-1]; PUBREL packets in the order of PUBREC, [MQTT-4.6.0-4], then PUBLISH packets in
+    /// the order they were first sent, [MQTT-4.6.0-1].
     pub fn begin_resume(&mut self) {
         let mut released: Vec<(u32, PacketId)> = Vec::new();
         self.resend.clear();
         for flow in &mut self.flows {
-            flow.counted = false;
+            flow.standing = Standing::Due;
             match flow.stage {
                 Stage::PubComp => released.push((flow.released, flow.packet_id)),
                 Stage::PubAck | Stage::PubRec => self.resend.push(flow.packet_id),
-                Stage::Answer | Stage::Ended => {}
+                Stage::Answer | Stage::Ended => flow.standing = Standing::Free,
             }
         }
         self.resend.reverse();
@@ -274,31 +311,25 @@ impl<M> SendFlows<M> {
 
     /// The next packet to send again: PUBREL packets first, then PUBLISH packets as the quota allows.
     pub fn poll_resend(&mut self, quota: &mut SendQuota) -> Option<Resend<'_, M>> {
-        let at = loop {
-            let packet_id = *self.resend.last()?;
-            match self.find(packet_id) {
-                Some(at) => break at,
-                None => self.resend.pop(),
-            };
-        };
+        let packet_id = *self.resend.last()?;
+        let at = self.find(packet_id)?;
         let flow = self.flows.get_mut(at)?;
         let qos = match flow.stage {
-            Stage::PubAck => QoS::AtLeastOnce,
-            Stage::PubRec => QoS::ExactlyOnce,
-            Stage::PubComp | Stage::Answer | Stage::Ended => {
-                self.resend.pop();
-                return Some(Resend::PubRel {
-                    packet_id: flow.packet_id,
-                });
-            }
+            Stage::PubAck => Some(QoS::AtLeastOnce),
+            Stage::PubRec => Some(QoS::ExactlyOnce),
+            Stage::PubComp | Stage::Answer | Stage::Ended => None,
         };
-        if !quota.take() {
-            return None;
-        }
-        flow.counted = true;
-        self.resend.pop();
-        let packet_id = flow.packet_id;
-        flow.message.as_mut().map(|message| Resend::Publish {
+        flow.standing = match qos {
+            None => Standing::Free,
+            Some(_) if quota.take() => Standing::Counted,
+            Some(_) => return None,
+        };
+        self.drop_settled_resends();
+        let Some(qos) = qos else {
+            return Some(Resend::PubRel { packet_id });
+        };
+        let message = self.flows.get_mut(at)?.message.as_mut()?;
+        Some(Resend::Publish {
             packet_id,
             qos,
             message,
@@ -332,6 +363,9 @@ impl<M> SendFlows<M> {
             if flow.stage == Stage::Answer {
                 flow.stage = Stage::Ended;
                 self.ended += 1;
+                if let Some(in_use) = &mut self.lapped {
+                    in_use.remove(flow.packet_id);
+                }
                 ended.extend(flow.message.take());
             }
         }
@@ -348,12 +382,15 @@ impl<M> SendFlows<M> {
         flows.into_iter().filter_map(|flow| flow.message).collect()
     }
 
-    fn push(&mut self, packet_id: PacketId, stage: Stage, counted: bool, message: M) {
+    fn push(&mut self, packet_id: PacketId, stage: Stage, standing: Standing, message: M) {
         self.last_packet_id = packet_id.get();
+        if let Some(in_use) = &mut self.lapped {
+            in_use.insert(packet_id);
+        }
         self.flows.push_back(Flow {
             packet_id,
             stage,
-            counted,
+            standing,
             released: 0,
             message: Some(message),
         });
@@ -371,16 +408,36 @@ impl<M> SendFlows<M> {
             return Err(UnexpectedAck::WrongKind);
         }
         flow.stage = Stage::Ended;
-        if core::mem::take(&mut flow.counted) {
+        if flow.standing == Standing::Counted {
             quota.give_back();
         }
+        flow.standing = Standing::Free;
         let message = flow.message.take();
         self.ended += 1;
+        if let Some(in_use) = &mut self.lapped {
+            in_use.remove(packet_id);
+        }
+        self.drop_settled_resends();
         self.drop_ended();
         message.ok_or(UnexpectedAck::Unknown)
     }
 
+    /// Keeps the invariant of `resend`; gives its memory back at the end.
+    fn drop_settled_resends(&mut self) {
+        while let Some(packet_id) = self.resend.last() {
+            let flow = self.find(*packet_id).and_then(|at| self.flows.get(at));
+            if flow.is_some_and(|flow| flow.standing == Standing::Due) {
+                return;
+            }
+            self.resend.pop();
+            if self.resend.is_empty() {
+                self.resend = Vec::new();
+            }
+        }
+    }
+
     fn drop_ended(&mut self) {
+        let len_before = self.flows.len();
         while self
             .flows
             .front()
@@ -394,53 +451,80 @@ impl<M> SendFlows<M> {
             self.flows.retain(|flow| flow.stage != Stage::Ended);
             self.ended = 0;
         }
-        if self.flows.is_empty() {
-            self.ascending = true;
-            if self.flows.capacity() > ENDED_MAX * 8 {
-                self.flows = VecDeque::new();
-            }
+        if self.lapped.is_some() && self.flows.len() < len_before && self.is_ascending() {
+            self.lapped = None;
+        }
+        if self.flows.is_empty() && self.flows.capacity() > ENDED_MAX * 8 {
+            self.flows = VecDeque::new();
         }
     }
 
     /// The next identifier after the last one given out that no open flow holds; v5 [MQTT-2.2.1-3].
     fn allocate(&mut self) -> Option<PacketId> {
-        let mut candidate = following(self.last_packet_id);
-        let Some(first) = self.flows.front() else {
-            return PacketId::new(candidate);
-        };
-        if self.ascending && candidate != first.packet_id.get() {
-            return PacketId::new(candidate);
-        }
-        // Once around: step over what is still open. Rare, so a plain search does.
-        self.ascending = false;
-        for _ in 0..PACKET_IDS {
-            let packet_id = PacketId::new(candidate)?;
-            if self.find(packet_id).is_none() {
-                return Some(packet_id);
+        let candidate = PacketId::new(following(self.last_packet_id))?;
+        if self.lapped.is_none() {
+            match self.flows.front() {
+                Some(first) if first.packet_id == candidate => {}
+                _ => return Some(candidate),
             }
-            candidate = following(candidate);
+            // Once around: from here on what is still open has to be stepped over.
+            let mut in_use = PacketIdSet::new();
+            for flow in self.flows.iter().filter(|flow| flow.is_open()) {
+                in_use.insert(flow.packet_id);
+            }
+            self.lapped = Some(Box::new(in_use));
         }
-        None
+        self.lapped.as_ref()?.free_from(candidate)
     }
 
     /// Where the open flow with `packet_id` is.
     fn find(&self, packet_id: PacketId) -> Option<usize> {
-        let first = self.flows.front()?;
-        let open = |flow: &Flow<M>| flow.packet_id == packet_id && flow.stage != Stage::Ended;
-        let distance = distance(first.packet_id.get(), packet_id.get());
+        let open = |flow: &Flow<M>| flow.packet_id == packet_id && flow.is_open();
+        let from = self.flows.front()?.packet_id.get();
+        let distance = distance(from, packet_id.get());
         let guess = usize::from(distance);
         if self.flows.get(guess).is_some_and(open) {
             return Some(guess);
         }
-        if !self.ascending {
-            return self.flows.iter().position(open);
+        if let Some(in_use) = &self.lapped {
+            if !in_use.contains(packet_id) {
+                return None;
+            }
+            // Only what was dropped before it can have moved it from where it would be, and mostly that is little.
+            let near = self.flows.len().min(guess);
+            let nearby = self
+                .flows
+                .range(..near)
+                .rev()
+                .take(ENDED_MAX)
+                .position(open);
+            return match nearby {
+                Some(back) => Some(near - 1 - back),
+                None => self.flows.iter().position(open),
+            };
         }
-        let from = first.packet_id.get();
         let at = self
             .flows
             .binary_search_by_key(&distance, |flow| self::distance(from, flow.packet_id.get()))
             .ok()?;
         self.flows.get(at).is_some_and(open).then_some(at)
+    }
+
+    /// Whether identifiers ascend (cyclically) from the first entry to the last one given out.
+    fn is_ascending(&self) -> bool {
+        let Some(first) = self.flows.front() else {
+            return true;
+        };
+        let distances = |flow: &Flow<M>| distance(first.packet_id.get(), flow.packet_id.get());
+        let last = self.flows.back().map_or(0, distances);
+        self.flows.iter().map(distances).is_sorted_by(|a, b| a < b)
+            && last <= distance(first.packet_id.get(), self.last_packet_id)
+    }
+}
+
+impl<M> Flow<M> {
+    fn is_open(&self) -> bool {
+        self.stage != Stage::Ended
     }
 }
 
@@ -459,3 +543,8 @@ const fn distance(from: u16, to: u16) -> u16 {
         PACKET_IDS - (from - to)
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
