@@ -122,7 +122,10 @@ impl Negotiated {
                 granted.session_expiry_interval_s().unwrap_or(asked_expiry),
             ),
             peer_receive_maximum: receive_maximum(granted.receive_maximum()),
-            own_receive_maximum: receive_maximum(connect.properties.receive_maximum()),
+            own_receive_maximum: own_receive_maximum(
+                connect.version,
+                receive_maximum(connect.properties.receive_maximum()),
+            ),
             peer_topic_alias_maximum: granted.topic_alias_maximum().unwrap_or(0),
             own_topic_alias_maximum: connect.properties.topic_alias_maximum().unwrap_or(0),
             peer_packet_len_max: packet_len_max(granted.maximum_packet_size()),
@@ -143,11 +146,12 @@ impl Negotiated {
 
     /// Applies the Session Expiry Interval of a DISCONNECT; `false` when the client may not set one any more.
     ///
+    /// `max` is the longest the server grants; where it grants none, 0 in force does not mean that CONNECT said 0.
     /// Spec: v5 §3.14.2.2.2: what CONNECT put at 0 stays at 0.
     pub fn override_session_expiry(&mut self, asked: SessionExpiry, max: SessionExpiry) -> bool {
-        if self.session_expiry == SessionExpiry::AT_DISCONNECT
-            && asked != SessionExpiry::AT_DISCONNECT
-        {
+        let was_zero = self.session_expiry == SessionExpiry::AT_DISCONNECT
+            && max != SessionExpiry::AT_DISCONNECT;
+        if was_zero && asked != SessionExpiry::AT_DISCONNECT {
             return false;
         }
         self.session_expiry = asked.min(max);
@@ -159,7 +163,7 @@ fn receive_maximum(property: Option<NonZeroU16>) -> u16 {
     property.map_or(u16::MAX, NonZeroU16::get)
 }
 
-/// A client before v5 cannot be told of a limit, so none can be held against it.
+/// A peer before v5 cannot be told of a limit, so none can be held against it.
 const fn own_receive_maximum(version: ProtocolVersion, receive_maximum: u16) -> u16 {
     match version {
         ProtocolVersion::V5 => receive_maximum,
@@ -172,3 +176,6 @@ fn packet_len_max(property: Option<NonZeroU32>) -> u32 {
         .map_or(PACKET_LEN_MAX, NonZeroU32::get)
         .min(PACKET_LEN_MAX)
 }
+
+#[cfg(test)]
+mod tests;
