@@ -40,6 +40,7 @@ pub struct ClientKeepAlive {
     keep_alive_ms: u64,
     answer_within_ms: u64,
     last_sent_ms: u64,
+    /// When the first PINGREQ left that nothing came back for.
     ping_sent_ms: Option<u64>,
 }
 
@@ -67,7 +68,9 @@ impl ClientKeepAlive {
     /// PINGREQ has left.
     pub const fn sent_ping(&mut self, now_ms: u64) {
         self.last_sent_ms = now_ms;
-        self.ping_sent_ms = Some(now_ms);
+        if self.ping_sent_ms.is_none() {
+            self.ping_sent_ms = Some(now_ms);
+        }
     }
 
     /// What to do at `now_ms`.
@@ -75,17 +78,88 @@ impl ClientKeepAlive {
         if self.keep_alive_ms == 0 {
             return ClientKeepAliveStep::WaitUntil(None);
         }
-        if let Some(ping_sent_ms) = self.ping_sent_ms {
-            let deadline_ms = ping_sent_ms.saturating_add(self.answer_within_ms);
-            return match now_ms >= deadline_ms {
-                true => ClientKeepAliveStep::Dead,
-                false => ClientKeepAliveStep::WaitUntil(Some(deadline_ms)),
-            };
+        let dead_at_ms = self
+            .ping_sent_ms
+            .map(|sent_ms| sent_ms.saturating_add(self.answer_within_ms));
+        if dead_at_ms.is_some_and(|dead_at_ms| now_ms >= dead_at_ms) {
+            return ClientKeepAliveStep::Dead;
         }
+        // An answer that is late does not end the duty to speak; v5 [MQTT-3.1.2-20].
         let ping_at_ms = self.last_sent_ms.saturating_add(self.keep_alive_ms);
         match now_ms >= ping_at_ms {
             true => ClientKeepAliveStep::SendPing,
-            false => ClientKeepAliveStep::WaitUntil(Some(ping_at_ms)),
+            false => ClientKeepAliveStep::WaitUntil(Some(
+                dead_at_ms.map_or(ping_at_ms, |dead_at_ms| dead_at_ms.min(ping_at_ms)),
+            )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClientKeepAliveStep::{Dead, SendPing, WaitUntil};
+    use super::*;
+
+    /// Covers: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24].
+    #[test]
+    fn v5_3_1_2_22_silence_may_last_one_and_a_half_times_keep_alive() {
+        assert_eq!(ServerKeepAlive::new(10).deadline_ms(1_000), Some(16_000));
+        assert_eq!(ServerKeepAlive::new(1).deadline_ms(0), Some(1_500));
+        let longest = ServerKeepAlive::new(u16::MAX).deadline_ms(0);
+        assert_eq!(longest, Some(98_302_500));
+        assert_eq!(
+            ServerKeepAlive::new(1).deadline_ms(u64::MAX),
+            Some(u64::MAX)
+        );
+        assert_eq!(ServerKeepAlive::new(0).deadline_ms(1_000), None);
+    }
+
+    /// Covers: v5 [MQTT-3.1.2-20], v3.1.1 [MQTT-3.1.2-23].
+    #[test]
+    fn v5_3_1_2_20_pingreq_is_due_after_keep_alive_without_sending() {
+        let mut keep_alive = ClientKeepAlive::new(10, 5_000, 1_000);
+        assert_eq!(keep_alive.step(10_999), WaitUntil(Some(11_000)));
+        assert_eq!(keep_alive.step(11_000), SendPing);
+        keep_alive.sent(10_500);
+        assert_eq!(keep_alive.step(11_000), WaitUntil(Some(20_500)));
+        keep_alive.received();
+        assert_eq!(
+            keep_alive.step(20_500),
+            SendPing,
+            "receiving is not sending"
+        );
+    }
+
+    #[test]
+    fn keep_alive_0_asks_for_nothing() {
+        let keep_alive = ClientKeepAlive::new(0, 5_000, 0);
+        assert_eq!(keep_alive.step(u64::MAX), WaitUntil(None));
+    }
+
+    #[test]
+    fn any_answer_to_pingreq_in_time_keeps_the_connection() {
+        let mut keep_alive = ClientKeepAlive::new(10, 5_000, 0);
+        keep_alive.sent_ping(10_000);
+        assert_eq!(keep_alive.step(14_999), WaitUntil(Some(15_000)));
+        assert_eq!(keep_alive.step(15_000), Dead);
+        keep_alive.sent(14_999);
+        assert_eq!(keep_alive.step(15_000), Dead, "sending proves nothing");
+        keep_alive.received();
+        assert_eq!(keep_alive.step(15_000), WaitUntil(Some(24_999)));
+    }
+
+    /// Covers: v5 [MQTT-3.1.2-20], v3.1.1 [MQTT-3.1.2-23].
+    #[test]
+    fn v5_3_1_2_20_pingreq_is_due_again_while_the_answer_to_one_is_late() {
+        let mut keep_alive = ClientKeepAlive::new(2, 5_000, 0);
+        assert_eq!(keep_alive.step(2_000), SendPing);
+        keep_alive.sent_ping(2_000);
+        assert_eq!(keep_alive.step(2_000), WaitUntil(Some(4_000)));
+        assert_eq!(keep_alive.step(4_000), SendPing);
+        keep_alive.sent_ping(4_000);
+        assert_eq!(keep_alive.step(4_000), WaitUntil(Some(6_000)));
+        keep_alive.sent_ping(6_000);
+        assert_eq!(keep_alive.step(6_000), WaitUntil(Some(7_000)));
+        assert_eq!(keep_alive.step(7_000), Dead, "counted from the first");
     }
 }
