@@ -107,3 +107,67 @@ impl<G> AckQueue<G> {
             .map(|(gate, ack)| (gate, ack))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ack(kind: AckKind, number: u16) -> PendingAck {
+        PendingAck {
+            kind,
+            packet_id: PacketId::new(number).unwrap(),
+            reason: ReasonCode::SUCCESS,
+        }
+    }
+
+    /// Covers: v5 [MQTT-4.6.0-2], v5 [MQTT-4.6.0-3], v3.1.1 [MQTT-4.6.0-2], v3.1.1 [MQTT-4.6.0-3].
+    #[test]
+    fn v5_4_6_0_2_acknowledgements_leave_in_order_of_arrival() {
+        let mut queue = AckQueue::new();
+        let acks = [
+            ack(AckKind::PubRec, 5),
+            ack(AckKind::PubAck, 5),
+            ack(AckKind::PubAck, 2),
+        ];
+        for ack in acks {
+            queue.push(false, ack);
+        }
+        for at in [2, 1] {
+            let PendingAck {
+                kind, packet_id, ..
+            } = acks[at];
+            let (gate, found) = queue.find_mut(kind, packet_id).unwrap();
+            assert_eq!(*found, acks[at]);
+            *gate = true;
+            assert_eq!(queue.pop_if(|gate| *gate), None, "one before it waits");
+        }
+        *queue
+            .find_mut(AckKind::PubRec, acks[0].packet_id)
+            .unwrap()
+            .0 = true;
+        for ack in acks {
+            assert_eq!(queue.pop_if(|gate| *gate), Some(ack));
+        }
+        assert!(queue.is_empty() && queue.pop_if(|_| true).is_none());
+    }
+
+    #[test]
+    fn the_first_of_two_entries_for_one_flow_is_found() {
+        let mut queue = AckQueue::new();
+        queue.push(1, ack(AckKind::PubAck, 1));
+        queue.push(2, ack(AckKind::PubAck, 1));
+        let found = queue.find_mut(AckKind::PubAck, PacketId::MIN);
+        assert_eq!(found.map(|(gate, _)| *gate), Some(1));
+        assert!(queue.find_mut(AckKind::PubRec, PacketId::MIN).is_none());
+        assert_eq!((queue.first_gate(), queue.len()), (Some(&1), 2));
+        queue.clear();
+        assert_eq!((queue.first_gate(), queue.len()), (None, 0));
+    }
+
+    #[test]
+    fn each_kind_is_a_packet() {
+        assert_eq!(AckKind::PubAck.packet_type(), PacketType::PubAck);
+        assert_eq!(AckKind::PubRec.packet_type(), PacketType::PubRec);
+        assert_eq!(AckKind::PubComp.packet_type(), PacketType::PubComp);
+    }
+}

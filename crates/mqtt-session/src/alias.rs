@@ -55,3 +55,61 @@ impl InboundAliases {
         Ok(topic_name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alias(number: u16) -> NonZeroU16 {
+        NonZeroU16::new(number).unwrap()
+    }
+
+    fn invalid(alias: u16) -> ProtocolError {
+        ProtocolError::TopicAliasInvalid { alias }
+    }
+
+    /// Covers: v5 [MQTT-3.3.2-10], v5 [MQTT-3.3.2-12].
+    #[test]
+    fn v5_3_3_2_12_every_alias_up_to_the_maximum_is_understood() {
+        let mut aliases = InboundAliases::new(3);
+        for (number, name) in [(3, "c"), (1, "a"), (2, "b")] {
+            assert_eq!(aliases.resolve(alias(number), Some(name)), Ok(name));
+        }
+        for (number, name) in [(1, "a"), (2, "b"), (3, "c")] {
+            assert_eq!(aliases.resolve(alias(number), None), Ok(name));
+        }
+    }
+
+    #[test]
+    fn one_above_the_maximum_is_an_error_and_takes_no_memory() {
+        for maximum in [0, 1, 3, 65_534] {
+            let mut aliases = InboundAliases::new(maximum);
+            let above = maximum + 1;
+            assert_eq!(
+                aliases.resolve(alias(above), Some("a")),
+                Err(invalid(above))
+            );
+            assert_eq!(aliases.resolve(alias(above), None), Err(invalid(above)));
+            assert_eq!(aliases.topic_names.capacity(), 0);
+        }
+        let error = invalid(1).reason_code();
+        assert_eq!(error, mqtt_codec::ReasonCode::TOPIC_ALIAS_INVALID);
+    }
+
+    #[test]
+    fn an_alias_that_stands_for_nothing_is_an_error() {
+        let mut aliases = InboundAliases::new(10);
+        assert_eq!(aliases.resolve(alias(5), None), Err(invalid(5)));
+        assert_eq!(aliases.resolve(alias(5), Some("a")), Ok("a"));
+        assert_eq!(aliases.resolve(alias(4), None), Err(invalid(4)));
+        assert_eq!(aliases.resolve(alias(6), None), Err(invalid(6)));
+    }
+
+    #[test]
+    fn an_alias_can_be_set_anew() {
+        let mut aliases = InboundAliases::new(u16::MAX);
+        assert_eq!(aliases.resolve(alias(u16::MAX), Some("a")), Ok("a"));
+        assert_eq!(aliases.resolve(alias(u16::MAX), Some("b")), Ok("b"));
+        assert_eq!(aliases.resolve(alias(u16::MAX), None), Ok("b"));
+    }
+}

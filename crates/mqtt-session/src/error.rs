@@ -14,7 +14,7 @@ pub enum ProtocolError {
         /// The limit we announced, in packets.
         receive_maximum: u16,
     },
-    /// A Topic Alias above our Topic Alias Maximum, or one that stands for nothing yet; v5 [MQTT-3.3.2-8], [MQTT-3.3.2-9].
+    /// A Topic Alias above our Topic Alias Maximum, or one that stands for nothing yet; v5 [MQTT-3.3.2-9], [MQTT-3.3.2-11].
     #[error("topic alias {alias} is above the maximum or not yet set")]
     TopicAliasInvalid {
         /// The alias as received, 1 to 65,535.
