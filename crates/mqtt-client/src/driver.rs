@@ -154,8 +154,7 @@ struct Running {
     alarm: Alarm,
     /// Whether packets wait in `reader` until the application has taken messages.
     paused: bool,
-    /// Writing failed; what the server sent before may tell why.
-    write_error: Option<io::Error>,
+    write_failure: Option<WriteFailure>,
 }
 
 impl Running {
@@ -180,7 +179,7 @@ impl Running {
             },
             // Packets that came with CONNACK wait in the reader.
             paused: true,
-            write_error: None,
+            write_failure: None,
         }
     }
 
@@ -243,12 +242,8 @@ impl Running {
         match read {
             Poll::Pending => return false,
             Poll::Ready(Ok((0, _))) => {
-                let lost = |error| CloseReason::Io(Arc::new(error));
-                let reason = self
-                    .write_error
-                    .take()
-                    .map_or(CloseReason::EndOfStream, lost);
-                self.core.end(reason);
+                let failure = self.write_failure.take().map(WriteFailure::into_reason);
+                self.core.end(failure.unwrap_or(CloseReason::EndOfStream));
             }
             Poll::Ready(Ok((_, fed))) => {
                 self.core.connection.handle_received();
@@ -268,10 +263,20 @@ impl Running {
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(deadline_ms) = self.core.next_deadline_ms() else {
+        let failure = self
+            .write_failure
+            .as_ref()
+            .map(|failure| failure.give_up_ms);
+        let deadlines = self.core.next_deadline_ms().into_iter().chain(failure);
+        let Some(deadline_ms) = deadlines.min() else {
             return false;
         };
         if deadline_ms <= self.core.now_ms {
+            if failure == Some(deadline_ms)
+                && let Some(failure) = self.write_failure.take()
+            {
+                self.core.end(failure.into_reason());
+            }
             if self.paused {
                 // Its answers are behind what the application has not taken; it is alive as far as we know.
                 self.core.connection.handle_received();
@@ -289,17 +294,31 @@ impl Running {
             self.queue.push(out);
             self.core.out = self.queue.take_spare().unwrap_or_default();
         }
-        if self.queue.is_empty() || self.write_error.is_some() {
+        if self.queue.is_empty() || self.write_failure.is_some() {
             return false;
         }
         let before = self.queue.len();
         if let Poll::Ready(Err(error)) = self.queue.poll_flush(&mut self.stream, cx) {
-            self.write_error = Some(error);
+            let give_up_ms = self.core.now_ms.saturating_add(millis(CLOSE_TIMEOUT));
+            self.write_failure = Some(WriteFailure { error, give_up_ms });
         }
         self.core
             .handle_handed(self.core.pushed.saturating_sub(count(self.queue.len())));
         // Room again for commands that were left alone.
         before >= WRITE_QUEUE_LEN && self.queue.len() < WRITE_QUEUE_LEN
+    }
+}
+
+/// Writing failed; what the server sent before may tell why, so reading goes on for a moment.
+#[derive(Debug)]
+struct WriteFailure {
+    error: io::Error,
+    give_up_ms: u64,
+}
+
+impl WriteFailure {
+    fn into_reason(self) -> CloseReason {
+        CloseReason::Io(Arc::new(self.error))
     }
 }
 

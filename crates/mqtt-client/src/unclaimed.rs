@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 /// acknowledged until it is taken here or by a later subscription that matches. Since acknowledgements keep the
 /// order of arrival, one message left here holds back those of all later messages.
 ///
-/// Several of these share the messages. At QoS 0 the oldest makes room after [`UNCLAIMED_CAPACITY`]
-/// (crate::limits::UNCLAIMED_CAPACITY).
+/// Several of these share the messages. Of QoS 0 no more than
+/// [`UNCLAIMED_CAPACITY`](crate::limits::UNCLAIMED_CAPACITY) are held, and the oldest makes room.
 #[derive(Debug)]
 pub struct Unclaimed {
     client: Client,

@@ -286,3 +286,22 @@ async fn a_driver_that_is_dropped_ends_everything() {
     assert!(matches!(closed.reason, CloseReason::DriverDropped));
     assert!(matches!(client.closed().await, CloseReason::DriverDropped));
 }
+
+#[tokio::test]
+async fn the_servers_reason_is_heard_even_when_writing_fails_first() {
+    let (client, mut server) = connected(ProtocolVersion::V5).await;
+    let (reason, properties) = (ReasonCode::SERVER_SHUTTING_DOWN, Properties::EMPTY);
+    server
+        .send(Packet::Disconnect(Disconnect { reason, properties }))
+        .await;
+    drop(server);
+    let error = client
+        .publish("t", "")
+        .qos(QoS::AtLeastOnce)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("server shutting down"),
+        "{error}"
+    );
+}
