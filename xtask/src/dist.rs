@@ -3,6 +3,7 @@
 mod checksums;
 mod debian;
 mod dockerfile;
+mod start;
 mod unit;
 
 use std::fs;
@@ -40,12 +41,16 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), String> {
 /// When a folder below the target folder cannot be made.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, String> {
     let out = workspace.target_dir("dist")?;
+    fs::remove_dir_all(&out)
+        .and_then(|()| fs::create_dir(&out))
+        .map_err(|error| format!("{}: {error}", out.display()))?;
     let mut report = Report::new(workspace.target_dir("xtask")?.join("logs"));
     let packaging = workspace.root.join(PACKAGING);
     let binary = out.join(BINARY);
     report.step("binary", || {
         from_result(stripped_binary(workspace, &binary))
     });
+    report.step("configuration", || configuration(workspace, &binary));
     report.step("debian package", || {
         debian_package(workspace, &binary, &out)
     });
@@ -73,6 +78,7 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
         return Outcome::failed(format!("{}: {error}", out.display()));
     }
     let binary = self::built(workspace, "debug");
+    outcome.add(configuration(workspace, &binary));
     outcome.add(debian_package(workspace, &binary, &out));
     outcome.add(unit::check(
         &workspace.root.join(PACKAGING).join(debian::UNIT),
@@ -91,6 +97,15 @@ fn stripped_binary(workspace: &Workspace, binary: &Path) -> Result<(), String> {
     let version = Command::new(binary).arg("--version").read()?;
     say(version.trim());
     Ok(())
+}
+
+/// Whether the broker takes the configuration that is packaged with it.
+fn configuration(workspace: &Workspace, binary: &Path) -> Outcome {
+    let config = workspace.root.join(PACKAGING).join(debian::CONFIG);
+    let data_dir = workspace
+        .target_dir("xtask")
+        .map(|folder| folder.join("data"));
+    from_result(data_dir.and_then(|data_dir| start::check(binary, &config, &data_dir)))
 }
 
 fn debian_package(workspace: &Workspace, binary: &Path, out: &Path) -> Outcome {

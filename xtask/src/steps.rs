@@ -144,9 +144,13 @@ pub(crate) fn spec(workspace: &Workspace, check: bool) -> Result<ExitCode, Strin
     Ok(ExitCode::SUCCESS)
 }
 
+/// The workspace, and the fuzz targets, which are no member of it.
 fn format(workspace: &Workspace) -> Outcome {
-    let command = workspace.cargo(&["fmt", "--all", "--check", "--", "--color", "never"]);
-    Outcome::of_program(command.capture())
+    let check = ["--check", "--", "--color", "never"];
+    let mut outcome = Outcome::of_program(workspace.cargo(&["fmt", "--all"]).args(check).capture());
+    let fuzz = workspace.cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml"]);
+    outcome.add(Outcome::of_program(fuzz.args(check).capture()));
+    outcome
 }
 
 fn lints(workspace: &Workspace) -> Outcome {
