@@ -2,4 +2,6 @@
 
 pub mod oracles;
 pub mod packets;
+pub mod pair;
+pub mod raw;
 pub mod reference;
