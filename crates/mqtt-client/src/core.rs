@@ -1,23 +1,20 @@
 //! What the driver does with packets, commands and time, apart from reading and writing.
 
-use crate::command::{
-    Command, DisconnectRequest, Outgoing, Request, SubscribeRequest, UnsubscribeRequest,
-};
-use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
+mod drain;
+mod requests;
+
+use crate::command::{Command, Outgoing, Request};
+use crate::error::{DisconnectError, PublishError};
 use crate::handshake::millis;
-use crate::properties::owned_pairs;
 use crate::queue::{AckOnDrop, Waiting};
-use crate::router::{Routed, Router, is_for};
+use crate::router::{Routed, Router};
 use crate::shared::Shared;
 use crate::{CloseReason, Message, Published, ServerDisconnect, limits};
-use mqtt_codec::{
-    Disconnect, Frame, PacketType, Properties, Property, PropertyList, QoS, ReasonCode, SubAck,
-    TopicFilter, UnsubAck,
-};
+use drain::Drain;
+use mqtt_codec::{Frame, PacketType, QoS, ReasonCode};
 use mqtt_io::Verdict;
-use mqtt_session::{
-    ClientConnection, ClientError, ClientEvent, NotSent, NotSentReason, SendRefusal,
-};
+use mqtt_session::{ClientConnection, ClientError, ClientEvent, NotSent, NotSentReason};
+use requests::{SubscribeAnswer, handle_unsubscribed};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -54,14 +51,6 @@ struct Unsent {
     until: u64,
     reply: oneshot::Sender<Result<Published, PublishError>>,
     _permit: OwnedSemaphorePermit,
-}
-
-/// A disconnect that waits for what is under way.
-#[derive(Debug)]
-struct Drain {
-    deadline_ms: u64,
-    reason: ReasonCode,
-    replies: Vec<oneshot::Sender<Result<(), DisconnectError>>>,
 }
 
 /// How the connection ends, and who waits for that.
@@ -308,138 +297,6 @@ impl Core {
         }
     }
 
-    /// Sends `request`; gives it back when it has to wait.
-    fn request(&mut self, request: Request) -> Option<Request> {
-        let not_sent = match request {
-            Request::Subscribe(request) => self.subscribe(request),
-            Request::Unsubscribe(request) => self.unsubscribe(request),
-        };
-        match not_sent {
-            Ok(()) => None,
-            Err(NotSent {
-                item,
-                reason: NotSentReason::Later,
-            }) => Some(item),
-            Err(NotSent {
-                item,
-                reason: NotSentReason::Never(refusal),
-            }) => {
-                refuse_request(item, refusal);
-                None
-            }
-        }
-    }
-
-    fn subscribe(&mut self, request: Box<SubscribeRequest>) -> Result<(), NotSent<Request>> {
-        let id = match self.connection.grants().subscription_identifiers {
-            true => self.router.allocate_id(),
-            false => None,
-        };
-        let topic_filters = Arc::clone(&request.topic_filters);
-        let queue = Arc::clone(request.subscription.queue());
-        let user_properties = request.user_properties.clone();
-        let options = request.options;
-        let filters: Vec<_> = topic_filters
-            .iter()
-            .filter_map(|topic_filter| TopicFilter::try_new(topic_filter).ok())
-            .map(|topic_filter| (topic_filter, options))
-            .collect();
-        let mut list: Vec<_> = id
-            .map(Property::SubscriptionIdentifier)
-            .into_iter()
-            .collect();
-        let pairs = user_properties.iter();
-        list.extend(pairs.map(|(name, value)| Property::UserProperty(name, value)));
-        let list = PropertyList::new(&list);
-        self.connection.subscribe(
-            &filters,
-            Properties::from(&list),
-            Request::Subscribe(request),
-            self.now_ms,
-            &mut self.out,
-        )?;
-        // Retained messages may come before SUBACK, so the way is prepared now.
-        for topic_filter in topic_filters.iter() {
-            self.router.add(topic_filter, id, &queue);
-        }
-        Ok(())
-    }
-
-    fn unsubscribe(&mut self, request: UnsubscribeRequest) -> Result<(), NotSent<Request>> {
-        let topic_filters = request.topic_filters.clone();
-        let is_asked_for = request.reply.is_some();
-        let filters: Vec<_> = topic_filters
-            .iter()
-            .filter_map(|topic_filter| TopicFilter::try_new(topic_filter).ok())
-            .collect();
-        self.connection.unsubscribe(
-            &filters,
-            Properties::EMPTY,
-            Request::Unsubscribe(request),
-            self.now_ms,
-            &mut self.out,
-        )?;
-        // A later subscription to the same filter must not be taken for this one.
-        for topic_filter in topic_filters.iter().filter(|_| is_asked_for) {
-            self.router.remove_filter(topic_filter);
-        }
-        Ok(())
-    }
-
-    fn unsubscribe_silently(&mut self, topic_filters: Vec<Box<str>>) {
-        if !topic_filters.is_empty() {
-            let request = UnsubscribeRequest {
-                topic_filters,
-                reply: None,
-            };
-            self.handle_command(Command::Request(Request::Unsubscribe(request)));
-        }
-    }
-
-    fn handle_subscribed(&mut self, request: SubscribeRequest, answer: SubscribeAnswer) {
-        let SubscribeRequest {
-            topic_filters,
-            subscription,
-            reply,
-            permit,
-            ..
-        } = request;
-        let granted = topic_filters
-            .iter()
-            .zip(&answer.reasons)
-            .filter(|(_, r)| !r.is_error());
-        let granted: Vec<&Box<str>> = granted.map(|(topic_filter, _)| topic_filter).collect();
-        let queue = subscription.queue();
-        if granted.len() == topic_filters.len() && !reply.is_closed() {
-            let earlier = self.shared.unclaimed.take_if(|m| is_for(m, &topic_filters));
-            queue.push_earlier(earlier);
-            drop(permit);
-            // Nobody there any more: the subscription comes back, and dropping it unsubscribes.
-            drop(reply.send(Ok(subscription.granted(answer.reasons))));
-            return;
-        }
-        queue.close();
-        if granted.is_empty() {
-            self.router.detach_queue(queue);
-        } else {
-            let mut unwanted = self.router.remove_queue(queue);
-            unwanted.retain(|topic_filter| granted.contains(&topic_filter));
-            self.unsubscribe_silently(unwanted);
-        }
-        let SubscribeAnswer {
-            reasons,
-            reason_string,
-            user_properties,
-        } = answer;
-        let refused = SubscribeError::Refused {
-            reasons,
-            reason_string,
-            user_properties,
-        };
-        // As with the other answers, nobody may be waiting.
-        drop(reply.send(Err(refused)));
-    }
-
     /// Sends again what a resume owes, then what waits for quota or identifiers.
     fn send_waiting(&mut self) {
         while let Some((message, refusal)) = self.connection.poll_resend(self.now_ms, &mut self.out)
@@ -460,66 +317,6 @@ impl Core {
             }
         }
     }
-
-    fn begin_drain(&mut self, request: DisconnectRequest) {
-        self.shared.refuse_new();
-        let deadline_ms = self.now_ms.saturating_add(millis(request.timeout));
-        let drain = self.drain.get_or_insert_with(|| Drain {
-            deadline_ms,
-            reason: request.reason,
-            replies: Vec::new(),
-        });
-        drain.deadline_ms = deadline_ms;
-        drain.reason = request.reason;
-        drain.replies.push(request.reply);
-    }
-
-    fn finish_drain(&mut self) {
-        let Some(Drain {
-            reason, replies, ..
-        }) = self.drain.take()
-        else {
-            return;
-        };
-        let mut disconnected = match self.unfinished() {
-            0 => Ok(()),
-            unfinished => Err(DisconnectError::TimedOut { unfinished }),
-        };
-        let packet = Disconnect {
-            reason,
-            properties: Properties::EMPTY,
-        };
-        if let Err(refusal) = self
-            .connection
-            .disconnect(&packet, self.now_ms, &mut self.out)
-        {
-            disconnected = Err(DisconnectError::NotSent(refusal));
-        }
-        if self.ending.is_none() {
-            self.ending = Some(Ending {
-                reason: CloseReason::Disconnected,
-                disconnected,
-                replies,
-            });
-        }
-    }
-}
-
-/// A SUBACK, owned.
-struct SubscribeAnswer {
-    reasons: Vec<ReasonCode>,
-    reason_string: Option<String>,
-    user_properties: Vec<(String, String)>,
-}
-
-impl SubscribeAnswer {
-    fn of(suback: &SubAck<'_>) -> Self {
-        Self {
-            reasons: suback.reasons.iter().collect(),
-            reason_string: suback.properties.reason_string().map(Into::into),
-            user_properties: owned_pairs(&suback.properties),
-        }
-    }
 }
 
 fn deliver(router: &Router, shared: &Shared, waiting: Waiting) {
@@ -533,38 +330,6 @@ fn deliver(router: &Router, shared: &Shared, waiting: Waiting) {
             );
             shared.unclaimed.push(waiting);
         }
-    }
-}
-
-fn handle_unsubscribed(request: UnsubscribeRequest, unsuback: &UnsubAck<'_>) {
-    let Some(reply) = request.reply else { return };
-    let refusal = unsuback.reasons.iter().find(|reason| reason.is_error());
-    let answer = match refusal {
-        None => Ok(()),
-        Some(reason) => {
-            let reason_string = unsuback.properties.reason_string().map(Into::into);
-            Err(UnsubscribeError::Refused {
-                reason,
-                reason_string,
-            })
-        }
-    };
-    // As with the other answers, nobody may be waiting.
-    let _ = reply.sender.send(answer);
-}
-
-fn refuse_request(request: Request, refusal: SendRefusal) {
-    match request {
-        Request::Subscribe(request) => {
-            // As with the other answers, nobody may be waiting.
-            drop(request.reply.send(Err(SubscribeError::NotSent(refusal))));
-        }
-        Request::Unsubscribe(UnsubscribeRequest {
-            reply: Some(reply), ..
-        }) => {
-            let _ = reply.sender.send(Err(UnsubscribeError::NotSent(refusal)));
-        }
-        Request::Unsubscribe(_) => {}
     }
 }
 
