@@ -94,6 +94,14 @@ impl ReceiveFlows {
         }
     }
 
+    /// The message of a QoS 2 flow is refused, and its error PUBREC waits for its turn: from now on a repeat is new.
+    ///
+    /// Without it a repeat on the next connection would be confirmed as if the message had been taken, in case this
+    /// one ends before the answer leaves. Call [`ReceiveFlows::settle`] all the same when it does leave.
+    pub fn refuse(&mut self, packet_id: PacketId) {
+        self.unreleased.remove(packet_id);
+    }
+
     /// Takes PUBREL: the Reason Code for PUBCOMP, 0x92 when the identifier is not known.
     pub fn handle_pubrel(&mut self, quota: &mut ReceiveQuota, packet_id: PacketId) -> ReasonCode {
         if self.unreleased.remove(packet_id) {

@@ -125,6 +125,11 @@ impl<M> Session<M> {
             .settle(&mut link.receive_quota, settling, reason);
     }
 
+    /// The message of a QoS 2 flow is refused, and its error PUBREC waits for its turn: from now on a repeat is new.
+    pub fn refuse(&mut self, packet_id: PacketId) {
+        self.receive.refuse(packet_id);
+    }
+
     /// Takes PUBREL: the Reason Code for PUBCOMP.
     pub fn handle_pubrel(&mut self, link: &mut Link, packet_id: PacketId) -> ReasonCode {
         self.receive

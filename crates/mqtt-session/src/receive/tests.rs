@@ -117,6 +117,19 @@ fn v5_4_3_3_9_after_an_error_pubrec_the_identifier_is_new() {
     assert_eq!(receiver.pubrel(1), NOT_FOUND);
 }
 
+/// Covers: v5 [MQTT-4.3.3-9].
+#[test]
+fn v5_4_3_3_9_a_refusal_that_did_not_get_through_is_no_consent() {
+    let mut receiver = Receiver::new(1);
+    assert_eq!(receiver.publish(qos_2(1)), Ok(Received::Deliver));
+    receiver.flows.refuse(id(1));
+    receiver.reconnect(1);
+    assert_eq!(receiver.publish(qos_2(1)), Ok(Received::Deliver));
+    receiver.flows.refuse(id(1));
+    receiver.answer(qos_2(1), ReasonCode::NOT_AUTHORIZED);
+    assert_eq!(receiver.quota.unfinished(), 0);
+}
+
 /// Covers: v5 [MQTT-4.3.3-11].
 #[test]
 fn v5_4_3_3_11_every_pubrel_has_an_answer() {
