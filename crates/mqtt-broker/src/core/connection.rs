@@ -200,7 +200,7 @@ impl Connection {
         self.gate.is_pending() || is_full
     }
 
-    /// Something came from or went to the client at `now_ms`.
+    /// The client gave a sign of life at `now_ms`.
     pub(crate) fn note_alive(&self, now_ms: u64) {
         if let Some(open) = &self.open {
             open.cell.last_alive_ms.store(now_ms, Ordering::Relaxed);

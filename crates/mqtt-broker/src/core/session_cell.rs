@@ -65,7 +65,7 @@ pub(crate) struct Will {
 pub(crate) struct SessionCell {
     pub(crate) key: SessionKey,
     pub(crate) client_id: Box<str>,
-    /// When its connection last sent or took something, in milliseconds.
+    /// When its connection last gave a sign of life, in milliseconds.
     pub(crate) last_alive_ms: AtomicU64,
     /// The level of the version its connection speaks, for choosing a wire form without the lock.
     pub(crate) wire_version: AtomicU8,

@@ -168,9 +168,14 @@ impl ConnectionTask {
             if self.queue.is_empty() {
                 break;
             }
-            match self.queue.poll_flush(&mut self.stream, cx) {
+            let waiting = self.queue.len();
+            let flushed = self.queue.poll_flush(&mut self.stream, cx);
+            // Taking bytes is a sign of life only while they keep us from reading; v5 [MQTT-3.1.2-22].
+            if waiting > WRITE_BACKLOG && self.queue.len() < waiting {
+                self.connection.note_alive(now_ms);
+            }
+            match flushed {
                 Poll::Ready(Ok(_)) => {
-                    self.connection.note_alive(now_ms);
                     if let Some(spare) = self.queue.take_spare() {
                         batch.give_spare(spare);
                     }
