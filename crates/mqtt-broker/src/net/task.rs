@@ -297,13 +297,14 @@ impl Future for ConnectionTask {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
-        let turn = catch_unwind(AssertUnwindSafe(|| {
-            let mut batch = BATCH.take().unwrap_or_default();
-            let turn = task.poll_turn(cx, &mut batch);
+        // The batch is kept out of reach of a panic: the wakes in it are owed to other connections.
+        let mut batch = BATCH.take().unwrap_or_default();
+        let turn = catch_unwind(AssertUnwindSafe(|| task.poll_turn(cx, &mut batch)));
+        let finished = catch_unwind(AssertUnwindSafe(|| {
             task.door.core.finish(&mut batch, task.door.clock.now_ms());
-            BATCH.set(Some(batch));
-            turn
         }));
+        BATCH.set(Some(batch));
+        let turn = finished.and(turn);
         match turn {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(cause)) => {
