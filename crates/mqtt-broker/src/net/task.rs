@@ -101,13 +101,20 @@ impl ConnectionTask {
 
     /// Packets that had to wait are offered again when what they waited for is there.
     fn poll_held(&mut self, cx: &mut Context<'_>, batch: &mut Batch, now_ms: u64) {
-        let decided = self.connection.poll(cx);
-        while self.is_paused && decided.is_ready() && !self.connection.is_paused() {
+        while self.poll_connection(cx).is_ready() && self.is_paused && !self.connection.is_paused()
+        {
             self.feed(&[], batch, now_ms);
-            if self.connection.poll(cx).is_pending() {
-                return;
-            }
         }
+    }
+
+    /// Polls what the connection waits for; each decision has the time for one.
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let was_deciding = self.connection.is_deciding();
+        let decided = self.connection.poll(cx);
+        if was_deciding && decided.is_ready() {
+            self.timer = None;
+        }
+        decided
     }
 
     fn poll_read(
