@@ -53,7 +53,8 @@ impl Core {
                 state.end = Some(EndCause::SessionTakenOver);
                 state.wake(batch);
             }
-            if request.clean_start || state.ended {
+            // A session that ends with its connection ends on the takeover too; v5 §3.1.4, v3.1.1 [MQTT-3.1.2-6].
+            if request.clean_start || state.ended || !state.is_durable() {
                 drop(state);
                 replaced = Some(cell);
                 return None;
