@@ -136,6 +136,7 @@ impl Core {
             return;
         }
         state.connected = false;
+        state.end = None;
         state.waker = None;
         state.woken = false;
         state.outbox.clear();
@@ -167,17 +168,11 @@ impl Core {
             return;
         }
         state.ended = true;
-        let lost = state.queue.take().map_or(0, |queue| queue.len());
+        state.queue = None;
         state.send.clear();
         let subscriptions = std::mem::take(&mut state.subscriptions);
         let will = state.will.take();
         let was_durable = state.is_durable();
-        if state.end == Some(EndCause::QueueFull) {
-            let lost = u64::try_from(lost).unwrap_or(u64::MAX);
-            batch
-                .counts
-                .dropped(super::cause::DropCause::QueueFull, lost);
-        }
         drop(state);
         cell.receive.lock().clear();
         self.sessions.lock().remove(cell);

@@ -35,7 +35,7 @@ pub(crate) use session_cell::{Outgoing, Will};
 pub(crate) use subscription::{Subscription, SubscriptionIds};
 
 use crate::access::Access;
-use cause::EndCause;
+use cause::{DropCause, EndCause};
 use counters::Counters;
 use limits::Limits;
 use log::CommitLog;
@@ -89,9 +89,15 @@ impl Core {
     /// Ends what a batch leaves to be done: full sessions, wakes, counts.
     pub(crate) fn finish(&self, batch: &mut Batch, now_ms: u64) {
         while let Some(cell) = batch.overflowed.pop() {
-            if cell.state.lock().ended {
-                continue;
-            }
+            let waiting = {
+                let state = cell.state.lock();
+                if state.ended {
+                    continue;
+                }
+                state.queue.as_ref().map_or(0, |queue| queue.len())
+            };
+            let waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
+            batch.counts.dropped(DropCause::QueueFull, waiting);
             tracing::warn!(client_id = %cell.client_id, "queue limit reached, session ended");
             self.end_connection(&cell, EndCause::QueueFull, batch);
             self.end_session(&cell, batch, now_ms);
