@@ -4,6 +4,7 @@ use super::cause::EndCause;
 use super::log::{LogPosition, LogRecord};
 use super::message::Message;
 use super::session_cell::{SessionCell, SessionState, Will};
+use super::sessions::Sessions;
 use super::{Batch, Core};
 use mqtt_codec::{QoS, ReasonCode};
 use mqtt_session::{Negotiated, SessionExpiry};
@@ -64,52 +65,25 @@ impl Core {
             drop(state);
             Some((cell, epoch))
         });
-        let (cell, epoch, session_present, position) = match resumed {
+        let attached = match resumed {
             // Session Present promises what the session's records say, the newest ones included.
-            Some((cell, epoch)) => (cell, epoch, true, self.log.appended()),
+            Some((cell, epoch)) => Ok((cell, epoch, true, self.log.appended())),
             None => {
                 if let Some(replaced) = &replaced {
                     sessions.remove(replaced);
                 }
-                if sessions.len() >= self.limits.sessions_max {
-                    return Err(ReasonCode::QUOTA_EXCEEDED);
-                }
-                let key = sessions.next_key();
-                let assigned;
-                let client_id = match request.client_id {
-                    "" => {
-                        assigned = assign_client_id();
-                        assigned.as_str()
-                    }
-                    client_id => client_id,
-                };
-                let position = match request.negotiated.session_expiry {
-                    SessionExpiry::AT_DISCONNECT => LogPosition::NONE,
-                    _ => self
-                        .log
-                        .append(LogRecord::SessionStarted {
-                            session: key,
-                            client_id,
-                        })
-                        .map_err(|_| ReasonCode::QUOTA_EXCEEDED)?,
-                };
-                let cell = Arc::new(SessionCell::new(key, client_id, request.negotiated));
-                {
-                    let mut state = cell.state.lock();
-                    state.epoch = 1;
-                    state.connected = true;
-                }
-                sessions.insert(Arc::clone(&cell));
-                (cell, 1, false, position)
+                self.begin_session(&mut sessions, request)
+                    .map(|(cell, position)| (cell, 1, false, position))
             }
         };
         drop(sessions);
-        cell.wire_version
-            .store(request.negotiated.version.level(), Ordering::Relaxed);
-        cell.last_alive_ms.store(now_ms, Ordering::Relaxed);
         if let Some(replaced) = replaced {
             self.end_session(&replaced, batch, now_ms);
         }
+        let (cell, epoch, session_present, position) = attached?;
+        cell.wire_version
+            .store(request.negotiated.version.level(), Ordering::Relaxed);
+        cell.last_alive_ms.store(now_ms, Ordering::Relaxed);
         if let Some(will) = due_will {
             self.publish_will(&will, batch, now_ms);
         }
@@ -120,6 +94,42 @@ impl Core {
             session_present,
             position,
         })
+    }
+
+    /// A new session, connected, and when CONNACK may leave.
+    fn begin_session(
+        &self,
+        sessions: &mut Sessions,
+        request: &AttachRequest<'_>,
+    ) -> Result<(Arc<SessionCell>, LogPosition), ReasonCode> {
+        if sessions.len() >= self.limits.sessions_max {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
+        let session = sessions.next_key();
+        let assigned;
+        let client_id = match request.client_id {
+            "" => {
+                assigned = assign_client_id();
+                assigned.as_str()
+            }
+            client_id => client_id,
+        };
+        let record = LogRecord::SessionStarted { session, client_id };
+        let position = match request.negotiated.session_expiry {
+            SessionExpiry::AT_DISCONNECT => LogPosition::NONE,
+            _ => self
+                .log
+                .append(record)
+                .map_err(|_| ReasonCode::QUOTA_EXCEEDED)?,
+        };
+        let cell = Arc::new(SessionCell::new(session, client_id, request.negotiated));
+        {
+            let mut state = cell.state.lock();
+            state.epoch = 1;
+            state.connected = true;
+        }
+        sessions.insert(Arc::clone(&cell));
+        Ok((cell, position))
     }
 
     /// A connection of `cell` is gone.
