@@ -190,14 +190,15 @@ impl Connection {
         self.gate.give_up(crate::access::Decision::Deny(reason));
     }
 
-    /// Whether input has to wait: for a decision, or for acknowledgements that wait for the log.
+    /// Whether input has to wait: for a decision, or for answers that wait for the log.
     pub(crate) fn is_paused(&self) -> bool {
         let held_max = usize::from(self.core.limits.receive_maximum);
-        let is_full = self
+        // Before CONNACK nothing may be answered, so nothing is looked at; v5 [MQTT-3.2.0-1].
+        let is_held = self
             .open
             .as_ref()
-            .is_some_and(|open| open.held.len() > held_max);
-        self.gate.is_pending() || is_full
+            .is_some_and(|open| !open.greeted || open.held.len() > held_max);
+        self.gate.is_pending() || is_held
     }
 
     /// The client gave a sign of life at `now_ms`.
