@@ -2,7 +2,7 @@
 
 use super::session_cell::SessionKey;
 use bytes::{BufMut, Bytes, BytesMut};
-use mqtt_codec::{PacketType, Properties, PropertyScope, QoS, TopicName};
+use mqtt_codec::{Properties, PropertyScope, QoS, TopicName};
 
 /// A message on its way to subscribers.
 ///
@@ -32,6 +32,8 @@ pub struct Source<'a> {
     pub topic_name: TopicName<'a>,
     /// As received.
     pub properties: Properties<'a>,
+    /// Where `properties` were received: in a PUBLISH, or in the Will of a CONNECT.
+    pub scope: PropertyScope,
     /// The Message Expiry Interval left, when it is not what `properties` says; in seconds.
     pub expiry_left_s: Option<u32>,
     /// The content.
@@ -58,20 +60,11 @@ impl Message {
             block: block.freeze(),
             topic_len: topic.len(),
             properties_len: properties.len(),
-            scope: PropertyScope::Packet(PacketType::Publish),
+            scope: source.scope,
             qos,
             retain,
             expires_at_ms,
             publisher,
-        }
-    }
-
-    /// Marks its properties as those of a Will, which may hold a Will Delay Interval.
-    #[must_use]
-    pub fn of_will(self) -> Self {
-        Self {
-            scope: PropertyScope::Will,
-            ..self
         }
     }
 
@@ -124,6 +117,7 @@ impl Message {
             } else {
                 self.properties()
             },
+            scope: self.scope,
             expiry_left_s,
             payload: self.payload(),
         })

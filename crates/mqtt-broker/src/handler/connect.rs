@@ -8,8 +8,8 @@ use crate::core::message::{Message, Source};
 use crate::core::session_cell::SessionKey;
 use crate::core::{AttachRequest, Batch, Will, ask, push};
 use mqtt_codec::{
-    ConnAck, Connect, Frame, Packet, Properties, Property, PropertyList, ProtocolVersion,
-    ReasonCode,
+    ConnAck, Connect, Frame, Packet, Properties, Property, PropertyList, PropertyScope,
+    ProtocolVersion, ReasonCode,
 };
 use mqtt_session::{AckQueue, InboundAliases, Negotiated, ReceiveQuota, SessionExpiry};
 use std::num::{NonZeroU16, NonZeroU32};
@@ -192,11 +192,18 @@ fn will_of(will: &mqtt_codec::Will<'_>, publisher: SessionKey) -> Box<Will> {
     let source = Source {
         topic_name: will.topic_name,
         properties: will.properties,
+        scope: PropertyScope::Will,
         expiry_left_s: None,
         payload: will.payload,
     };
     Box::new(Will {
-        message: Arc::new(Message::new(&source, will.qos, will.retain, None, publisher).of_will()),
+        message: Arc::new(Message::new(
+            &source,
+            will.qos,
+            will.retain,
+            None,
+            publisher,
+        )),
         delay_s: will.properties.will_delay_interval_s().unwrap_or(0),
         expiry_s: will.properties.message_expiry_interval_s(),
     })

@@ -6,7 +6,7 @@ use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::{LogPosition, LogRecord};
 use crate::core::message::Source;
 use crate::core::{Batch, Incoming, ask};
-use mqtt_codec::{Delivery, Publish, ReasonCode, TopicName};
+use mqtt_codec::{Delivery, PacketType, PropertyScope, Publish, ReasonCode, TopicName};
 use mqtt_session::{PendingAck, ProtocolError, Received, RefusedPublish, Settling};
 
 impl Connection {
@@ -74,6 +74,7 @@ impl Connection {
                     source: Source {
                         topic_name,
                         properties: publish.properties,
+                        scope: PropertyScope::Packet(PacketType::Publish),
                         expiry_left_s: None,
                         payload: publish.payload,
                     },
