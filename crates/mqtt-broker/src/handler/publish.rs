@@ -106,9 +106,14 @@ impl Connection {
             return Ok(Step::Done);
         };
         if reason.is_error() && negotiated.refused_publish() == RefusedPublish::Close {
+            // Sent again on the next connection, it must not be taken for a duplicate.
+            cell.receive.lock().settle(receive_quota, settling, reason);
             return Err(EndCause::PublishRefused(reason));
         }
-        let position = position.max(self.keep_received(delivery, received));
+        let position = match reason.is_error() {
+            true => position,
+            false => position.max(self.keep_received(delivery, received)),
+        };
         let reason = match reason.is_error() || self.says_no_subscribers() {
             true => reason,
             false => ReasonCode::SUCCESS,
