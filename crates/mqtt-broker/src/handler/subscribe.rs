@@ -140,10 +140,15 @@ fn subscribe_one(
             session: cell.key,
             topic_filter: text,
         };
-        position = core
-            .log
-            .append(record)
-            .map_err(|_| ReasonCode::QUOTA_EXCEEDED)?;
+        position = core.log.append(record).map_err(|_| {
+            if !is_known {
+                let mut state = cell.state.lock();
+                state
+                    .subscriptions
+                    .retain(|held| *held.topic_filter != *text);
+            }
+            ReasonCode::QUOTA_EXCEEDED
+        })?;
     }
     core.router.subscribe(text, cell, options, subscription_id);
     // The session may have ended meanwhile, with what was in its list; then this one must go too.
