@@ -103,13 +103,18 @@ impl Message {
 
     /// Its parts for encoding at `now_ms`; none when it has expired.
     pub(crate) fn source(&self, now_ms: u64) -> Option<Source<'_>> {
-        let expiry_left_s = match self.expires_at_ms {
-            None => None,
-            Some(expires_at_ms) if expires_at_ms <= now_ms => return None,
-            Some(expires_at_ms) => {
-                Some(u32::try_from((expires_at_ms - now_ms).div_ceil(1000)).unwrap_or(u32::MAX))
-            }
-        };
+        match self.is_expired(now_ms) {
+            true => None,
+            false => self.source_once_sent(now_ms),
+        }
+    }
+
+    /// Its parts for encoding again at `now_ms`, expired or not: what was begun is finished; v5 [MQTT-4.3.3-7].
+    pub(crate) fn source_once_sent(&self, now_ms: u64) -> Option<Source<'_>> {
+        let expiry_left_s = self.expires_at_ms.map(|expires_at_ms| {
+            let left_ms = expires_at_ms.saturating_sub(now_ms);
+            u32::try_from(left_ms.div_ceil(1000)).unwrap_or(u32::MAX)
+        });
         Some(Source {
             topic_name: TopicName::try_new(self.topic_name()).ok()?,
             properties: if self.properties_len == 0 {

@@ -268,11 +268,10 @@ impl SessionState {
                         dup: true,
                         packet_id: Some(packet_id),
                     };
-                    // A flow that has begun is finished even when the message has expired; v5 [MQTT-4.3.3-7].
                     let Some(message) = &sent.message else {
                         continue;
                     };
-                    let Some(source) = message.source(now_ms).or_else(|| message.source(0)) else {
+                    let Some(source) = message.source_once_sent(now_ms) else {
                         continue;
                     };
                     let payload = shared_payload(Some(message));
