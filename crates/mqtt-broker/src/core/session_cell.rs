@@ -275,13 +275,20 @@ impl SessionState {
                         continue;
                     };
                     let payload = shared_payload(Some(message));
-                    let _ = self.outbox.encode(
+                    let (mark, len_before) = (self.outbox.mark(), self.outbox.len());
+                    let encoded = self.outbox.encode(
                         &source,
                         version,
                         sent.subscription_ids.as_slice(),
                         stamp,
                         payload.as_ref(),
                     );
+                    // The new connection may take less than the one before; v5 [MQTT-3.1.2-24].
+                    if encoded.is_err() || self.is_too_large(self.outbox.len() - len_before) {
+                        self.outbox.roll_back(mark);
+                        let _ = self.send.cancel(&mut self.send_quota, packet_id);
+                        batch.counts.dropped(DropCause::TooLarge, 1);
+                    }
                 }
                 Some(Resend::PubRel { packet_id }) => self.push_pubrel(packet_id),
                 None => break,
