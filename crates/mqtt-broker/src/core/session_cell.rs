@@ -192,7 +192,8 @@ impl SessionState {
         form: Form,
         outgoing: Outgoing<'_>,
     ) -> bool {
-        if self.is_too_large(form.packet_len()) {
+        // What the next connection takes is not known while there is none.
+        if self.connected && self.is_too_large(form.packet_len()) {
             batch.counts.dropped(DropCause::TooLarge, 1);
             return true;
         }
