@@ -1,0 +1,115 @@
+//! The two brokers, each a process on a free port of this machine.
+
+use crate::{
+    process::Running,
+    surroundings::{mosquitto_program, variable},
+};
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::Command,
+    thread,
+};
+use tempfile::TempDir;
+
+/// How often another port is tried when someone else took the one that was free.
+const PORTS_TRIED: usize = 10;
+
+/// A broker that accepts connections until this value is dropped.
+pub(crate) struct RunningBroker {
+    pub(crate) addr: SocketAddr,
+    process: Running,
+    /// Where it logs, when that is not what it prints.
+    log: Option<PathBuf>,
+    _dir: TempDir,
+}
+
+impl RunningBroker {
+    /// The `mqtt broker` that users run.
+    pub(crate) fn ours() -> Self {
+        let dir = TempDir::new().unwrap();
+        let log = dir.path().join("log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mqtt"));
+        command.args([
+            "broker",
+            "--listen",
+            "127.0.0.1:0",
+            "--log",
+            "debug",
+            "--data-dir",
+        ]);
+        command
+            .arg(dir.path().join("data"))
+            .stderr(File::create(&log).unwrap());
+        let mut process = Running::spawn(&mut command);
+        let addr = process.wait_for("where it listens", |line| {
+            Some(line.strip_prefix("listening on ")?.parse().unwrap())
+        });
+        process.wait_for("`ready`", |line| (line == "ready").then_some(()));
+        Self {
+            addr,
+            process,
+            log: Some(log),
+            _dir: dir,
+        }
+    }
+
+    /// Mosquitto, which anybody on this machine may use.
+    pub(crate) fn mosquitto() -> Self {
+        // Not inside the loop: without the program no port helps.
+        variable("MQTT_INTEROP_MOSQUITTO_BIN");
+        (0..PORTS_TRIED)
+            .find_map(|_| Self::mosquitto_on(free_addr()))
+            .unwrap_or_else(|| panic!("mosquitto listens on none of {PORTS_TRIED} free ports"))
+    }
+
+    /// None when it ends before it runs, as it does when the port is taken.
+    fn mosquitto_on(addr: SocketAddr) -> Option<Self> {
+        let dir = TempDir::new().unwrap();
+        let config = dir.path().join("mosquitto.conf");
+        // `user root` keeps it from changing to a user who may not exist; it is ignored for others.
+        let lines = format!(
+            "listener {} {}\nallow_anonymous true\nset_tcp_nodelay true\nuser root\nlog_type all\nlog_dest stderr\n",
+            addr.port(),
+            addr.ip()
+        );
+        fs::write(&config, lines).unwrap();
+        let mut command = mosquitto_program("MQTT_INTEROP_MOSQUITTO_BIN");
+        command.arg("-c").arg(&config);
+        let mut process = Running::spawn_by_stderr(&mut command);
+        loop {
+            let line = process.next_line("`running`")?;
+            if line.ends_with("running") {
+                return Some(Self {
+                    addr,
+                    process,
+                    log: None,
+                    _dir: dir,
+                });
+            }
+        }
+    }
+}
+
+impl Drop for RunningBroker {
+    #[expect(clippy::print_stderr, reason = "the harness shows it with the failure")]
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = self
+                .log
+                .as_ref()
+                .and_then(|path| fs::read_to_string(path).ok());
+            let log = log.unwrap_or_else(|| self.process.printed());
+            eprintln!("the broker's log:\n{log}");
+        }
+    }
+}
+
+/// An address nobody listens on at the moment.
+fn free_addr() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}

@@ -1,0 +1,70 @@
+//! Our broker under other clients, and our client on both brokers. `docs/interop.md` says what is tested.
+//!
+//! What a test needs is named by the environment, which `cargo xtask interop` sets.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod brokers;
+mod clients;
+mod process;
+mod scenarios;
+mod surroundings;
+
+use brokers::RunningBroker;
+use clients::{MosquittoPrograms, OwnClient, ScriptedClient};
+use mqtt_codec::{ProtocolVersion, QoS};
+use scenarios::{Cell, Setup};
+
+/// The tests of one pairing: every scenario at every version and QoS. Nothing waits for a
+/// subscriber at QoS 0, so there is no session to resume.
+macro_rules! pairing {
+    ($pairing:ident, $clients:expr, $broker:expr) => {
+        mod $pairing {
+            use super::*;
+
+            fn setup(cell: Cell) -> Setup {
+                Setup { clients: Box::new($clients), broker: $broker, cell }
+            }
+
+            cell!(v31_qos_0, V31, AtMostOnce: live retained will);
+            cell!(v31_qos_1, V31, AtLeastOnce: live retained will resume);
+            cell!(v31_qos_2, V31, ExactlyOnce: live retained will resume);
+            cell!(v311_qos_0, V311, AtMostOnce: live retained will);
+            cell!(v311_qos_1, V311, AtLeastOnce: live retained will resume);
+            cell!(v311_qos_2, V311, ExactlyOnce: live retained will resume);
+            cell!(v5_qos_0, V5, AtMostOnce: live retained will);
+            cell!(v5_qos_1, V5, AtLeastOnce: live retained will resume);
+            cell!(v5_qos_2, V5, ExactlyOnce: live retained will resume);
+        }
+    };
+}
+
+/// The tests of one version and QoS.
+macro_rules! cell {
+    ($cell:ident, $version:ident, $qos:ident: $($scenario:ident)*) => {
+        mod $cell {
+            use super::*;
+
+            $(#[test]
+            fn $scenario() {
+                let cell = Cell { version: ProtocolVersion::$version, qos: QoS::$qos };
+                scenarios::$scenario(&setup(cell));
+            })*
+        }
+    };
+}
+
+// The beginning of a name tells xtask which program the tests need; our client alone needs none.
+pairing!(
+    mosquitto_clients,
+    MosquittoPrograms::given(),
+    RunningBroker::ours()
+);
+pairing!(paho_client, ScriptedClient::paho(), RunningBroker::ours());
+pairing!(npm_client, ScriptedClient::npm(), RunningBroker::ours());
+pairing!(own_client, OwnClient::new(), RunningBroker::ours());
+pairing!(
+    client_with_mosquitto,
+    OwnClient::new(),
+    RunningBroker::mosquitto()
+);
