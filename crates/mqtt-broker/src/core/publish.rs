@@ -79,16 +79,18 @@ impl Core {
         message: &mut Option<Arc<Message>>,
         keeps_records: bool,
     ) {
-        let wanted = match route.cell.key == incoming.publisher {
-            false => route.qos,
-            true => match route.qos_local {
-                Some(qos) => qos,
-                None => return,
-            },
+        let cell = &route.cell;
+        let own;
+        let (wanted, retain_as_published, ids) = if cell.key == incoming.publisher {
+            let Some(share) = route.local() else { return };
+            own = share.subscription_ids;
+            (share.qos, share.retain_as_published, &own)
+        } else {
+            let ids = &route.subscription_ids;
+            (route.qos, route.retain_as_published, ids)
         };
         let qos = wanted.min(incoming.qos);
-        let retain = incoming.retain && route.retain_as_published;
-        let (cell, ids) = (&route.cell, &route.subscription_ids);
+        let retain = incoming.retain && retain_as_published;
         let level = cell.wire_version.load(Ordering::Relaxed);
         let Some(version) = ProtocolVersion::from_level(level) else {
             return;

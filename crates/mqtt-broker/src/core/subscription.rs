@@ -31,8 +31,21 @@ impl SubscriptionIds {
         Self(id.map(|id| Arc::from([id])))
     }
 
-    fn add(&mut self, id: SubscriptionIdentifier) {
-        let ids: Vec<_> = self.as_slice().iter().copied().chain([id]).collect();
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// The first `len` of them.
+    fn first(&self, len: usize) -> Self {
+        match self.as_slice().get(..len) {
+            Some(first) if len < self.len() => Self(Some(first.into())),
+            _ => self.clone(),
+        }
+    }
+
+    fn insert(&mut self, at: usize, id: SubscriptionIdentifier) {
+        let mut ids = self.as_slice().to_vec();
+        ids.insert(at.min(ids.len()), id);
         self.0 = Some(ids.into());
     }
 }
@@ -48,33 +61,60 @@ pub(crate) struct Route {
     /// The highest QoS of those that also want what the client itself publishes (No Local 0).
     pub(crate) qos_local: Option<QoS>,
     pub(crate) retain_as_published: bool,
+    retain_as_published_local: bool,
+    /// Those of subscriptions with No Local come last.
+    pub(crate) subscription_ids: SubscriptionIds,
+    /// How many Subscription Identifiers are of subscriptions without No Local.
+    ids_local: u16,
+}
+
+/// What becomes of one message on its way to a subscriber.
+pub(crate) struct Share {
+    pub(crate) qos: QoS,
+    pub(crate) retain_as_published: bool,
     pub(crate) subscription_ids: SubscriptionIds,
 }
 
 impl Route {
     pub(crate) fn of(subscriber: &Subscriber) -> Self {
         let options = subscriber.options;
+        let subscription_ids = SubscriptionIds::one(subscriber.subscription_id);
         Self {
             cell: Arc::clone(&subscriber.cell),
             qos: options.qos,
             qos_local: (!options.no_local).then_some(options.qos),
             retain_as_published: options.retain_as_published,
-            subscription_ids: SubscriptionIds::one(subscriber.subscription_id),
+            retain_as_published_local: options.retain_as_published && !options.no_local,
+            ids_local: u16::from(!options.no_local && subscription_ids.len() == 1),
+            subscription_ids,
         }
     }
 
     pub(crate) fn merge(&mut self, subscriber: &Subscriber) {
         let options = subscriber.options;
         self.qos = self.qos.max(options.qos);
-        if !options.no_local {
-            self.qos_local = Some(
-                self.qos_local
-                    .map_or(options.qos, |qos| qos.max(options.qos)),
-            );
-        }
         self.retain_as_published |= options.retain_as_published;
-        if let Some(id) = subscriber.subscription_id {
-            self.subscription_ids.add(id);
+        if options.no_local {
+            if let Some(id) = subscriber.subscription_id {
+                self.subscription_ids.insert(usize::MAX, id);
+            }
+            return;
         }
+        let qos_local = self.qos_local.unwrap_or(QoS::AtMostOnce);
+        self.qos_local = Some(qos_local.max(options.qos));
+        self.retain_as_published_local |= options.retain_as_published;
+        if let Some(id) = subscriber.subscription_id {
+            self.subscription_ids.insert(0, id);
+            self.ids_local = self.ids_local.saturating_add(1);
+        }
+    }
+
+    /// What the subscriber gets of its own messages; v5 [MQTT-3.8.3-3].
+    pub(crate) fn local(&self) -> Option<Share> {
+        Some(Share {
+            qos: self.qos_local?,
+            retain_as_published: self.retain_as_published_local,
+            subscription_ids: self.subscription_ids.first(usize::from(self.ids_local)),
+        })
     }
 }
