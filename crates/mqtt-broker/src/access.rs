@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub enum Decision {
     /// Go on.
     Allow,
-    /// Refuse with this Reason Code, 0x80 or above.
+    /// Refuse with this Reason Code; one that the answer cannot carry becomes Not authorized.
     Deny(ReasonCode),
 }
 

@@ -1,6 +1,7 @@
 //! Decisions that may be pending: the packet that asked is offered again when its answers are there.
 
 use crate::access::{Access, AccessRequest, Answer, Decision};
+use mqtt_codec::{PacketType, ReasonCode};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -76,14 +77,29 @@ pub(crate) fn ask(
     let nth = gate.asked;
     gate.asked += 1;
     if let Some((_, decision)) = gate.answers.iter().find(|(place, _)| *place == nth) {
-        return Some(*decision);
+        return Some(sayable(*decision, request));
     }
     match access.decide(request) {
-        Answer::Ready(decision) => Some(decision),
+        Answer::Ready(decision) => Some(sayable(decision, request)),
         Answer::Pending(pending) => {
             gate.pending = Some(pending);
             gate.waiting_for = nth;
             None
         }
+    }
+}
+
+/// A refusal in words that the answer to `request` has: others become Not authorized.
+fn sayable(decision: Decision, request: &AccessRequest<'_>) -> Decision {
+    let answer = match request {
+        AccessRequest::Connect { .. } => PacketType::ConnAck,
+        AccessRequest::Publish { .. } => PacketType::PubAck,
+        AccessRequest::Subscribe { .. } => PacketType::SubAck,
+    };
+    match decision {
+        Decision::Deny(reason) if !reason.is_error() || !reason.allowed_in(answer) => {
+            Decision::Deny(ReasonCode::NOT_AUTHORIZED)
+        }
+        decision => decision,
     }
 }
