@@ -68,12 +68,6 @@ impl Connection {
                 return Err(EndCause::ConnectRefused(reason));
             }
         };
-        {
-            let mut state = attached.cell.state.lock();
-            if state.epoch == attached.epoch {
-                state.will = connect.will.map(|will| will_of(&will, attached.cell.key));
-            }
-        }
         self.open = Some(Box::new(Open {
             client: ClientInfo {
                 client_id: attached.cell.client_id.clone(),
@@ -88,7 +82,8 @@ impl Connection {
             held: AckQueue::new(),
             greeted: false,
         }));
-        self.welcome(&connect, attached.session_present, attached.position);
+        self.welcome(&connect, attached.session_present, attached.position)?;
+        self.keep_will(&connect);
         tracing::debug!(peer = %self.peer, client_id = connect.client_id, "connected");
         Ok(Step::Done)
     }
@@ -142,17 +137,30 @@ impl Connection {
     }
 
     fn refuse(&mut self, version: ProtocolVersion, reason: ReasonCode) {
-        let connack = ConnAck {
-            session_present: false,
-            reason,
-            properties: Properties::EMPTY,
-        };
-        push(&mut self.out, version, &Packet::ConnAck(connack));
+        self.out.extend(refusal_bytes(version, reason));
+    }
+
+    /// From now on the will is published unless the client says goodbye.
+    fn keep_will(&self, connect: &Connect<'_>) {
+        let Some(open) = &self.open else { return };
+        let mut state = open.cell.state.lock();
+        if state.epoch == open.epoch {
+            state.will = connect.will.map(|will| will_of(&will, open.cell.key));
+        }
     }
 
     /// CONNACK with what differs from what was asked for; v5 §3.2.2.3.
-    fn welcome(&mut self, connect: &Connect<'_>, session_present: bool, position: LogPosition) {
-        let Some(open) = &self.open else { return };
+    ///
+    /// A client that takes no packet of that size cannot be told on what terms, so it is refused.
+    fn welcome(
+        &mut self,
+        connect: &Connect<'_>,
+        session_present: bool,
+        position: LogPosition,
+    ) -> Result<(), EndCause> {
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
         let (negotiated, limits) = (&open.negotiated, &self.core.limits);
         let mut set = Vec::new();
         if negotiated.version.has_properties() {
@@ -183,8 +191,31 @@ impl Connection {
         };
         let mut bytes = Vec::new();
         push(&mut bytes, negotiated.version, &Packet::ConnAck(connack));
+        let fits = |bytes: &[u8]| {
+            u32::try_from(bytes.len()).is_ok_and(|len| len <= negotiated.peer_packet_len_max)
+        };
+        if !fits(&bytes) {
+            let reason = ReasonCode::PACKET_TOO_LARGE;
+            let refusal = refusal_bytes(negotiated.version, reason);
+            if fits(&refusal) {
+                self.out.extend_from_slice(&refusal);
+            }
+            return Err(EndCause::ConnectRefused(reason));
+        }
         self.answer(position, HeldAnswer::Bytes(bytes.into()));
+        Ok(())
     }
+}
+
+fn refusal_bytes(version: ProtocolVersion, reason: ReasonCode) -> Vec<u8> {
+    let connack = ConnAck {
+        session_present: false,
+        reason,
+        properties: Properties::EMPTY,
+    };
+    let mut bytes = Vec::new();
+    push(&mut bytes, version, &Packet::ConnAck(connack));
+    bytes
 }
 
 /// Keeps a will until its connection ends. Its Message Expiry Interval begins only when it is published.
