@@ -1,6 +1,7 @@
 //! The broker's clock: milliseconds since its start, and the tick that drives everything timed.
 
 use crate::core::{Batch, Core};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -33,6 +34,10 @@ pub(crate) async fn run_ticks(core: Arc<Core>, clock: Clock) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        core.tick(&mut batch, clock.now_ms());
+        // What a tick calls may be code of the embedding program; time must go on without it.
+        let tick = AssertUnwindSafe(|| core.tick(&mut batch, clock.now_ms()));
+        if catch_unwind(tick).is_err() {
+            tracing::error!("a timer's code panicked");
+        }
     }
 }
