@@ -10,11 +10,17 @@ use std::sync::atomic::Ordering;
 /// How often expired retained messages are looked for, in milliseconds.
 const SWEEP_EVERY_MS: u64 = 60_000;
 
+/// Timers per session above which those of ended sessions are looked for.
+const TIMERS_PER_SESSION: usize = 4;
+/// Timers that are not worth looking through.
+const TIMERS_MIN: usize = 1024;
+
 impl Core {
     /// Does what is due at `now_ms`; to be called every [`super::TICK_MS`].
     pub(crate) fn tick(&self, batch: &mut Batch, now_ms: u64) {
         let mut due = Vec::new();
         self.timers.lock().advance(now_ms, &mut due);
+        self.forget_timers_of_ended();
         for key in due {
             let cell = self.sessions.lock().find_key(key).cloned();
             if let Some(cell) = cell {
@@ -27,6 +33,15 @@ impl Core {
             self.retained.sweep(now_ms);
         }
         self.finish(batch, now_ms);
+    }
+
+    /// Timers of sessions that ended long before their time must not add up.
+    fn forget_timers_of_ended(&self) {
+        let sessions = self.sessions.lock();
+        let mut timers = self.timers.lock();
+        if timers.len() > TIMERS_PER_SESSION * sessions.len() + TIMERS_MIN {
+            timers.retain(|key| sessions.find_key(*key).is_some());
+        }
     }
 
     /// Makes sure that `tick` looks at the session when its next deadline has come.

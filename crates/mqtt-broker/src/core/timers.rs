@@ -48,7 +48,6 @@ impl<K> TimerWheel<K> {
     }
 
     /// The number of keys that wait; a key inserted twice counts twice.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for counts of timers"))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -89,6 +88,16 @@ impl<K> TimerWheel<K> {
         past.sort_by_key(|entry| entry.tick);
         self.len -= past.len();
         due.extend(past.into_iter().map(|entry| entry.key));
+    }
+
+    /// Forgets the keys that `is_kept` denies, long before they would come due.
+    pub(crate) fn retain(&mut self, mut is_kept: impl FnMut(&K) -> bool) {
+        self.len = 0;
+        for slot in &mut self.slots {
+            slot.retain(|entry| is_kept(&entry.key));
+            slot.shrink_to(slot.len() * 2);
+            self.len += slot.len();
+        }
     }
 
     /// When to call `advance` next, in milliseconds; `None` if no key waits.
