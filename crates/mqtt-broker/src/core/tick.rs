@@ -2,7 +2,7 @@
 
 use super::cause::EndCause;
 use super::session_cell::{SessionCell, SessionState};
-use super::{Batch, Core};
+use super::{Batch, Core, TICK_MS};
 use mqtt_session::ServerKeepAlive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 /// How often expired retained messages are looked for, in milliseconds.
 const SWEEP_EVERY_MS: u64 = 60_000;
 
-/// Timers per session above which those of ended sessions are looked for.
+/// Timers per session above which idle ones are looked for.
 const TIMERS_PER_SESSION: usize = 4;
 /// Timers that are not worth looking through.
 const TIMERS_MIN: usize = 1024;
@@ -20,7 +20,7 @@ impl Core {
     pub(crate) fn tick(&self, batch: &mut Batch, now_ms: u64) {
         let mut due = Vec::new();
         self.timers.lock().advance(now_ms, &mut due);
-        self.forget_timers_of_ended();
+        self.forget_idle_timers();
         for key in due {
             let cell = self.sessions.lock().find_key(key).cloned();
             if let Some(cell) = cell {
@@ -35,13 +35,18 @@ impl Core {
         self.finish(batch, now_ms);
     }
 
-    /// Timers of sessions that ended long before their time must not add up.
-    fn forget_timers_of_ended(&self) {
+    /// Timers whose session has ended, or has another one that counts, must not add up until they come due.
+    fn forget_idle_timers(&self) {
         let sessions = self.sessions.lock();
         let mut timers = self.timers.lock();
-        if timers.len() > TIMERS_PER_SESSION * sessions.len() + TIMERS_MIN {
-            timers.retain(|key| sessions.find_key(*key).is_some());
+        if timers.len() <= TIMERS_PER_SESSION * sessions.len() + TIMERS_MIN {
+            return;
         }
+        timers.retain(|key, at_ms| {
+            let cell = sessions.find_key(*key);
+            let armed_ms = cell.and_then(|cell| cell.state.lock().armed_ms);
+            armed_ms.is_some_and(|armed_ms| armed_ms.next_multiple_of(TICK_MS) == at_ms)
+        });
     }
 
     /// Makes sure that `tick` looks at the session when its next deadline has come.

@@ -90,11 +90,11 @@ impl<K> TimerWheel<K> {
         due.extend(past.into_iter().map(|entry| entry.key));
     }
 
-    /// Forgets the keys that `is_kept` denies, long before they would come due.
-    pub(crate) fn retain(&mut self, mut is_kept: impl FnMut(&K) -> bool) {
+    /// Forgets what `is_kept` denies, given each key with its deadline rounded up to a tick, in milliseconds.
+    pub(crate) fn retain(&mut self, mut is_kept: impl FnMut(&K, u64) -> bool) {
         self.len = 0;
         for slot in &mut self.slots {
-            slot.retain(|entry| is_kept(&entry.key));
+            slot.retain(|entry| is_kept(&entry.key, entry.tick.saturating_mul(self.tick_ms)));
             slot.shrink_to(slot.len() * 2);
             self.len += slot.len();
         }
