@@ -21,8 +21,8 @@ use tokio::time::sleep;
 const CHUNKS_PER_TURN: usize = 4;
 /// Unwritten bytes above which nothing more is read from the same client.
 const WRITE_BACKLOG: usize = 256 * 1024;
-/// The largest first packet: CONNECT with the largest strings it can hold.
-const CONNECT_LEN_MAX: u32 = 384 * 1024;
+/// Bytes kept before CONNECT is whole, which is enough for the largest strings it can hold.
+const CONNECT_LEN_MAX: usize = 384 * 1024;
 
 thread_local! {
     /// The worker's batch, taken for the time of a turn.
@@ -58,11 +58,10 @@ pub(crate) struct ConnectionTask {
 
 impl ConnectionTask {
     pub(crate) fn new(door: &Arc<Door>, stream: Stream, peer: SocketAddr) -> Self {
-        let packet_len_max = CONNECT_LEN_MAX.min(door.core.limits.packet_len_max);
         Self {
             door: Arc::clone(door),
             stream,
-            reader: PacketReader::new(packet_len_max),
+            reader: PacketReader::new(door.core.limits.packet_len_max),
             queue: WriteQueue::new(),
             connection: Connection::new(Arc::clone(&door.core), peer),
             timer: None,
@@ -130,7 +129,6 @@ impl ConnectionTask {
             is_paused,
             ..
         } = self;
-        let was_open = connection.is_open();
         let read = poll_read_chunk(stream, cx, |bytes| {
             if bytes.is_empty() {
                 return false;
@@ -139,25 +137,14 @@ impl ConnectionTask {
             *is_paused = feed(reader, connection, bytes, batch, now_ms);
             true
         });
-        let outcome = match ready!(read) {
+        Poll::Ready(match ready!(read) {
             Ok(true) => None,
             Ok(false) | Err(_) => Some(EndCause::ConnectionLost),
-        };
-        self.note_opened(was_open);
-        Poll::Ready(outcome)
+        })
     }
 
     fn feed(&mut self, bytes: &[u8], batch: &mut Batch, now_ms: u64) {
-        let was_open = self.connection.is_open();
         self.is_paused = feed(&mut self.reader, &mut self.connection, bytes, batch, now_ms);
-        self.note_opened(was_open);
-    }
-
-    fn note_opened(&mut self, was_open: bool) {
-        if !was_open && self.connection.is_open() {
-            self.reader
-                .set_packet_len_max(self.door.core.limits.packet_len_max);
-        }
     }
 
     /// Writes what there is; the cause when the connection is over.
@@ -291,7 +278,12 @@ fn feed(
 ) -> bool {
     match reader.feed(bytes, |frame| connection.handle_frame(frame, batch, now_ms)) {
         Ok(Fed::Paused) => true,
-        Ok(Fed::All | Fed::Stopped) => false,
+        Ok(Fed::All | Fed::Stopped) => {
+            if !connection.is_open() && reader.buffered() > CONNECT_LEN_MAX {
+                connection.end_with(EndCause::ConnectExpected);
+            }
+            false
+        }
         Err(error) => {
             connection.handle_malformed(error);
             false
