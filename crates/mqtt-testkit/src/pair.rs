@@ -156,6 +156,8 @@ struct Pair {
     /// Messages still to be published.
     unpublished: Both<u32>,
     next_request: u32,
+    /// Steps until identifiers are lapped; never when it is past the rough steps.
+    lap_in: usize,
     counts: Counts,
     trace: Option<Vec<String>>,
 }
@@ -165,6 +167,12 @@ impl Pair {
         let mut rng = Rng::new(seed);
         let client = End::new(Side::Client, session(&mut rng));
         let server = End::new(Side::Server, session(&mut rng));
+        // It costs as much as all the rest, so not every seed does it.
+        let rough_steps = usize::try_from(plan.rough_steps).unwrap_or(0);
+        let lap_in = match rng.chance(15) {
+            true => rng.below(rough_steps),
+            false => usize::MAX,
+        };
         Self {
             plan: *plan,
             rng,
@@ -179,6 +187,7 @@ impl Pair {
                 server: plan.messages,
             },
             next_request: 0,
+            lap_in,
             counts: Counts::default(),
             trace: trace.then(Vec::new),
         }
@@ -203,6 +212,11 @@ impl Pair {
             true => Side::Client,
             false => Side::Server,
         };
+        self.lap_in = self.lap_in.saturating_sub(1);
+        if self.lap_in == 0 {
+            self.lap_in = usize::MAX;
+            return self.with_end(side, End::lap);
+        }
         if !self.wires.client.is_open() {
             return match self.rng.below(10) {
                 0 | 1 => self.reconnect(is_rough),

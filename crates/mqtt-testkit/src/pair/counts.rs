@@ -44,13 +44,15 @@ pub enum Fault {
     RequestLost,
     /// Packet Identifiers began again at 1.
     IdentifiersWrapped,
+    /// So many identifiers were given out that the next ones were in use.
+    Lapped,
     /// Both ends lost their session.
     SessionLost,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Split,
         Self::Delay,
         Self::CutBetweenPackets,
@@ -70,6 +72,7 @@ impl Fault {
         Self::RefusalLost,
         Self::RequestLost,
         Self::IdentifiersWrapped,
+        Self::Lapped,
         Self::SessionLost,
     ];
 }

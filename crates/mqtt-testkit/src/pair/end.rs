@@ -272,7 +272,8 @@ impl End {
                 if around.version.has_ack_reason() && around.rng.chance(20) {
                     ack.reason = ReasonCode::QUOTA_EXCEEDED;
                     around.referees.of(self.side.other()).refused(gate.number)?;
-                    if ack.kind == AckKind::PubRec {
+                    // Without one before it the answer leaves at once.
+                    if ack.kind == AckKind::PubRec && older_waits {
                         self.session.refuse(ack.packet_id);
                     }
                 }
@@ -311,11 +312,19 @@ impl End {
 
     /// Sends what a resume owes and then what waits, as far as the quota goes.
     pub(super) fn send_waiting(&mut self, around: &mut Around<'_>) -> Verdict {
+        if around.rng.chance(20) {
+            // Somebody in a hurry, who has to wait for the resume all the same.
+            self.send_new(around)?;
+        }
+        self.send_again(around)?;
+        self.send_new(around)
+    }
+
+    fn send_again(&mut self, around: &mut Around<'_>) -> Verdict {
         let Some(connection) = &mut self.connection else {
             return Ok(());
         };
-        let link = &mut connection.link;
-        while let Some(resend) = self.session.poll_resend(link) {
+        while let Some(resend) = self.session.poll_resend(&mut connection.link) {
             match resend {
                 Resend::PubRel { packet_id } => {
                     around.counts.note(Fault::PubRelAgain);
@@ -334,15 +343,23 @@ impl End {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn send_new(&mut self, around: &mut Around<'_>) -> Verdict {
         while let Some(item) = self.waiting.pop_front() {
-            match self.session.send_publish(link, item.qos, item) {
+            let Some(connection) = &mut self.connection else {
+                self.waiting.push_front(item);
+                return Ok(());
+            };
+            let sent = self
+                .session
+                .send_publish(&mut connection.link, item.qos, item);
+            match sent {
                 Ok(packet_id) => {
                     let delivery = delivery(item.qos, packet_id)?;
                     around.write_publish(self.side, item, false, delivery)?;
-                    if packet_id.get() < self.highest_id {
-                        around.counts.note(Fault::IdentifiersWrapped);
-                    }
-                    self.highest_id = packet_id.get();
+                    self.note_wrap(packet_id, around);
                 }
                 Err(not_now) => {
                     self.waiting.push_front(not_now.message);
@@ -352,6 +369,32 @@ impl End {
                     return check(is_right, || "the window is not full".to_owned());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// So many requests begin and end that the next identifiers are those that are in use.
+    pub(super) fn lap(&mut self, around: &mut Around<'_>) -> Verdict {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        if self.session.inflight() == 0 {
+            return Ok(());
+        }
+        around.counts.note(Fault::Lapped);
+        let item = Item {
+            number: 0,
+            topic: 0,
+            qos: QoS::AtMostOnce,
+            padding: 0,
+        };
+        for _ in 0..u16::MAX - 30 {
+            let packet_id = self.session.send_request(item);
+            let packet_id = packet_id.map_err(|not_now| format!("{:?}", not_now.reason))?;
+            around.referees.of(self.side).check_free(packet_id)?;
+            let ended = self.session.handle_answer(&mut connection.link, packet_id);
+            ended.map_err(|error| format!("{packet_id}: {error:?}"))?;
+            self.highest_id = packet_id.get();
         }
         Ok(())
     }

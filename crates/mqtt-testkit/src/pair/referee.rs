@@ -194,7 +194,8 @@ impl Referee {
         })
     }
 
-    fn check_free(&self, packet_id: PacketId) -> Verdict {
+    /// No flow of this side has `packet_id`.
+    pub(super) fn check_free(&self, packet_id: PacketId) -> Verdict {
         let in_use = self.open.iter().find(|open| open.packet_id == packet_id);
         check(in_use.is_none(), || {
             format!("packet identifier {packet_id} is used before the end of {in_use:?}")
@@ -357,7 +358,8 @@ impl Referee {
 
     /// Whether a new message may not be sent now.
     pub(super) fn must_wait(&self) -> bool {
-        !self.due_publish.is_empty() || self.sent_unacknowledged() == self.receive_maximum
+        let is_resuming = !self.due_publish.is_empty() || !self.due_pubrel.is_empty();
+        is_resuming || self.sent_unacknowledged() == self.receive_maximum
     }
 
     /// Flows without their last acknowledgement.
