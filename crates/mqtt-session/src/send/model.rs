@@ -285,7 +285,7 @@ impl Both {
                 let is_first = outcome.map(|outcome| match outcome {
                     PubRecOutcome::Release(_) => true,
                     PubRecOutcome::ReleaseAgain => false,
-                    PubRecOutcome::Refused(_) => unreachable!("PUBREC was no error"),
+                    PubRecOutcome::Refused(_) => panic!("PUBREC was no error"),
                 });
                 assert_eq!(is_first, model.pubrec(number));
             }
