@@ -18,6 +18,10 @@ fn simulate(version: ProtocolVersion, seed: u64) -> Counts {
     }
 }
 
+/// Covers: v5 [MQTT-2.2.1-3], v5 [MQTT-2.2.1-4], v5 [MQTT-3.3.4-7], v5 [MQTT-3.3.4-9], v5 [MQTT-4.3.3-6].
+/// Covers: v5 [MQTT-4.3.3-10], v5 [MQTT-4.4.0-1], v5 [MQTT-4.6.0-1], v5 [MQTT-4.6.0-4], v5 [MQTT-4.9.0-2].
+/// Covers: v3.1.1 [MQTT-2.3.1-2], v3.1.1 [MQTT-2.3.1-4], v3.1.1 [MQTT-4.3.3-1], v3.1.1 [MQTT-4.3.3-2].
+/// Covers: v3.1.1 [MQTT-4.4.0-1], v3.1.1 [MQTT-4.6.0-1], v3.1.1 [MQTT-4.6.0-4].
 #[test]
 fn nothing_is_lost_or_doubled_in_any_order_of_faults() {
     let mut counts = Counts::default();
