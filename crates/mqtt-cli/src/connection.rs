@@ -1,8 +1,9 @@
 //! Connecting as the flags say.
 
-use std::{process::ExitCode, time::Duration};
+use std::{future::pending, process::ExitCode, time::Duration};
 
 use mqtt_client::{Client, ClientBuilder, ConnectError, QoS, Will};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{args::ConnectionArgs, exit::Failure, log::LogFilter, signals::Signals};
 
@@ -54,19 +55,26 @@ pub(crate) async fn connect(args: &ConnectionArgs) -> Result<Client, Failure> {
     })
 }
 
-/// The exit code of the signal that comes first, or of the timeout.
-pub(crate) async fn interruption(timeout: Option<Duration>) -> Result<ExitCode, Failure> {
+/// Waits for the first signal or the timeout, and gives its exit code.
+///
+/// From this call on, not only from its first poll, a signal no longer ends the process by itself.
+pub(crate) fn interruption(
+    timeout: Option<Duration>,
+) -> Result<impl Future<Output = ExitCode>, Failure> {
     let mut signals = Signals::new().map_err(Failure::no_signals)?;
-    let timed_out = async {
-        match timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => std::future::pending().await,
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let timed_out = async move {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => pending().await,
         }
     };
-    tokio::select! {
-        stop = signals.next() => Ok(stop.exit_code()),
-        () = timed_out => Ok(ExitCode::from(crate::exit::TIMED_OUT)),
-    }
+    Ok(async move {
+        tokio::select! {
+            stop = signals.next() => stop.exit_code(),
+            () = timed_out => ExitCode::from(crate::exit::TIMED_OUT),
+        }
+    })
 }
 
 /// `host:port`, an IPv6 address in brackets.

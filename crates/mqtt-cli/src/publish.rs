@@ -27,9 +27,9 @@ async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
         qos: args.qos,
         retain: args.retain,
     };
-    let mut interruption = pin!(interruption(None));
+    let mut interruption = pin!(interruption(None)?);
     let client = tokio::select! {
-        code = &mut interruption => return code,
+        code = &mut interruption => return Ok(code),
         client = connect(&args.connection) => client?,
     };
     let published = tokio::select! {
@@ -49,9 +49,9 @@ async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
             let _ = client.disconnect().timeout(Duration::ZERO).await;
             Err(failure)
         }
-        Err(interrupted) => {
+        Err(code) => {
             let _ = client.disconnect().timeout(Duration::ZERO).await;
-            interrupted
+            Ok(code)
         }
     }
 }

@@ -31,15 +31,15 @@ pub(crate) fn run(args: SubscribeArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn receive(args: SubscribeArgs) -> Result<ExitCode, Failure> {
-    let mut interruption = pin!(interruption(args.timeout.map(Duration::from_secs)));
+    let mut interruption = pin!(interruption(args.timeout.map(Duration::from_secs))?);
     let client = tokio::select! {
-        code = &mut interruption => return code,
+        code = &mut interruption => return Ok(code),
         client = connect(&args.connection) => client?,
     };
     // Dropped before the connection's end, it would unsubscribe what a kept session has.
     let mut subscribing = pin!(subscribe(&client, &args));
     let outcome = tokio::select! {
-        code = &mut interruption => code.map(Err),
+        code = &mut interruption => Ok(Err(code)),
         subscribed = &mut subscribing => subscribed.map(Ok),
     };
     let outcome = match outcome {
@@ -57,7 +57,7 @@ async fn receive(args: SubscribeArgs) -> Result<ExitCode, Failure> {
 
 /// Prints until the printer has done its work or `interruption` ends it.
 async fn print_until(
-    interruption: impl Future<Output = Result<ExitCode, Failure>>,
+    interruption: impl Future<Output = ExitCode>,
     printer: Printer,
 ) -> Result<ExitCode, Failure> {
     // A thread of its own may wait for whoever reads stdout without keeping a signal from ending
@@ -70,7 +70,7 @@ async fn print_until(
             drop(running);
             // It prints what it has taken, unless nobody reads.
             let _ = timeout(LAST_WORDS, printer).await;
-            code
+            Ok(code)
         }
         printed = &mut printer => printed
             .unwrap_or_else(|error| Err(Failure::run_time(format_args!("cannot print: {error}")))),

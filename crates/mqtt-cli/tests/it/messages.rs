@@ -182,7 +182,8 @@ fn a_kept_session_has_what_came_meanwhile() {
         ];
         let subscriber = setup.subscribed(&session);
         subscriber.process.signal("INT");
-        assert_eq!(subscriber.output().status.code(), Some(130));
+        let output = subscriber.output();
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
         setup.publish_from_stdin(&["-t", "kept/1", "-q", "1", "-l"], b"one\ntwo\n");
         let args = [session.as_slice(), &["-C", "2"]].concat();
         assert_printed(&setup.subscribe(&args), b"one\ntwo\n");

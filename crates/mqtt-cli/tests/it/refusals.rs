@@ -213,3 +213,43 @@ fn a_signal_ends_it_with_disconnect() {
         server.join();
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_publisher_that_waits_for_lines() {
+    use crate::process::{Running, mqtt};
+    use std::{io::Write, process::Stdio, sync::mpsc};
+
+    let (published, waits) = mpsc::channel();
+    let server = ScriptedServer::after_connack(V5_ACCEPTED, move |talk| {
+        assert_eq!(talk.hear().body, b"\0\x01a\0one");
+        published.send(()).unwrap();
+        assert_eq!(talk.hear().first, 0xE0);
+    });
+    let mut command = mqtt([
+        "pub",
+        "-t",
+        "a",
+        "-l",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &server.port(),
+    ]);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"one\ntw").unwrap();
+    let process = Running::from(child);
+    waits.recv().unwrap();
+    process.signal("INT");
+    let ended = process.output();
+    assert_eq!(
+        (ended.status.code(), ended.stderr.as_slice()),
+        (Some(130), b"".as_slice())
+    );
+    server.join();
+}
