@@ -143,7 +143,7 @@ fn v5_3_3_2_2_wildcard_in_a_topic_name_is_refused() {
     }
 }
 
-/// Covers: v3.1.1 [MQTT-4.7.0-1], v3.1.1 [MQTT-4.7.3-1].
+/// Covers: v3.1.1 [MQTT-4.7.3-1].
 #[test]
 fn v311_4_7_3_1_empty_topic_name_is_refused() {
     for version in [V31, V311] {

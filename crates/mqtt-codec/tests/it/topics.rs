@@ -99,7 +99,7 @@ fn v5_4_7_1_2_single_level_wildcard_is_a_whole_level() {
     }
 }
 
-/// Covers: v5 [MQTT-4.7.3-1], v3.1.1 [MQTT-4.7.0-1], v3.1.1 [MQTT-4.7.3-1].
+/// Covers: v5 [MQTT-4.7.3-1], v3.1.1 [MQTT-4.7.3-1].
 #[test]
 fn v5_4_7_3_1_empty_topics_are_refused() {
     assert_eq!(TopicName::try_new(""), Err(TopicError::Empty));
