@@ -10,6 +10,9 @@ pub enum EndCause {
     /// The client sent DISCONNECT.
     #[error("client disconnected")]
     ClientDisconnect,
+    /// The client sent DISCONNECT and wants its Will Message published (0x04, or an error of its own).
+    #[error("client disconnected with its will")]
+    ClientDisconnectWithWill,
     /// The client closed, or the transport failed, without DISCONNECT.
     #[error("connection lost")]
     ConnectionLost,
@@ -59,6 +62,7 @@ impl EndCause {
     pub const fn reason_code(self) -> Option<ReasonCode> {
         match self {
             Self::ClientDisconnect
+            | Self::ClientDisconnectWithWill
             | Self::ConnectionLost
             | Self::ConnectTimeout
             | Self::ConnectExpected
@@ -84,6 +88,7 @@ impl EndCause {
     pub const fn label(self) -> &'static str {
         match self {
             Self::ClientDisconnect => "client_disconnect",
+            Self::ClientDisconnectWithWill => "client_disconnect_with_will",
             Self::ConnectionLost => "connection_lost",
             Self::KeepAliveTimeout => "keep_alive_timeout",
             Self::ConnectTimeout => "connect_timeout",

@@ -303,7 +303,9 @@ impl Connection {
             .as_ref()
             .map_or("", |open| &*open.client.client_id);
         match cause {
-            EndCause::ClientDisconnect | EndCause::ConnectionLost => {
+            EndCause::ClientDisconnect
+            | EndCause::ClientDisconnectWithWill
+            | EndCause::ConnectionLost => {
                 tracing::debug!(peer = %self.peer, client_id, %cause, "connection closed");
             }
             _ => tracing::info!(peer = %self.peer, client_id, %cause, "connection closed"),

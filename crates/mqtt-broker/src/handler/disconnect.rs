@@ -33,7 +33,7 @@ impl Connection {
         // Every reason but "normal" publishes the will as a lost connection would; v5 [MQTT-3.14.4-3].
         Err(match disconnect.reason {
             ReasonCode::NORMAL_DISCONNECTION => EndCause::ClientDisconnect,
-            _ => EndCause::ConnectionLost,
+            _ => EndCause::ClientDisconnectWithWill,
         })
     }
 }
