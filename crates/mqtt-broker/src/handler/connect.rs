@@ -31,9 +31,7 @@ impl Connection {
         let connect = match Connect::decode(frame) {
             Ok(connect) => connect,
             Err(error) => {
-                if error.reason_code() == ReasonCode::UNSUPPORTED_PROTOCOL_VERSION {
-                    self.out.extend_from_slice(&UNACCEPTABLE_VERSION);
-                }
+                self.refuse_undecoded(frame, error.reason_code());
                 return Err(EndCause::Malformed(error));
             }
         };
@@ -88,17 +86,26 @@ impl Connection {
         Ok(Step::Done)
     }
 
+    /// Two mistakes of a CONNECT have an answer of their own; what else is malformed has none.
+    ///
+    /// Spec: v3.1.1 [MQTT-3.1.2-2], [MQTT-3.1.3-8], [MQTT-3.1.4-1].
+    fn refuse_undecoded(&mut self, frame: Frame<'_>, reason: ReasonCode) {
+        match (reason, Connect::version_of(frame)) {
+            (ReasonCode::UNSUPPORTED_PROTOCOL_VERSION, _) => {
+                self.out.extend_from_slice(&UNACCEPTABLE_VERSION);
+            }
+            (ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, Some(version)) => {
+                self.refuse(version, reason);
+            }
+            _ => {}
+        }
+    }
+
     /// What can be refused without asking anybody.
     fn refusal(&self, connect: &Connect<'_>) -> Option<ReasonCode> {
         let client_id = connect.client_id;
         let too_long = client_id.len() > self.core.limits.client_id_len_max;
-        let not_allowed = connect
-            .version
-            .client_id_len_max()
-            .is_some_and(|len_max| client_id.is_empty() || client_id.chars().count() > len_max);
-        let empty =
-            client_id.is_empty() && !connect.version.allows_empty_client_id(connect.clean_start);
-        if too_long || not_allowed || empty {
+        if too_long {
             return Some(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
         let levels_max = self.core.limits.topic_levels_max;
