@@ -6,7 +6,7 @@ use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::{LogPosition, LogRecord};
 use crate::core::message::Source;
 use crate::core::{Batch, Incoming, ask};
-use mqtt_codec::{Delivery, PacketType, PropertyScope, Publish, ReasonCode, TopicName};
+use mqtt_codec::{Delivery, PacketType, PropertyId, PropertyScope, Publish, ReasonCode, TopicName};
 use mqtt_session::{PendingAck, ProtocolError, Received, RefusedPublish, Settling};
 
 impl Connection {
@@ -29,6 +29,13 @@ impl Connection {
             negotiated,
             ..
         } = open;
+        if publish.properties.has(PropertyId::SubscriptionIdentifier) {
+            // Only a server says by which subscription a message comes; v5 [MQTT-3.3.4-6].
+            let packet_type = PacketType::Publish;
+            return Err(EndCause::Protocol(ProtocolError::Unexpected {
+                packet_type,
+            }));
+        }
         let written = publish.topic_name.map(TopicName::as_str);
         let topic_name = match (publish.properties.topic_alias(), publish.topic_name) {
             (None, Some(topic_name)) => topic_name,
