@@ -1,0 +1,416 @@
+//! The seam to a durable store: what waits until a position is durable, and what does not.
+
+use crate::kit::{Client, Hello, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
+use mqtt_broker::{CommitLog, LogFull, LogPosition, LogRecord};
+use mqtt_codec::{PacketType, ProtocolVersion};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+
+/// Long enough that an answer not held back would have come.
+const A_WHILE: Duration = Duration::from_millis(150);
+
+#[derive(Default)]
+struct State {
+    appended: u64,
+    durable: u64,
+    full: bool,
+    waiting: Vec<(u64, Waker)>,
+    records: Vec<&'static str>,
+}
+
+/// A log that is durable as far as the test says.
+#[derive(Clone, Default)]
+struct Steered(Arc<Mutex<State>>);
+
+impl Steered {
+    /// Everything appended so far is durable now.
+    fn commit(&self) {
+        let appended = self.0.lock().unwrap().appended;
+        self.commit_to(appended);
+    }
+
+    fn commit_to(&self, durable: u64) {
+        let mut state = self.0.lock().unwrap();
+        state.durable = durable;
+        let waiting = std::mem::take(&mut state.waiting);
+        let (ready, waiting): (Vec<_>, _) = waiting.into_iter().partition(|(at, _)| *at <= durable);
+        state.waiting = waiting;
+        drop(state);
+        for (_, waker) in ready {
+            waker.wake();
+        }
+    }
+
+    fn set_full(&self, full: bool) {
+        self.0.lock().unwrap().full = full;
+    }
+
+    fn appended(&self) -> u64 {
+        self.0.lock().unwrap().appended
+    }
+
+    fn wait_for(&self, appended: u64) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while self.appended() < appended {
+            assert!(std::time::Instant::now() < deadline, "not appended in time");
+            std::thread::yield_now();
+        }
+    }
+
+    fn take_records(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.0.lock().unwrap().records)
+    }
+}
+
+impl CommitLog for Steered {
+    fn keeps_records(&self) -> bool {
+        true
+    }
+
+    fn append(&self, record: LogRecord<'_>) -> Result<LogPosition, LogFull> {
+        let mut state = self.0.lock().unwrap();
+        if state.full {
+            return Err(LogFull);
+        }
+        state.appended += 1;
+        state.records.push(match record {
+            LogRecord::Message { .. } => "message",
+            LogRecord::RetainedRemoved { .. } => "retained removed",
+            LogRecord::Received { .. } => "received",
+            LogRecord::Released { .. } => "released",
+            LogRecord::Acknowledged { .. } => "acknowledged",
+            LogRecord::SessionStarted { .. } => "session started",
+            LogRecord::SessionEnded { .. } => "session ended",
+            LogRecord::Subscribed { .. } => "subscribed",
+            LogRecord::Unsubscribed { .. } => "unsubscribed",
+            _ => "other",
+        });
+        Ok(LogPosition(state.appended))
+    }
+
+    fn appended(&self) -> LogPosition {
+        LogPosition(self.0.lock().unwrap().appended)
+    }
+
+    fn durable(&self) -> LogPosition {
+        LogPosition(self.0.lock().unwrap().durable)
+    }
+
+    fn wake_when_durable(&self, position: LogPosition, waker: &Waker) {
+        let mut state = self.0.lock().unwrap();
+        if state.durable >= position.0 {
+            drop(state);
+            waker.wake_by_ref();
+        } else {
+            state.waiting.push((position.0, waker.clone()));
+        }
+    }
+}
+
+fn steered() -> (Server, Steered) {
+    let log = Steered::default();
+    (Server::with_log(log.clone()), log)
+}
+
+/// A session that lasts and holds `t` at QoS 2, its client away; everything durable.
+fn sleeper(server: &Server, log: &Steered) {
+    let mut sleeper = Hello::lasting(V311, "sleeper").send(server);
+    log.wait_for(log.appended().max(1));
+    log.commit();
+    sleeper.welcome();
+    let packet_id = sleeper.ask_to_subscribe(&[("t", options(QOS2))], &[]);
+    log.wait_for(2);
+    log.commit();
+    sleeper.suback(packet_id);
+    sleeper.disconnect();
+    server.wait_for_connections(0);
+    log.take_records();
+}
+
+#[test]
+fn what_nobody_durable_wants_waits_for_nothing() {
+    let (server, log) = steered();
+    for version in ProtocolVersion::ALL {
+        let mut client = Client::connect(&server, version, "c");
+        client.subscribe("t", QOS2);
+        for qos in [QOS0, QOS1, QOS2] {
+            client.post(&Post {
+                qos,
+                ..Post::new("t", b"x")
+            });
+            match qos {
+                QOS0 => 0,
+                QOS1 => client.expect_ack(PacketType::PubAck, 1),
+                QOS2 => client.expect_ack(PacketType::PubRec, 1),
+            };
+            client.message();
+        }
+        client.ack(PacketType::PubRel, 1);
+        client.expect_ack(PacketType::PubComp, 1);
+        client.disconnect();
+    }
+    assert_eq!(log.appended(), 0);
+}
+
+#[test]
+fn answers_wait_for_their_message_and_keep_their_order() {
+    let (server, log) = steered();
+    sleeper(&server, &log);
+    let mut other = Client::connect(&server, V5, "other");
+    for version in [V311, V5] {
+        let before = log.appended();
+        let mut client = Client::connect(&server, version, "c");
+        for (packet_id, topic_name, qos) in [
+            (1, "t", QOS1),
+            (2, "nobody", QOS1),
+            (3, "t", QOS2),
+            (4, "t", QOS1),
+        ] {
+            client.post(&Post {
+                qos,
+                packet_id,
+                ..Post::new(topic_name, b"x")
+            });
+        }
+        log.wait_for(before + 3);
+        client.expect_silence(A_WHILE);
+        // Only this client waits.
+        other.publish_1("nobody", "x");
+        log.commit_to(before + 1);
+        client.expect_ack(PacketType::PubAck, 1);
+        client.expect_ack(PacketType::PubAck, 2);
+        client.expect_silence(A_WHILE);
+        log.commit_to(before + 3);
+        client.expect_ack(PacketType::PubRec, 3);
+        client.expect_ack(PacketType::PubAck, 4);
+        assert_eq!(log.take_records(), ["message"; 3]);
+        client.disconnect();
+    }
+}
+
+#[test]
+fn live_subscribers_do_not_wait_for_the_log() {
+    let (server, log) = steered();
+    sleeper(&server, &log);
+    let mut watcher = Client::connect(&server, V5, "watcher");
+    watcher.subscribe("t", QOS0);
+    let mut client = Client::connect(&server, V5, "c");
+    client.post(&Post {
+        qos: QOS1,
+        ..Post::new("t", b"x")
+    });
+    assert_eq!(watcher.message().text(), ("t", "x"));
+    log.commit();
+    client.expect_ack(PacketType::PubAck, 1);
+}
+
+#[test]
+fn a_retained_message_and_its_removal_are_recorded() {
+    let (server, log) = steered();
+    let mut client = Client::connect(&server, V5, "c");
+    for (payload, expected) in [(&b"x"[..], "message"), (b"", "retained removed")] {
+        client.post(&Post {
+            qos: QOS1,
+            retain: true,
+            ..Post::new("t", payload)
+        });
+        log.wait_for(1);
+        client.expect_silence(A_WHILE);
+        log.commit();
+        client.expect_ack(PacketType::PubAck, 1);
+        assert_eq!(log.take_records(), [expected]);
+    }
+}
+
+#[test]
+fn a_lasting_session_waits_at_connack_suback_and_unsuback() {
+    let (server, log) = steered();
+    for version in [V311, V5] {
+        let before = log.appended();
+        let mut client = Hello::lasting(version, "c").send(&server);
+        // Nothing may be answered before CONNACK, and nothing is lost.
+        client.send_bytes(&[0xC0, 0]);
+        log.wait_for(before + 1);
+        client.expect_silence(A_WHILE);
+        log.commit();
+        assert!(!client.welcome().session_present);
+        assert_eq!(client.receive().bytes(), [0xD0, 0]);
+
+        let packet_id = client.ask_to_subscribe(&[("t", options(QOS1))], &[]);
+        log.wait_for(before + 2);
+        client.expect_silence(A_WHILE);
+        log.commit();
+        assert_eq!(client.suback(packet_id), [1]);
+
+        // UNSUBSCRIBE from t, packet id 7.
+        let bytes: &[u8] = match version {
+            V5 => &[0xA2, 6, 0, 7, 0, 0, 1, b't'],
+            _ => &[0xA2, 5, 0, 7, 0, 1, b't'],
+        };
+        client.send_bytes(bytes);
+        log.wait_for(before + 3);
+        client.expect_silence(A_WHILE);
+        log.commit();
+        assert_eq!(client.receive().bytes()[0], 0xB0);
+        client.disconnect();
+        assert_eq!(
+            log.take_records(),
+            ["session started", "subscribed", "unsubscribed"]
+        );
+        server.wait_for_connections(0);
+        Client::connect(&server, version, "c").disconnect();
+        assert_eq!(log.take_records(), ["session ended"]);
+        log.commit();
+    }
+}
+
+#[test]
+fn session_present_waits_for_what_it_promises() {
+    let (server, log) = steered();
+    sleeper(&server, &log);
+    let mut client = Client::connect(&server, V5, "c");
+    client.post(&Post {
+        qos: QOS1,
+        ..Post::new("t", b"x")
+    });
+    log.wait_for(3);
+    let mut sleeper = Hello::lasting(V311, "sleeper").send(&server);
+    sleeper.expect_silence(A_WHILE);
+    log.commit();
+    assert!(sleeper.welcome().session_present);
+    assert_eq!(sleeper.message().text(), ("t", "x"));
+}
+
+#[test]
+fn a_lasting_publisher_is_answered_when_its_qos_2_identifier_is_durable() {
+    let (server, log) = steered();
+    let mut client = Hello::lasting(V5, "c").send(&server);
+    log.wait_for(1);
+    log.commit();
+    client.welcome();
+    client.post(&Post {
+        qos: QOS2,
+        ..Post::new("nobody", b"x")
+    });
+    log.wait_for(2);
+    client.expect_silence(A_WHILE);
+    log.commit();
+    client.expect_ack(PacketType::PubRec, 1);
+    client.ack(PacketType::PubRel, 1);
+    log.wait_for(3);
+    client.expect_silence(A_WHILE);
+    log.commit();
+    client.expect_ack(PacketType::PubComp, 1);
+    assert_eq!(
+        log.take_records(),
+        ["session started", "received", "released"]
+    );
+}
+
+#[test]
+fn a_subscribers_acknowledgement_is_recorded_and_nothing_waits_for_it() {
+    let (server, log) = steered();
+    sleeper(&server, &log);
+    let mut publisher = Client::connect(&server, V5, "publisher");
+    publisher.post(&Post {
+        qos: QOS1,
+        ..Post::new("t", b"x")
+    });
+    log.wait_for(3);
+    log.commit();
+    publisher.expect_ack(PacketType::PubAck, 1);
+    let mut client = Hello::lasting(V311, "sleeper").attach(&server, true);
+    client.take();
+    client.ping();
+    assert_eq!(log.take_records(), ["message", "acknowledged"]);
+}
+
+#[test]
+fn a_full_log_refuses_what_it_would_have_to_keep() {
+    let (server, log) = steered();
+    sleeper(&server, &log);
+    let mut other = Client::connect(&server, V5, "other");
+    log.set_full(true);
+    let post = Post {
+        qos: QOS1,
+        ..Post::new("t", b"x")
+    };
+    let mut client = Client::connect(&server, V5, "c");
+    assert_eq!(client.publish_fully(&post), 0x97);
+    assert_eq!(client.publish_fully(&Post { qos: QOS2, ..post }), 0x97);
+    let mut old = Client::connect(&server, V311, "old");
+    old.post(&post);
+    old.expect_close();
+    let (mut refused, welcome) = Hello::lasting(V5, "new").ask(&server);
+    assert_eq!(welcome.reason, 0x97);
+    refused.expect_close();
+    // What needs no record goes on.
+    other.subscribe("u", QOS1);
+    other.publish_to_t(QOS0);
+    other.publish_1("u", "x");
+    log.set_full(false);
+    client.post(&post);
+    log.wait_for(3);
+    log.commit();
+    client.expect_ack(PacketType::PubAck, 1);
+}
+
+/// The identifier of the refused message stayed known, so its resend was taken for a duplicate.
+#[test]
+fn regress_a_qos_2_message_refused_by_closing_is_new_when_it_is_sent_again() {
+    let (server, log) = steered();
+    sleeper(&server, &log);
+    let mut client = Hello::lasting(V311, "c").send(&server);
+    log.wait_for(3);
+    log.commit();
+    client.welcome();
+    log.set_full(true);
+    let post = Post {
+        qos: QOS2,
+        packet_id: 5,
+        ..Post::new("t", b"x")
+    };
+    client.post(&post);
+    client.expect_close();
+    server.wait_for_connections(0);
+    log.set_full(false);
+    let before = log.appended();
+    log.take_records();
+    let mut client = Hello::lasting(V311, "c").attach(&server, true);
+    client.post(&Post { dup: true, ..post });
+    log.wait_for(before + 2);
+    log.commit();
+    client.expect_ack(PacketType::PubRec, 5);
+    assert_eq!(log.take_records(), ["message", "received"]);
+}
+
+#[test]
+fn regress_a_subscription_that_was_not_logged_is_new_the_next_time() {
+    let (server, log) = steered();
+    let mut client = Hello::lasting(V5, "c").send(&server);
+    log.wait_for(1);
+    log.commit();
+    client.welcome();
+    log.set_full(true);
+    assert_eq!(client.subscribe_with(&[("t", options(QOS1))], &[]), [0x97]);
+    assert_eq!(server.broker().sizes().subscriptions, 0);
+    log.set_full(false);
+    let mut publisher = Client::connect(&server, V5, "publisher");
+    publisher.post(&Post {
+        retain: true,
+        ..Post::new("t", b"kept")
+    });
+    log.wait_for(2);
+    log.commit();
+    let if_new = mqtt_codec::SubscriptionOptions {
+        retain_handling: mqtt_codec::RetainHandling::SendIfNew,
+        ..options(QOS0)
+    };
+    let packet_id = client.ask_to_subscribe(&[("t", if_new)], &[]);
+    log.wait_for(3);
+    log.commit();
+    // What is live waits for no log, not even for the SUBACK that does.
+    assert_eq!(client.message().text(), ("t", "kept"));
+    assert_eq!(client.suback(packet_id), [0]);
+}
