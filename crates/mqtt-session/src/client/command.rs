@@ -4,7 +4,7 @@ use super::connection::{Phase, append};
 use super::{
     AckToken, ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, SendRefusal,
 };
-use crate::{NotNow, Resend, Settling};
+use crate::{AckKind, NotNow, Resend, Settling};
 use alloc::vec::Vec;
 use mqtt_codec::{
     Ack, Delivery, Packet, PacketId, Properties, ProtocolVersion, Publish, QoS, ReasonCode,
@@ -179,6 +179,7 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
     ///
     /// Acknowledgements leave in the order their messages came, so this one may wait for others.
     /// Before v5 there is no negative answer: the message counts as taken whatever `reason` is.
+    /// A refusal counts at once: if the connection ends before it leaves, what the server repeats is new.
     pub fn acknowledge(
         &mut self,
         token: AckToken,
@@ -187,7 +188,7 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         out: &mut Vec<u8>,
     ) {
         self.now_ms = now_ms;
-        if token.epoch != self.epoch || self.phase != Phase::Connected {
+        if token.epoch != self.epoch {
             return;
         }
         let reason = self.answer(token.packet_id, reason).reason;
@@ -196,8 +197,13 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         {
             gate.open = true;
             ack.reason = reason;
+            if token.kind == AckKind::PubRec && reason.is_error() {
+                self.session.flows.refuse(token.packet_id);
+            }
         }
-        self.send_acks(out);
+        if self.phase == Phase::Connected {
+            self.send_acks(out);
+        }
     }
 
     /// Sends the acknowledgements whose turn it is.
@@ -209,9 +215,9 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
                 properties: Properties::EMPTY,
             };
             let packet = match pending.kind {
-                crate::AckKind::PubAck => Packet::PubAck(ack),
-                crate::AckKind::PubRec => Packet::PubRec(ack),
-                crate::AckKind::PubComp => Packet::PubComp(ack),
+                AckKind::PubAck => Packet::PubAck(ack),
+                AckKind::PubRec => Packet::PubRec(ack),
+                AckKind::PubComp => Packet::PubComp(ack),
             };
             self.send(&packet, out);
             let settling = Settling {

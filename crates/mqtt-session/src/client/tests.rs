@@ -4,9 +4,9 @@ use super::*;
 use alloc::vec;
 use core::num::{NonZeroU16, NonZeroU32};
 use mqtt_codec::{
-    Ack, ConnAck, Connect, Delivery, PACKET_LEN_MAX, Packet, PacketId, Properties, Property,
-    PropertyList, ProtocolVersion, Publish, QoS, ReasonCode, SubscriptionOptions, TopicFilter,
-    TopicName, frame,
+    Ack, ConnAck, Connect, Delivery, Disconnect, PACKET_LEN_MAX, Packet, PacketId, Properties,
+    Property, PropertyList, ProtocolVersion, Publish, QoS, ReasonCode, SubscriptionOptions,
+    TopicFilter, TopicName, frame,
 };
 
 type Session = ClientSession<Message, &'static str>;
@@ -369,13 +369,52 @@ fn a_refusal_of_a_message_is_told_from_v5_on() {
     }
 }
 
+/// A refused message was confirmed as taken when the connection ended before its error PUBREC could leave.
+#[test]
+fn regress_a_refusal_that_never_left_makes_the_repeat_new() {
+    let mut connection = connected(V5, &[]);
+    let _held = receive(&mut connection, 4);
+    let refused = receive_with(&mut connection, Delivery::ExactlyOnce(id(5)));
+    let mut out = Vec::new();
+    connection.acknowledge(refused, ReasonCode::QUOTA_EXCEEDED, 0, &mut out);
+    assert_eq!(out, [], "the message before it is not acknowledged");
+
+    let mut connection = reconnected(connection, &[]);
+    let again = receive_with(&mut connection, Delivery::ExactlyOnce(id(5)));
+    connection.acknowledge(again, ReasonCode::SUCCESS, 0, &mut out);
+    assert_eq!(read(&out, V5), [("PUBREC", false, 5)]);
+}
+
+/// The same, with a connection that this side has ended already.
+#[test]
+fn regress_a_refusal_after_disconnect_makes_the_repeat_new() {
+    let mut connection = connected(V5, &[]);
+    let refused = receive_with(&mut connection, Delivery::ExactlyOnce(id(5)));
+    let mut out = Vec::new();
+    let normal = Disconnect {
+        reason: ReasonCode::NORMAL_DISCONNECTION,
+        properties: Properties::EMPTY,
+    };
+    connection.disconnect(&normal, 0, &mut out).unwrap();
+    out.clear();
+    connection.acknowledge(refused, ReasonCode::QUOTA_EXCEEDED, 0, &mut out);
+    assert_eq!(out, [], "nothing follows DISCONNECT");
+    let mut connection = reconnected(connection, &[]);
+    receive_with(&mut connection, Delivery::ExactlyOnce(id(5)));
+}
+
 /// A PUBLISH of QoS 1 comes in; its token.
 fn receive(connection: &mut Connection, number: u16) -> AckToken {
+    receive_with(connection, Delivery::AtLeastOnce(id(number)))
+}
+
+/// A PUBLISH with `delivery` comes in that is for the application; its token.
+fn receive_with(connection: &mut Connection, delivery: Delivery) -> AckToken {
     let version = connection.negotiated().version;
     let publish = Packet::Publish(Publish {
         dup: false,
         retain: false,
-        delivery: Delivery::AtLeastOnce(id(number)),
+        delivery,
         topic_name: Some(TopicName::try_new("t").unwrap()),
         properties: Properties::EMPTY,
         payload: b"x",
