@@ -73,6 +73,11 @@ impl<G, A> AckQueue<G, A> {
         self.entries.pop_front().map(|(_, ack)| ack)
     }
 
+    /// The gate and the acknowledgement `ahead` of which wait, to open the one or change the other.
+    pub fn get_mut(&mut self, ahead: usize) -> Option<(&mut G, &mut A)> {
+        self.entries.get_mut(ahead).map(|(gate, ack)| (gate, ack))
+    }
+
     /// The gate of the first acknowledgement.
     pub fn first_gate(&self) -> Option<&G> {
         self.entries.front().map(|(gate, _)| gate)
@@ -91,20 +96,6 @@ impl<G, A> AckQueue<G, A> {
     /// Forgets all: the Network Connection they belong to is gone, the peer will send again.
     pub fn clear(&mut self) {
         self.entries = VecDeque::new();
-    }
-}
-
-impl<G> AckQueue<G> {
-    /// Finds the first entry of `kind` and `packet_id`, to open its gate or change its answer.
-    pub fn find_mut(
-        &mut self,
-        kind: AckKind,
-        packet_id: PacketId,
-    ) -> Option<(&mut G, &mut PendingAck)> {
-        self.entries
-            .iter_mut()
-            .find(|(_, ack)| ack.kind == kind && ack.packet_id == packet_id)
-            .map(|(gate, ack)| (gate, ack))
     }
 }
 
@@ -132,19 +123,13 @@ mod tests {
         for ack in acks {
             queue.push(false, ack);
         }
-        for at in [2, 1] {
-            let PendingAck {
-                kind, packet_id, ..
-            } = acks[at];
-            let (gate, found) = queue.find_mut(kind, packet_id).unwrap();
-            assert_eq!(*found, acks[at]);
+        for ahead in [2, 1] {
+            let (gate, found) = queue.get_mut(ahead).unwrap();
+            assert_eq!(*found, acks[ahead]);
             *gate = true;
             assert_eq!(queue.pop_if(|gate| *gate), None, "one before it waits");
         }
-        *queue
-            .find_mut(AckKind::PubRec, acks[0].packet_id)
-            .unwrap()
-            .0 = true;
+        *queue.get_mut(0).unwrap().0 = true;
         for ack in acks {
             assert_eq!(queue.pop_if(|gate| *gate), Some(ack));
         }
@@ -152,14 +137,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_two_entries_for_one_flow_is_found() {
+    fn one_is_found_by_how_many_are_ahead() {
         let mut queue = AckQueue::new();
-        queue.push(1, ack(AckKind::PubAck, 1));
-        queue.push(2, ack(AckKind::PubAck, 1));
-        let found = queue.find_mut(AckKind::PubAck, PacketId::MIN);
-        assert_eq!(found.map(|(gate, _)| *gate), Some(1));
-        assert!(queue.find_mut(AckKind::PubRec, PacketId::MIN).is_none());
-        assert_eq!((queue.first_gate(), queue.len()), (Some(&1), 2));
+        for gate in 1..=3 {
+            queue.push(gate, ack(AckKind::PubAck, 1));
+        }
+        queue.pop_if(|_| true).unwrap();
+        assert_eq!(queue.get_mut(1).map(|(gate, _)| *gate), Some(3));
+        assert!(queue.get_mut(2).is_none());
+        assert_eq!((queue.first_gate(), queue.len()), (Some(&2), 2));
         queue.clear();
         assert_eq!((queue.first_gate(), queue.len()), (None, 0));
     }

@@ -192,9 +192,10 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
             return;
         }
         let reason = self.answer(token.packet_id, reason).reason;
-        if let Some((gate, ack)) = self.acks.find_mut(token.kind, token.packet_id)
-            && gate.serial == token.serial
-        {
+        let first = self.acks.first_gate().map(|gate| gate.serial);
+        let ahead = first.and_then(|first| token.serial.checked_sub(first));
+        let ahead = ahead.and_then(|ahead| usize::try_from(ahead).ok());
+        if let Some((gate, ack)) = ahead.and_then(|ahead| self.acks.get_mut(ahead)) {
             gate.open = true;
             ack.reason = reason;
             if token.kind == AckKind::PubRec && reason.is_error() {

@@ -43,6 +43,7 @@ pub struct ClientConnection<M, R> {
     pub(super) grants: ServerGrants,
     pub(super) link: Link,
     pub(super) aliases: InboundAliases,
+    /// INVARIANT: the serials are consecutive, so a token finds its own however often an identifier is in there.
     pub(super) acks: AckQueue<Gate>,
     pub(super) next_serial: u64,
     pub(super) epoch: u64,

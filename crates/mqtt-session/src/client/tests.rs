@@ -403,6 +403,23 @@ fn regress_a_refusal_after_disconnect_makes_the_repeat_new() {
     receive_with(&mut connection, Delivery::ExactlyOnce(id(5)));
 }
 
+/// The later of two messages with one identifier was taken first, and nothing was acknowledged any more.
+#[test]
+fn regress_a_token_acknowledges_its_own_message_of_two_with_one_identifier() {
+    let mut connection = connected(ProtocolVersion::V311, &[]);
+    let first = receive(&mut connection, 5);
+    let second = receive(&mut connection, 5);
+    let third = receive(&mut connection, 6);
+    let mut out = Vec::new();
+    for token in [second, third] {
+        connection.acknowledge(token, ReasonCode::SUCCESS, 0, &mut out);
+        assert_eq!(out, [], "the first one waits");
+    }
+    connection.acknowledge(first, ReasonCode::SUCCESS, 0, &mut out);
+    let expected = [5, 5, 6].map(|number| ("PUBACK", false, number));
+    assert_eq!(read(&out, ProtocolVersion::V311), expected);
+}
+
 /// A PUBLISH of QoS 1 comes in; its token.
 fn receive(connection: &mut Connection, number: u16) -> AckToken {
     receive_with(connection, Delivery::AtLeastOnce(id(number)))
