@@ -419,7 +419,10 @@ struct Panicking;
 impl Access for Panicking {
     fn decide(&self, request: &AccessRequest<'_>) -> Answer {
         match *request {
-            AccessRequest::Publish { topic_name, .. } if topic_name == "panic" => {
+            AccessRequest::Publish {
+                topic_name: "panic",
+                ..
+            } => {
                 panic!("as the test wants it")
             }
             _ => Answer::Ready(Decision::Allow),

@@ -343,7 +343,7 @@ fn a_first_packet_larger_than_any_connect_is_not_kept() {
 fn large_payloads_are_shared_and_whole() {
     let server = Server::start();
     let payload: String = (0..200_000)
-        .map(|at| char::from(b'a' + (at % 26) as u8))
+        .map(|at| char::from(b'a' + u8::try_from(at % 26).unwrap()))
         .collect();
     for version in [V311, V5] {
         let mut clients: Vec<_> = ["a", "b", "c"]
