@@ -52,7 +52,7 @@ impl ClientBuilder {
         self.with(|options| options.session_expiry = session_expiry)
     }
 
-    /// Sets the silence after which the connection is probed, in whole seconds; zero never does.
+    /// Sets the silence of either side after which the connection is probed, in whole seconds; zero never does.
     ///
     /// 60 seconds when not set; the server may order another. Spec: v5 §3.1.2.10.
     pub fn keep_alive(self, keep_alive: Duration) -> Self {

@@ -246,7 +246,7 @@ impl Running {
                 self.core.end(failure.unwrap_or(CloseReason::EndOfStream));
             }
             Poll::Ready(Ok((_, fed))) => {
-                self.core.connection.handle_received();
+                self.core.connection.handle_received(self.core.now_ms);
                 self.handle_fed(fed);
             }
             Poll::Ready(Err(error)) => self.core.end(CloseReason::Io(Arc::new(error))),
@@ -279,7 +279,7 @@ impl Running {
             }
             if self.paused {
                 // Its answers are behind what the application has not taken; it is alive as far as we know.
-                self.core.connection.handle_received();
+                self.core.connection.handle_received(self.core.now_ms);
             }
             self.core.handle_timeout();
             return true;

@@ -32,14 +32,16 @@ pub enum ClientKeepAliveStep {
     Dead,
 }
 
-/// The client's side: PINGREQ after a silence of ours, death when nothing comes back in time.
+/// The client's side: PINGREQ after a silence of either side, death when nothing comes back in time.
 ///
-/// Any byte received counts as an answer; spec: v5 [MQTT-3.1.2-20], §3.12.
+/// A silence of ours is what the server must not see; one of the server's may mean that nobody is there any more,
+/// however much we send. Any byte received counts as an answer. Spec: v5 [MQTT-3.1.2-20], §3.12.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ClientKeepAlive {
     keep_alive_ms: u64,
     answer_within_ms: u64,
     last_sent_ms: u64,
+    last_received_ms: u64,
     /// When the first PINGREQ left that nothing came back for.
     ping_sent_ms: Option<u64>,
 }
@@ -51,6 +53,7 @@ impl ClientKeepAlive {
             keep_alive_ms: u64::from(keep_alive_s) * 1000,
             answer_within_ms,
             last_sent_ms: now_ms,
+            last_received_ms: now_ms,
             ping_sent_ms: None,
         }
     }
@@ -61,7 +64,8 @@ impl ClientKeepAlive {
     }
 
     /// Bytes came from the server.
-    pub const fn received(&mut self) {
+    pub const fn received(&mut self, now_ms: u64) {
+        self.last_received_ms = now_ms;
         self.ping_sent_ms = None;
     }
 
@@ -85,7 +89,11 @@ impl ClientKeepAlive {
             return ClientKeepAliveStep::Dead;
         }
         // An answer that is late does not end the duty to speak; v5 [MQTT-3.1.2-20].
-        let ping_at_ms = self.last_sent_ms.saturating_add(self.keep_alive_ms);
+        let silent_since_ms = match self.ping_sent_ms {
+            None => self.last_sent_ms.min(self.last_received_ms),
+            Some(_) => self.last_sent_ms,
+        };
+        let ping_at_ms = silent_since_ms.saturating_add(self.keep_alive_ms);
         match now_ms >= ping_at_ms {
             true => ClientKeepAliveStep::SendPing,
             false => ClientKeepAliveStep::WaitUntil(Some(
@@ -121,8 +129,9 @@ mod tests {
         assert_eq!(keep_alive.step(10_999), WaitUntil(Some(11_000)));
         assert_eq!(keep_alive.step(11_000), SendPing);
         keep_alive.sent(10_500);
+        keep_alive.received(10_900);
         assert_eq!(keep_alive.step(11_000), WaitUntil(Some(20_500)));
-        keep_alive.received();
+        keep_alive.received(20_400);
         assert_eq!(
             keep_alive.step(20_500),
             SendPing,
@@ -144,8 +153,27 @@ mod tests {
         assert_eq!(keep_alive.step(15_000), Dead);
         keep_alive.sent(14_999);
         assert_eq!(keep_alive.step(15_000), Dead, "sending proves nothing");
-        keep_alive.received();
+        keep_alive.received(14_999);
         assert_eq!(keep_alive.step(15_000), WaitUntil(Some(24_999)));
+    }
+
+    #[test]
+    fn regress_a_client_that_always_sends_notices_a_dead_server() {
+        let mut keep_alive = ClientKeepAlive::new(10, 5_000, 0);
+        keep_alive.received(1_000);
+        for now_ms in (2_000..11_000).step_by(1_000) {
+            keep_alive.sent(now_ms);
+            assert_eq!(keep_alive.step(now_ms), WaitUntil(Some(11_000)));
+        }
+        assert_eq!(keep_alive.step(11_000), SendPing);
+        keep_alive.sent_ping(11_000);
+        for now_ms in (12_000..16_000).step_by(1_000) {
+            keep_alive.sent(now_ms);
+            assert_eq!(keep_alive.step(now_ms), WaitUntil(Some(16_000)));
+        }
+        assert_eq!(keep_alive.step(16_000), Dead);
+        keep_alive.received(16_000);
+        assert_eq!(keep_alive.step(16_000), WaitUntil(Some(25_000)));
     }
 
     /// Covers: v5 [MQTT-3.1.2-20], v3.1.1 [MQTT-3.1.2-23].

@@ -1,6 +1,6 @@
 //! Keep Alive, on paused time.
 
-use crate::server::{Server, connected_with};
+use crate::server::{Server, ack, connected_with};
 use mqtt_client::{Client, ClientBuilder, CloseReason, ProtocolVersion, QoS, ReasonCode};
 use mqtt_codec::{Packet, Property};
 use std::future::IntoFuture;
@@ -36,14 +36,52 @@ async fn the_servers_keep_alive_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_sent_puts_pingreq_off() {
+async fn what_is_sent_and_answered_puts_pingreq_off() {
     let (client, mut server) = with_keep_alive(30).await;
     tokio::time::advance(Duration::from_secs(20)).await;
-    client.publish("t", "").await.unwrap();
+    let publish = client.publish("t", "").qos(QoS::AtLeastOnce).into_future();
+    let answer = async {
+        let packet_id = server.recv().await.packet_id();
+        server.send(Packet::PubAck(ack(packet_id))).await;
+    };
+    let (published, ()) = tokio::join!(publish, answer);
+    published.unwrap();
     let last = Instant::now();
-    assert!(matches!(server.recv().await.packet(), Packet::Publish(_)));
     assert_eq!(server.recv().await.packet(), Packet::PingReq);
     assert_eq!(last.elapsed(), Duration::from_secs(30));
+}
+
+/// A client that only ever sent, which asks for no answer at QoS 0, went on when the server was gone.
+#[tokio::test(start_paused = true)]
+async fn regress_a_client_that_always_sends_notices_a_dead_server() {
+    let (client, mut server) = with_keep_alive(30).await;
+    let begun = Instant::now();
+    let sending = client.clone();
+    let sent = tokio::spawn(async move {
+        while sending.publish("t", "").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut ping = None;
+    loop {
+        match server.recv().await.packet() {
+            Packet::Publish(_) => {}
+            Packet::PingReq => ping = Some(begun.elapsed()),
+            Packet::Disconnect(disconnect) => {
+                assert_eq!(disconnect.reason, ReasonCode::KEEP_ALIVE_TIMEOUT);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ping, Some(Duration::from_secs(30)));
+    assert_eq!(begun.elapsed(), Duration::from_secs(40));
+    drop(server);
+    assert!(matches!(
+        client.closed().await,
+        CloseReason::KeepAliveTimeout
+    ));
+    sent.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -144,8 +144,9 @@ impl<M, R> ClientConnection<M, R> {
     }
 
     /// Bytes came from the server, even if no packet is whole yet.
-    pub const fn handle_received(&mut self) {
-        self.keep_alive.received();
+    pub const fn handle_received(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+        self.keep_alive.received(now_ms);
     }
 
     /// When [`ClientConnection::handle_timeout`] has something to do; none while nothing is due.
@@ -159,7 +160,7 @@ impl<M, R> ClientConnection<M, R> {
         }
     }
 
-    /// Does what is due at `now_ms`: PINGREQ after a silence of ours.
+    /// Does what is due at `now_ms`: PINGREQ after a silence of either side.
     ///
     /// # Errors
     /// [`ClientError::KeepAliveTimeout`] when the server did not answer the last one.

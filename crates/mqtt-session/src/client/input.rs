@@ -32,7 +32,7 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         out: &mut Vec<u8>,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
         self.now_ms = now_ms;
-        self.keep_alive.received();
+        self.keep_alive.received(now_ms);
         if self.phase == Phase::Connecting {
             return self.handle_connack(read_connack(frame, &self.asked)?);
         }
