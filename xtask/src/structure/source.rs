@@ -58,9 +58,14 @@ fn is_test_path(path: &str) -> bool {
     let in_folder = ["/tests/", "/benches/", "/examples/"]
         .iter()
         .any(|folder| path.contains(folder));
-    let of_tests = ["crates/mqtt-testkit/", "fuzz/", "xtask/outside/", "xtask/peer-bench/"]
-        .iter()
-        .any(|folder| path.starts_with(folder));
+    let of_tests = [
+        "crates/mqtt-testkit/",
+        "fuzz/",
+        "xtask/outside/",
+        "xtask/peer-bench/",
+    ]
+    .iter()
+    .any(|folder| path.starts_with(folder));
     in_folder || of_tests || path.ends_with("/tests.rs")
 }
 
