@@ -1,5 +1,6 @@
 //! What handles tell the driver.
 
+use crate::client::Handle;
 use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
 use crate::queue::MessageQueue;
 use crate::{MessageProperties, Published, Subscription};
@@ -8,7 +9,7 @@ use mqtt_codec::{
     Delivery, Properties, PropertyList, Publish, QoS, ReasonCode, SubscriptionOptions, TopicName,
 };
 use mqtt_session::{AckToken, OutgoingMessage};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -93,8 +94,9 @@ pub(crate) struct SubscribeRequest {
     pub(crate) topic_filters: Arc<[Box<str>]>,
     pub(crate) options: SubscriptionOptions,
     pub(crate) user_properties: Vec<(String, String)>,
-    /// What the caller gets; undoes itself when the caller is gone.
-    pub(crate) subscription: Subscription,
+    /// For the handle in the subscription; a request keeps no client alive that nobody has any more.
+    pub(crate) client: Weak<Handle>,
+    pub(crate) queue: Arc<MessageQueue>,
     pub(crate) reply: oneshot::Sender<Result<Subscription, SubscribeError>>,
     pub(crate) permit: OwnedSemaphorePermit,
 }

@@ -91,12 +91,12 @@ impl Subscribe {
             .map(String::into_boxed_str)
             .collect();
         let (reply, answer) = oneshot::channel();
-        let queue = Arc::new(MessageQueue::new(self.capacity));
         let request = SubscribeRequest {
-            topic_filters: Arc::clone(&topic_filters),
+            topic_filters,
             options: self.options,
             user_properties: self.user_properties,
-            subscription: Subscription::new(self.client.clone(), queue, topic_filters),
+            client: Arc::downgrade(&self.client.handle),
+            queue: Arc::new(MessageQueue::new(self.capacity)),
             reply,
             permit,
         };

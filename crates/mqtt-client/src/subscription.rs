@@ -29,36 +29,25 @@ pub struct Subscription {
 /// What dropping a subscription does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum OnDrop {
-    Nothing,
     Unsubscribe,
     Detach,
 }
 
 impl Subscription {
-    /// A subscription the server has not confirmed yet.
-    pub(crate) fn new(
+    /// A subscription the server has granted with `reasons`.
+    pub(crate) const fn granted(
         client: Client,
         queue: Arc<MessageQueue>,
         topic_filters: Arc<[Box<str>]>,
+        reasons: Vec<ReasonCode>,
     ) -> Self {
         Self {
             client,
             queue,
             topic_filters,
-            reasons: Vec::new(),
-            on_drop: OnDrop::Nothing,
+            reasons,
+            on_drop: OnDrop::Unsubscribe,
         }
-    }
-
-    pub(crate) fn queue(&self) -> &Arc<MessageQueue> {
-        &self.queue
-    }
-
-    /// The server has granted it.
-    pub(crate) fn granted(mut self, reasons: Vec<ReasonCode>) -> Self {
-        self.reasons = reasons;
-        self.on_drop = OnDrop::Unsubscribe;
-        self
     }
 
     /// The next message; none when the stream has ended.
@@ -133,7 +122,6 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let queue = Arc::clone(&self.queue);
         let command = match self.on_drop {
-            OnDrop::Nothing => return,
             OnDrop::Unsubscribe => {
                 self.queue.close();
                 drop(self.queue.take_if(|_| true));

@@ -5,6 +5,7 @@ use crate::command::{Command, Request, SubscribeRequest, UnsubscribeRequest};
 use crate::error::{SubscribeError, UnsubscribeError};
 use crate::properties::owned_pairs;
 use crate::router::is_for;
+use crate::{Client, Subscription};
 use mqtt_codec::{Properties, Property, PropertyList, ReasonCode, SubAck, TopicFilter, UnsubAck};
 use mqtt_session::{NotSent, NotSentReason, SendRefusal};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ impl Core {
             false => None,
         };
         let topic_filters = Arc::clone(&request.topic_filters);
-        let queue = Arc::clone(request.subscription.queue());
+        let queue = Arc::clone(&request.queue);
         let user_properties = request.user_properties.clone();
         let options = request.options;
         let filters: Vec<_> = topic_filters
@@ -101,7 +102,8 @@ impl Core {
     pub(super) fn handle_subscribed(&mut self, request: SubscribeRequest, answer: SubscribeAnswer) {
         let SubscribeRequest {
             topic_filters,
-            subscription,
+            client,
+            queue,
             reply,
             permit,
             ..
@@ -111,20 +113,25 @@ impl Core {
             .zip(&answer.reasons)
             .filter(|(_, r)| !r.is_error());
         let granted: Vec<&Box<str>> = granted.map(|(topic_filter, _)| topic_filter).collect();
-        let queue = subscription.queue();
-        if granted.len() == topic_filters.len() && !reply.is_closed() {
+        let wanted_by = client.upgrade().filter(|_| !reply.is_closed());
+        if let Some(handle) = wanted_by
+            && granted.len() == topic_filters.len()
+        {
             let earlier = self.shared.unclaimed.take_if(|m| is_for(m, &topic_filters));
             queue.push_earlier(earlier);
             drop(permit);
+            let client = Client { handle };
+            let reasons = answer.reasons;
+            let subscription = Subscription::granted(client, queue, topic_filters, reasons);
             // Nobody there any more: the subscription comes back, and dropping it unsubscribes.
-            drop(reply.send(Ok(subscription.granted(answer.reasons))));
+            drop(reply.send(Ok(subscription)));
             return;
         }
         queue.close();
         if granted.is_empty() {
-            self.router.detach_queue(queue);
+            self.router.detach_queue(&queue);
         } else {
-            let mut unwanted = self.router.remove_queue(queue);
+            let mut unwanted = self.router.remove_queue(&queue);
             unwanted.retain(|topic_filter| granted.contains(&topic_filter));
             self.unsubscribe_silently(unwanted);
         }

@@ -305,3 +305,15 @@ async fn the_servers_reason_is_heard_even_when_writing_fails_first() {
         "{error}"
     );
 }
+
+/// The unanswered SUBSCRIBE held a handle of its own, so the client stayed connected for ever.
+#[tokio::test(start_paused = true)]
+async fn regress_a_subscribe_nobody_waits_for_does_not_keep_the_client() {
+    let (client, mut server) = connected(ProtocolVersion::V5).await;
+    tokio::select! {
+        answer = client.subscribe("a").into_future() => panic!("{answer:?}"),
+        subscribe = server.recv() => assert!(matches!(subscribe.packet(), Packet::Subscribe(_))),
+    }
+    drop(client);
+    server.disconnected().await;
+}
