@@ -1,9 +1,9 @@
 //! `Client`: the handle.
 
-use crate::command::Command;
+use crate::command::{Command, Control};
 use crate::driver::DriverParts;
 use crate::options::Options;
-use crate::shared::Shared;
+use crate::shared::{CloseOnDrop, Shared};
 use crate::{
     ClientBuilder, CloseReason, ClosedError, ConnAckInfo, Disconnect, Publish, Subscribe,
     Unclaimed, Unsubscribe,
@@ -25,6 +25,7 @@ pub struct Client {
 #[derive(Debug)]
 pub(crate) struct Handle {
     commands: mpsc::UnboundedSender<Command>,
+    control: mpsc::UnboundedSender<Control>,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -37,18 +38,23 @@ impl Client {
     }
 
     pub(crate) fn with_driver(options: Options) -> (Self, DriverParts) {
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (control, control_receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(options.publish_capacity));
-        let parts = DriverParts::new(options, receiver, sender.clone(), Arc::clone(&shared));
-        (
-            Self {
-                handle: Arc::new(Handle {
-                    commands: sender,
-                    shared,
-                }),
-            },
-            parts,
-        )
+        let parts = DriverParts {
+            guard: CloseOnDrop(Arc::clone(&shared)),
+            options,
+            receiver,
+            control: control_receiver,
+            sender: commands.clone(),
+        };
+        let handle = Handle {
+            commands,
+            control,
+            shared,
+        };
+        let handle = Arc::new(handle);
+        (Self { handle }, parts)
     }
 
     /// Publishes a message; see [`Publish`] for what can be set, and for what `.await` on it means.
@@ -119,11 +125,20 @@ impl Client {
             .send(command)
             .map_err(|_| self.handle.shared.closed_error())
     }
+
+    /// # Errors
+    /// The driver is gone, and what was asked of it with it.
+    pub(crate) fn control(&self, control: Control) -> Result<(), ClosedError> {
+        self.handle
+            .control
+            .send(control)
+            .map_err(|_| self.handle.shared.closed_error())
+    }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         // Without a driver there is nothing to release.
-        let _ = self.commands.send(Command::Release);
+        let _ = self.control.send(Control::Release);
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 /// What handles tell the driver.
 ///
 /// The channel itself has no bound; what is in it has: publishes and requests hold a place, an acknowledgement
-/// stands for a received message, and the rest comes once per subscription or client.
+/// stands for a received message, and the rest comes once per subscription.
 #[derive(Debug)]
 pub(crate) enum Command {
     Publish(Outgoing),
@@ -26,6 +26,11 @@ pub(crate) enum Command {
     Drop(Arc<MessageQueue>),
     /// The subscription stays on the server, nobody listens here.
     Detach(Arc<MessageQueue>),
+}
+
+/// How handles tell the driver to end; by a way of its own, so that no command that waits for the server is before it.
+#[derive(Debug)]
+pub(crate) enum Control {
     Disconnect(DisconnectRequest),
     /// The last handle was dropped.
     Release,

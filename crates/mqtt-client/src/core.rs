@@ -3,7 +3,7 @@
 mod drain;
 mod requests;
 
-use crate::command::{Command, Outgoing, Request};
+use crate::command::{Command, Control, Outgoing, Request};
 use crate::error::{DisconnectError, PublishError};
 use crate::handshake::millis;
 use crate::queue::{AckOnDrop, Waiting};
@@ -178,8 +178,13 @@ impl Core {
                     self.shared.unclaimed.push(waiting);
                 }
             }
-            Command::Disconnect(request) => self.begin_drain(request),
-            Command::Release => {
+        }
+    }
+
+    pub(crate) fn handle_control(&mut self, control: Control) {
+        match control {
+            Control::Disconnect(request) => self.begin_drain(request),
+            Control::Release => {
                 let deadline_ms = self
                     .now_ms
                     .saturating_add(millis(limits::DISCONNECT_TIMEOUT));
@@ -190,6 +195,11 @@ impl Core {
                 });
             }
         }
+    }
+
+    /// Whether the application has asked to end.
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.drain.is_some()
     }
 
     /// When [`Core::handle_timeout`] has something to do.
@@ -215,7 +225,7 @@ impl Core {
         }
     }
 
-    /// Ends a disconnect that has nothing to wait for any more; `is_written` when the write queue is empty.
+    /// Ends a disconnect that has nothing to wait for any more; `is_written` when no command and no byte waits.
     pub(crate) fn check_drain(&mut self, is_written: bool) {
         if self.drain.is_some() && is_written && self.out.is_empty() && self.unfinished() == 0 {
             self.finish_drain();

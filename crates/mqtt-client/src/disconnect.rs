@@ -1,6 +1,6 @@
 //! Disconnecting: the request.
 
-use crate::command::{Command, DisconnectRequest};
+use crate::command::{Control, DisconnectRequest};
 use crate::{Client, DisconnectError, limits};
 use mqtt_codec::ReasonCode;
 use std::future::{Future, IntoFuture};
@@ -49,7 +49,7 @@ impl Disconnect {
         let shared = Arc::clone(&self.client.handle.shared);
         let (reply, answer) = oneshot::channel();
         let (timeout, reason) = (self.timeout, self.reason);
-        self.client.send(Command::Disconnect(DisconnectRequest {
+        self.client.control(Control::Disconnect(DisconnectRequest {
             timeout,
             reason,
             reply,

@@ -1,12 +1,12 @@
 //! The driver: the one task that reads, writes and waits for a client.
 
-use crate::command::Command;
+use crate::command::{Command, Control};
 use crate::core::{Core, Ending, count};
 use crate::handshake::{self, Dial, Established, millis};
 use crate::limits::{CLOSE_TIMEOUT, WRITE_QUEUE_LEN, WRITE_QUEUE_LEN_MAX};
 use crate::options::Options;
 use crate::router::Router;
-use crate::shared::{CloseOnDrop, Shared};
+use crate::shared::CloseOnDrop;
 use crate::{CloseReason, ConnectError, Stream};
 use mqtt_codec::DecodeError;
 use mqtt_io::{Fed, PacketReader, WriteQueue, poll_read_chunk};
@@ -66,27 +66,14 @@ impl fmt::Debug for Driver {
 #[derive(Debug)]
 pub(crate) struct DriverParts {
     /// First, so that it goes first: then everything else that is dropped knows why.
-    guard: CloseOnDrop,
-    options: Options,
-    receiver: mpsc::UnboundedReceiver<Command>,
-    sender: mpsc::UnboundedSender<Command>,
+    pub(crate) guard: CloseOnDrop,
+    pub(crate) options: Options,
+    pub(crate) receiver: mpsc::UnboundedReceiver<Command>,
+    pub(crate) control: mpsc::UnboundedReceiver<Control>,
+    pub(crate) sender: mpsc::UnboundedSender<Command>,
 }
 
 impl DriverParts {
-    pub(crate) fn new(
-        options: Options,
-        receiver: mpsc::UnboundedReceiver<Command>,
-        sender: mpsc::UnboundedSender<Command>,
-        shared: Arc<Shared>,
-    ) -> Self {
-        Self {
-            guard: CloseOnDrop(shared),
-            options,
-            receiver,
-            sender,
-        }
-    }
-
     pub(crate) async fn handshake(&self, dial: Dial) -> Result<Established, ConnectError> {
         let established = handshake::connect(&self.options, dial).await?;
         self.guard.0.set_connected(Arc::clone(&established.connack));
@@ -98,9 +85,10 @@ impl DriverParts {
             guard,
             options,
             receiver,
+            control,
             sender,
         } = self;
-        let shared = &guard.0;
+        let shared = Arc::clone(&guard.0);
         let Established {
             stream,
             reader,
@@ -110,8 +98,8 @@ impl DriverParts {
         } = established;
         let router = Router::new(first_subscription_id(connack.session_present));
         let hold_max = usize::from(options.receive_maximum.get());
-        let core = Core::new(connection, router, Arc::clone(shared), sender, hold_max);
-        let mut running = Running::new(stream, reader, core, receiver, epoch);
+        let core = Core::new(connection, router, Arc::clone(&shared), sender, hold_max);
+        let mut running = Running::new(stream, reader, core, (receiver, control), epoch);
         let Ending {
             reason,
             disconnected,
@@ -125,10 +113,11 @@ impl DriverParts {
             queue,
             core,
             receiver,
+            control,
             ..
         } = running;
         // Whatever still waits for an answer gets the reason now.
-        drop((core, receiver));
+        drop((core, receiver, control));
         // Either way the connection is over; how long the server takes to see it does not matter.
         let _ = timeout(CLOSE_TIMEOUT, close(stream, queue)).await;
         shared.set_closed();
@@ -148,6 +137,7 @@ struct Running {
     queue: WriteQueue,
     core: Core,
     receiver: mpsc::UnboundedReceiver<Command>,
+    control: mpsc::UnboundedReceiver<Control>,
     batch: Vec<Command>,
     /// The moment that counts as 0 ms.
     epoch: Instant,
@@ -162,7 +152,10 @@ impl Running {
         stream: Stream,
         reader: PacketReader,
         core: Core,
-        receiver: mpsc::UnboundedReceiver<Command>,
+        (receiver, control): (
+            mpsc::UnboundedReceiver<Command>,
+            mpsc::UnboundedReceiver<Control>,
+        ),
         epoch: Instant,
     ) -> Self {
         Self {
@@ -171,6 +164,7 @@ impl Running {
             queue: WriteQueue::new(),
             core,
             receiver,
+            control,
             batch: Vec::new(),
             epoch,
             alarm: Alarm {
@@ -186,11 +180,13 @@ impl Running {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         loop {
             self.core.now_ms = millis(self.epoch.elapsed());
-            let mut progress = self.poll_commands(cx);
+            let mut progress = self.poll_control(cx);
+            progress |= self.poll_commands(cx);
             progress |= self.poll_read(cx);
             progress |= self.poll_deadline(cx);
             progress |= self.poll_write(cx);
-            self.core.check_drain(self.queue.is_empty());
+            self.core
+                .check_drain(self.receiver.is_empty() && self.queue.is_empty());
             if let Some(ending) = self.core.ending.take() {
                 self.queue.push(std::mem::take(&mut self.core.out));
                 return Poll::Ready(ending);
@@ -201,8 +197,19 @@ impl Running {
         }
     }
 
+    fn poll_control(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.control.poll_recv(cx) {
+            Poll::Ready(Some(control)) => {
+                self.core.handle_control(control);
+                true
+            }
+            Poll::Ready(None) | Poll::Pending => false,
+        }
+    }
+
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.queue.len() >= WRITE_QUEUE_LEN {
+        // At the end nothing new comes, and what is here may not hold up the deadline.
+        if self.queue.len() >= WRITE_QUEUE_LEN && !self.core.is_draining() {
             return false;
         }
         let polled = self

@@ -2,12 +2,14 @@
 
 use crate::server::{ack, connected, connected_with};
 use mqtt_client::{
-    Client, ClientError, CloseReason, DisconnectError, ProtocolVersion, PublishError, QoS,
-    ReasonCode, SubscribeError,
+    Client, ClientBuilder, ClientError, CloseReason, DisconnectError, ProtocolVersion,
+    PublishError, QoS, ReasonCode, SubscribeError,
 };
 use mqtt_codec::{Disconnect, Packet, Properties, Property, PropertyList};
 use std::future::IntoFuture;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn everything_pending_ends_with_the_connection() {
@@ -135,7 +137,7 @@ async fn disconnect_does_not_wait_for_ever() {
         .await
         .unwrap();
     server.recv().await;
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let disconnect = client
         .disconnect()
         .timeout(Duration::from_secs(2))
@@ -304,6 +306,33 @@ async fn the_servers_reason_is_heard_even_when_writing_fails_first() {
         error.to_string().contains("server shutting down"),
         "{error}"
     );
+}
+
+/// A full write queue held the request back, and its timeout with it.
+#[tokio::test(start_paused = true)]
+async fn regress_a_server_that_reads_nothing_does_not_hold_up_disconnect() {
+    let options = |builder: ClientBuilder| builder.keep_alive(Duration::ZERO);
+    let (client, mut server) = connected_with(ProtocolVersion::V5, options, &[]).await;
+    let more_than_waits = vec![0; 2 * mqtt_client::limits::WRITE_QUEUE_LEN];
+    let receipt = client
+        .publish("t", more_than_waits)
+        .enqueue()
+        .await
+        .unwrap();
+    server.stream.read_u8().await.unwrap();
+    let begun = Instant::now();
+    let disconnect = client.disconnect().timeout(Duration::from_secs(3));
+    let error = tokio::time::timeout(Duration::from_secs(60), disconnect)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        matches!(error, DisconnectError::TimedOut { unfinished: 1 }),
+        "{error}"
+    );
+    let allowed = Duration::from_secs(3) + mqtt_client::limits::CLOSE_TIMEOUT;
+    assert_eq!(begun.elapsed(), allowed);
+    receipt.await.unwrap_err();
 }
 
 /// The unanswered SUBSCRIBE held a handle of its own, so the client stayed connected for ever.
