@@ -100,6 +100,8 @@ impl DriverParts {
         let hold_max = usize::from(options.receive_maximum.get());
         let core = Core::new(connection, router, Arc::clone(&shared), sender, hold_max);
         let mut running = Running::new(stream, reader, core, (receiver, control), epoch);
+        // Declared last, so that it goes first when the driver is dropped.
+        let _guard = guard;
         let Ending {
             reason,
             disconnected,

@@ -1,12 +1,15 @@
 //! Every way a connection ends, and that nothing hangs then.
 
-use crate::server::{ack, connected, connected_with};
+use crate::server::{ack, connected, connected_with, listen, next};
 use mqtt_client::{
     Client, ClientBuilder, ClientError, CloseReason, DisconnectError, ProtocolVersion,
     PublishError, QoS, ReasonCode, SubscribeError,
 };
 use mqtt_codec::{Disconnect, Packet, Properties, Property, PropertyList};
-use std::future::IntoFuture;
+use std::future::{Future, IntoFuture};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -345,4 +348,44 @@ async fn regress_a_subscribe_nobody_waits_for_does_not_keep_the_client() {
     }
     drop(client);
     server.disconnected().await;
+}
+
+/// Receipts ended before the reason was set, and so with another one.
+#[tokio::test]
+async fn regress_what_a_dropped_driver_leaves_knows_why() {
+    struct LookWhenWoken(Client, Mutex<Vec<String>>);
+    impl Wake for LookWhenWoken {
+        fn wake(self: Arc<Self>) {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut connected = pin!(self.0.connected());
+            let Poll::Ready(Err(closed)) = connected.as_mut().poll(&mut cx) else {
+                panic!("woken while connected")
+            };
+            self.1.lock().unwrap().push(closed.to_string());
+        }
+    }
+
+    let (listener, address) = listen().await;
+    let (client, mut driver) = Client::builder(address).build().unwrap();
+    let publish = client.publish("t", "").qos(QoS::AtLeastOnce);
+    let mut receipt = publish.enqueue().await.unwrap();
+    let script = async {
+        let mut server = next(&listener, ProtocolVersion::V5).await;
+        server.accept().await;
+        server.recv().await;
+        server
+    };
+    let _server = tokio::select! {
+        reason = &mut driver => panic!("{reason}"),
+        server = script => server,
+    };
+    let look = Arc::new(LookWhenWoken(client, Mutex::new(Vec::new())));
+    let waker = Waker::from(Arc::clone(&look));
+    let polled = Pin::new(&mut receipt).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(driver);
+    assert_eq!(
+        *look.1.lock().unwrap(),
+        ["connection closed: the driver was dropped"]
+    );
 }
