@@ -51,6 +51,10 @@ pub(crate) struct MessageQueue {
     inner: Mutex<Inner>,
 }
 
+/// One of those who take from a queue, each from one task at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Listener(u64);
+
 #[derive(Debug)]
 struct Inner {
     waiting: VecDeque<Waiting>,
@@ -58,7 +62,9 @@ struct Inner {
     qos0: usize,
     qos0_capacity: usize,
     dropped: u64,
-    wakers: Vec<Waker>,
+    /// Who waits: at most one waker for each [`Listener`] there is.
+    wakers: Vec<(Listener, Waker)>,
+    next_listener: u64,
     closed: bool,
 }
 
@@ -71,6 +77,7 @@ impl MessageQueue {
             qos0_capacity: qos0_capacity.max(1),
             dropped: 0,
             wakers: Vec::new(),
+            next_listener: 0,
             closed: false,
         };
         Self {
@@ -85,7 +92,7 @@ impl MessageQueue {
             return;
         }
         inner.push(waiting);
-        inner.wake();
+        wake(inner);
     }
 
     /// Puts messages that came earlier in front.
@@ -97,11 +104,23 @@ impl MessageQueue {
         for waiting in earlier.into_iter().chain(later) {
             inner.push(waiting);
         }
-        inner.wake();
+        wake(inner);
+    }
+
+    /// Somebody who will take messages; [`MessageQueue::remove_listener`] is the end of it.
+    pub(crate) fn add_listener(&self) -> Listener {
+        let mut inner = self.lock();
+        inner.next_listener += 1;
+        Listener(inner.next_listener)
+    }
+
+    /// `listener` takes no more: its task is not woken again.
+    pub(crate) fn remove_listener(&self, listener: Listener) {
+        self.lock().wakers.retain(|(other, _)| *other != listener);
     }
 
     /// The next message; none when the queue is closed and empty.
-    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
+    pub(crate) fn poll_take(&self, listener: Listener, cx: &Context<'_>) -> Poll<Option<Message>> {
         let mut inner = self.lock();
         if let Some(waiting) = inner.pop() {
             drop(inner);
@@ -110,8 +129,10 @@ impl MessageQueue {
         if inner.closed {
             return Poll::Ready(None);
         }
-        if !inner.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            inner.wakers.push(cx.waker().clone());
+        let mut wakers = inner.wakers.iter_mut();
+        match wakers.find(|(other, _)| *other == listener) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => inner.wakers.push((listener, cx.waker().clone())),
         }
         Poll::Pending
     }
@@ -140,7 +161,7 @@ impl MessageQueue {
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
-        inner.wake();
+        wake(inner);
     }
 
     /// Messages waiting.
@@ -186,11 +207,14 @@ impl Inner {
             self.dropped += 1;
         }
     }
+}
 
-    fn wake(&mut self) {
-        for waker in self.wakers.drain(..) {
-            waker.wake();
-        }
+/// Wakes all who wait, after unlocking: what a waker does is not ours to know.
+fn wake(mut inner: MutexGuard<'_, Inner>) {
+    let wakers = std::mem::take(&mut inner.wakers);
+    drop(inner);
+    for (_, waker) in wakers {
+        waker.wake();
     }
 }
 
@@ -198,6 +222,8 @@ impl Inner {
 mod tests {
     use super::*;
     use mqtt_codec::{Delivery, PacketId, Properties, Publish, TopicName};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
 
     fn message(topic_name: &str, qos: QoS) -> Waiting {
         let publish = Publish {
@@ -251,8 +277,41 @@ mod tests {
         queue.push(message("a", QoS::AtMostOnce));
         queue.close();
         queue.push(message("b", QoS::AtMostOnce));
-        let cx = Context::from_waker(Waker::noop());
-        assert!(matches!(queue.poll_take(&cx), Poll::Ready(Some(_))));
-        assert!(matches!(queue.poll_take(&cx), Poll::Ready(None)));
+        let (listener, cx) = (queue.add_listener(), Context::from_waker(Waker::noop()));
+        let take = || queue.poll_take(listener, &cx);
+        assert!(matches!(take(), Poll::Ready(Some(_))));
+        assert!(matches!(take(), Poll::Ready(None)));
+    }
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Every task that ever waited on a quiet topic was kept until a message came.
+    #[test]
+    fn regress_a_listener_that_moves_leaves_no_waker_behind() {
+        let queue = MessageQueue::new(9);
+        let (moving, gone) = (queue.add_listener(), queue.add_listener());
+        let tasks: Vec<_> = (0..100)
+            .map(|_| Arc::new(Count(AtomicUsize::new(0))))
+            .collect();
+        for task in &tasks {
+            let waker = Waker::from(Arc::clone(task));
+            let cx = Context::from_waker(&waker);
+            assert!(queue.poll_take(moving, &cx).is_pending());
+            assert!(queue.poll_take(gone, &cx).is_pending());
+        }
+        queue.remove_listener(gone);
+        queue.push(message("a", QoS::AtMostOnce));
+        let woken: Vec<_> = tasks
+            .iter()
+            .map(|task| task.0.load(Ordering::Relaxed))
+            .collect();
+        assert_eq!(woken.iter().sum::<usize>(), 1);
+        assert_eq!(woken.last(), Some(&1));
     }
 }

@@ -1,7 +1,7 @@
 //! A subscription: the stream of its messages.
 
 use crate::command::Command;
-use crate::queue::MessageQueue;
+use crate::queue::{Listener, MessageQueue};
 use crate::{Client, Message};
 use futures_core::Stream;
 use mqtt_codec::{QoS, ReasonCode};
@@ -21,6 +21,7 @@ use std::task::{Context, Poll};
 pub struct Subscription {
     client: Client,
     queue: Arc<MessageQueue>,
+    listener: Listener,
     topic_filters: Arc<[Box<str>]>,
     reasons: Vec<ReasonCode>,
     on_drop: OnDrop,
@@ -35,7 +36,7 @@ enum OnDrop {
 
 impl Subscription {
     /// A subscription the server has granted with `reasons`.
-    pub(crate) const fn granted(
+    pub(crate) fn granted(
         client: Client,
         queue: Arc<MessageQueue>,
         topic_filters: Arc<[Box<str>]>,
@@ -43,6 +44,7 @@ impl Subscription {
     ) -> Self {
         Self {
             client,
+            listener: queue.add_listener(),
             queue,
             topic_filters,
             reasons,
@@ -54,7 +56,7 @@ impl Subscription {
     ///
     /// Cancel safety: a dropped call takes no message.
     pub async fn next(&mut self) -> Option<Message> {
-        poll_fn(|cx| self.queue.poll_take(cx)).await
+        poll_fn(|cx| self.queue.poll_take(self.listener, cx)).await
     }
 
     /// The next message if it is here already.
@@ -110,7 +112,7 @@ impl Stream for Subscription {
     type Item = Message;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.queue.poll_take(cx)
+        self.queue.poll_take(self.listener, cx)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -1,5 +1,6 @@
 //! Messages no subscription of this client asked for.
 
+use crate::queue::{Listener, MessageQueue};
 use crate::{Client, Message};
 use futures_core::Stream;
 use std::future::poll_fn;
@@ -17,28 +18,34 @@ use std::task::{Context, Poll};
 #[derive(Debug)]
 pub struct Unclaimed {
     client: Client,
+    listener: Listener,
 }
 
 impl Unclaimed {
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Client) -> Self {
+        let listener = client.handle.shared.unclaimed.add_listener();
+        Self { client, listener }
+    }
+
+    fn queue(&self) -> &MessageQueue {
+        &self.client.handle.shared.unclaimed
     }
 
     /// The next message; none when the connection has ended.
     ///
     /// Cancel safety: a dropped call takes no message.
     pub async fn next(&mut self) -> Option<Message> {
-        poll_fn(|cx| self.client.handle.shared.unclaimed.poll_take(cx)).await
+        poll_fn(|cx| self.queue().poll_take(self.listener, cx)).await
     }
 
     /// The next message if it is here already.
     pub fn try_next(&mut self) -> Option<Message> {
-        self.client.handle.shared.unclaimed.try_take()
+        self.queue().try_take()
     }
 
     /// Messages waiting.
     pub fn len(&self) -> usize {
-        self.client.handle.shared.unclaimed.len()
+        self.queue().len()
     }
 
     /// Whether none waits.
@@ -48,7 +55,7 @@ impl Unclaimed {
 
     /// Messages of QoS 0 that had to make room for later ones.
     pub fn dropped(&self) -> u64 {
-        self.client.handle.shared.unclaimed.dropped()
+        self.queue().dropped()
     }
 }
 
@@ -56,6 +63,12 @@ impl Stream for Unclaimed {
     type Item = Message;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.client.handle.shared.unclaimed.poll_take(cx)
+        self.queue().poll_take(self.listener, cx)
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        self.queue().remove_listener(self.listener);
     }
 }
