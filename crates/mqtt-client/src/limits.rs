@@ -33,6 +33,11 @@ pub const SUBSCRIPTION_CAPACITY: usize = 1024;
 pub const UNCLAIMED_CAPACITY: usize = 1024;
 /// Topic Filters no longer subscribed whose last messages are still recognised. Unit: filters.
 pub const RETIRED_FILTERS: usize = 1024;
+/// Subscription Identifiers of one Topic Filter that are told apart; with an older one its messages go by their
+/// Topic Name. Unit: identifiers.
+pub const FILTER_IDS: usize = 16;
+/// Subscription Identifiers no longer told apart whose last messages are still taken. Unit: identifiers.
+pub const LOOSE_IDS: usize = 1024;
 /// Bytes waiting for the socket at which nothing more is taken from the application. Unit: bytes.
 pub const WRITE_QUEUE_LEN: usize = 256 * 1024;
 /// Bytes waiting for the socket at which nothing more is read either, since reading makes answers. Unit: bytes.

@@ -1,7 +1,7 @@
 //! Which subscription a message is for.
 
 use crate::Message;
-use crate::limits::RETIRED_FILTERS;
+use crate::limits::{FILTER_IDS, LOOSE_IDS, RETIRED_FILTERS};
 use crate::queue::{MessageQueue, Waiting};
 use mqtt_codec::{SubscriptionIdentifier, TopicFilter, TopicName};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -15,8 +15,10 @@ use std::sync::Arc;
 pub(crate) struct Router {
     filters: BTreeMap<u32, Filter>,
     by_name: HashMap<Box<str>, u32>,
-    /// Filters by Subscription Identifier; empty for a subscription that was detached.
+    /// Filters by Subscription Identifier.
     by_id: HashMap<u32, Vec<u32>>,
+    /// INVARIANT: at most [`LOOSE_IDS`]; not in `by_id` any more, but what comes with them is still wanted.
+    loose_ids: VecDeque<u32>,
     next_filter: u32,
     ids: IdRange,
     /// INVARIANT: at most [`RETIRED_FILTERS`]; not subscribed any more, messages may still be under way.
@@ -26,7 +28,9 @@ pub(crate) struct Router {
 #[derive(Debug)]
 struct Filter {
     topic_filter: Box<str>,
-    ids: Vec<u32>,
+    /// INVARIANT: at most [`FILTER_IDS`], the oldest first; a server uses the last it was told, and may have queued
+    /// messages with those before.
+    ids: VecDeque<u32>,
     queues: Vec<Arc<MessageQueue>>,
 }
 
@@ -55,6 +59,7 @@ impl Router {
             filters: BTreeMap::new(),
             by_name: HashMap::new(),
             by_id: HashMap::new(),
+            loose_ids: VecDeque::new(),
             next_filter: 0,
             ids: IdRange {
                 first: first_id.max(1),
@@ -90,13 +95,19 @@ impl Router {
         };
         let filter = self.filters.entry(key).or_insert_with(|| Filter {
             topic_filter: topic_filter.into(),
-            ids: Vec::new(),
+            ids: VecDeque::new(),
             queues: Vec::new(),
         });
         filter.queues.push(Arc::clone(queue));
         if let Some(id) = id {
-            filter.ids.push(id.get());
+            filter.ids.push_back(id.get());
+            let oldest = filter.ids.len() > FILTER_IDS;
+            let oldest = oldest.then(|| filter.ids.pop_front()).flatten();
             self.by_id.entry(id.get()).or_default().push(key);
+            if let Some(oldest) = oldest {
+                self.unlink(oldest, key);
+                self.loosen(oldest);
+            }
         }
     }
 
@@ -128,7 +139,7 @@ impl Router {
             self.retired.retain(|retired| *retired != topic_filter);
         }
         for id in ids {
-            self.by_id.entry(id).or_default();
+            self.loosen(id);
         }
     }
 
@@ -202,12 +213,7 @@ impl Router {
         let filter = self.filters.remove(&key)?;
         self.by_name.remove(&filter.topic_filter);
         for id in filter.ids {
-            if let Some(keys) = self.by_id.get_mut(&id) {
-                keys.retain(|other| *other != key);
-                if keys.is_empty() {
-                    self.by_id.remove(&id);
-                }
-            }
+            self.unlink(id, key);
         }
         if self.retired.len() == RETIRED_FILTERS {
             self.retired.pop_front();
@@ -216,9 +222,29 @@ impl Router {
         Some(filter.topic_filter)
     }
 
-    /// Whether `id` was given out by this router and belongs to no subscription any more.
+    /// `id` leads to the filter `key` no more.
+    fn unlink(&mut self, id: u32, key: u32) {
+        if let Some(keys) = self.by_id.get_mut(&id) {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                self.by_id.remove(&id);
+            }
+        }
+    }
+
+    /// What comes with `id` goes by the filters from now on.
+    fn loosen(&mut self, id: u32) {
+        if self.loose_ids.len() == LOOSE_IDS {
+            self.loose_ids.pop_front();
+        }
+        self.loose_ids.push_back(id);
+    }
+
+    /// Whether `id` was given out by this router and nobody wants what comes with it.
     fn is_retired(&self, id: u32) -> bool {
-        (self.ids.first..self.ids.next).contains(&id) && !self.by_id.contains_key(&id)
+        (self.ids.first..self.ids.next).contains(&id)
+            && !self.by_id.contains_key(&id)
+            && !self.loose_ids.contains(&id)
     }
 }
 
@@ -375,5 +401,30 @@ mod tests {
         router.detach_queue(&queue);
         assert_eq!(router.route(&message("a", &[1])), Routed::Unclaimed);
         assert_eq!(router.route(&message("a", &[])), Routed::Unclaimed);
+    }
+
+    /// Subscribing again and again to a filter another subscription has kept every identifier, and so did refusals.
+    #[test]
+    fn regress_identifiers_of_earlier_subscriptions_are_bounded() {
+        let mut router = Router::new(1);
+        let kept = queue();
+        let id = router.allocate_id();
+        router.add("a", id, &kept);
+        for _ in 0..2 * LOOSE_IDS {
+            let passing = queue();
+            for topic_filter in ["a", "refused"] {
+                let id = router.allocate_id();
+                router.add(topic_filter, id, &passing);
+            }
+            router.detach_queue(&passing);
+        }
+        assert_eq!(router.by_id.len(), FILTER_IDS);
+        assert_eq!(router.loose_ids.len(), LOOSE_IDS);
+        let newest = router.filters.values().flat_map(|filter| &filter.ids).max();
+        let newest = *newest.unwrap();
+        for id in [newest, newest - 2 * u32::try_from(FILTER_IDS).unwrap()] {
+            assert_eq!(router.route(&message("a", &[id])), Routed::Delivered);
+        }
+        assert_eq!(kept.len(), 2);
     }
 }
