@@ -1,3 +1,4 @@
+//! An allocator that counts, for tests of what others allocate.
 #![doc = include_str!("../README.md")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

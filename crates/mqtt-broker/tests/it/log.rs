@@ -15,6 +15,8 @@ struct State {
     appended: u64,
     durable: u64,
     full: bool,
+    /// Panic when a session ends.
+    panics: bool,
     waiting: Vec<(u64, Waker)>,
     records: Vec<&'static str>,
 }
@@ -72,6 +74,10 @@ impl CommitLog for Steered {
         let mut state = self.0.lock().unwrap();
         if state.full {
             return Err(LogFull);
+        }
+        if state.panics && matches!(record, LogRecord::SessionEnded { .. }) {
+            drop(state);
+            panic!("as the test wants it");
         }
         state.appended += 1;
         state.records.push(match record {
@@ -413,4 +419,43 @@ fn regress_a_subscription_that_was_not_logged_is_new_the_next_time() {
     // What is live waits for no log, not even for the SUBACK that does.
     assert_eq!(client.message().text(), ("t", "kept"));
     assert_eq!(client.suback(packet_id), [0]);
+}
+
+/// The session in the way was forgotten, but not ended: its subscriptions stayed for ever.
+#[test]
+fn regress_a_replaced_session_ends_even_if_the_new_one_is_refused() {
+    let (server, log) = steered();
+    sleeper(&server, &log);
+    assert_eq!(server.broker().sizes().subscriptions, 1);
+    log.set_full(true);
+    let fresh = Hello {
+        clean_start: true,
+        ..Hello::lasting(V5, "sleeper")
+    };
+    let (_, welcome) = fresh.ask(&server);
+    assert_eq!(welcome.reason, 0x97);
+    assert_eq!(server.broker().sizes().subscriptions, 0);
+    assert_eq!(server.broker().sizes().sessions, 0);
+}
+
+#[test]
+fn time_goes_on_after_a_log_that_panicked() {
+    let (server, log) = steered();
+    log.0.lock().unwrap().panics = true;
+    let mut clients = Vec::new();
+    for (client_id, expiry_s) in [("first", 1), ("second", 2)] {
+        let hello = Hello {
+            properties: &[mqtt_codec::Property::SessionExpiryInterval(expiry_s)],
+            ..Hello::lasting(V5, client_id)
+        };
+        let before = log.appended();
+        let mut client = hello.send(&server);
+        log.wait_for(before + 1);
+        log.commit();
+        client.welcome();
+        clients.push(client);
+    }
+    drop(clients);
+    server.wait_for_connections(0);
+    server.wait_until("both expired", |broker| broker.sizes().sessions == 0);
 }

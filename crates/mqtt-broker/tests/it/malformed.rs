@@ -206,6 +206,23 @@ fn what_comes_before_a_mistake_is_done_and_what_comes_after_is_not() {
     }
 }
 
+/// The reason arrives although the client is still sending what is refused.
+///
+/// Other systems may throw away what a client has not yet read when its connection is reset.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_in_the_middle_of_a_large_packet_learns_why_it_is_closed() {
+    let server = Server::start();
+    for _ in 0..10 {
+        let mut client = Client::connect(&server, V5, "c");
+        // A PUBLISH of 4 MB where 1 MB is allowed.
+        let mut bytes = vec![0x30, 0x80, 0x80, 0x80, 0x02];
+        bytes.resize(4 * 1024 * 1024, 0);
+        let _ = client.raw().send_bytes(&bytes);
+        client.expect_disconnect(ReasonCode::PACKET_TOO_LARGE);
+    }
+}
+
 #[test]
 fn a_shutdown_is_told_to_v5_clients_and_closes_all() {
     let mut server = Server::start();

@@ -296,7 +296,9 @@ fn regress_what_a_client_is_sent_does_not_keep_it_alive() {
     client.subscribe("t", QOS0);
     let mut publisher = Client::connect(&server, V5, "publisher");
     let mut received = 0;
+    let started = std::time::Instant::now();
     let end = loop {
+        assert!(started.elapsed().as_secs() < 10, "kept alive");
         publisher.publish_1("t", "x");
         let packet = client.receive();
         if packet.bytes()[0] != 0x30 {

@@ -40,6 +40,22 @@ fn a_timer_that_is_past_comes_due_at_once() {
     assert_eq!(wheel.next_deadline(), None);
 }
 
+#[test]
+fn what_is_not_retained_never_comes_due() {
+    let mut wheel = TimerWheel::new(100);
+    for deadline_ms in [50, 150, 5_000, 80_000] {
+        wheel.insert(deadline_ms, deadline_ms);
+    }
+    // A key that waits twice keeps the deadline asked for.
+    wheel.insert(70_000, 150);
+    wheel.retain(|key, at_ms| *key != 5_000 && at_ms == key.next_multiple_of(100));
+    assert_eq!(wheel.len(), 3);
+    let mut due = Vec::new();
+    wheel.advance(1_000_000, &mut due);
+    assert_eq!(due, [50, 150, 80_000]);
+    assert_eq!(wheel.len(), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
