@@ -17,7 +17,7 @@ fn connect_is_answered_by_connack_byte_for_byte() {
     assert_eq!(welcome.bytes[..4], [0x20, welcome.bytes[1], 0, 0]);
 }
 
-/// Covers: v5 [MQTT-3.2.2-22], v5 [MQTT-4.12.0-6].
+/// Covers: v5 [MQTT-4.12.0-6].
 #[test]
 fn connack_says_what_the_client_cannot_guess_and_nothing_else() {
     let server = Server::start();
@@ -253,7 +253,6 @@ fn auth_without_a_method_is_a_protocol_error() {
     client.expect_disconnect(ReasonCode::PROTOCOL_ERROR);
 }
 
-/// Covers: v5 [MQTT-3.1.2-21].
 #[test]
 fn a_keep_alive_above_the_maximum_is_lowered_and_told() {
     let server = Server::with(|config| config.mqtt.max_keepalive = Some(Duration::from_secs(30)));

@@ -53,7 +53,6 @@ fn publish_at_qos_3_is_malformed() {
     );
 }
 
-/// Covers: v5 [MQTT-1.5.5-1].
 #[test]
 fn a_remaining_length_of_five_bytes_is_malformed() {
     let bytes = [0x30, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F];

@@ -2,7 +2,7 @@
 
 use crate::kit::{Client, Hello, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
 use mqtt_broker::config::ByteSize;
-use mqtt_codec::{Property, ProtocolVersion, RetainHandling, SubscriptionOptions};
+use mqtt_codec::{Packet, Property, ProtocolVersion, RetainHandling, SubscriptionOptions};
 
 /// Covers: v5 [MQTT-3.3.1-5], v3.1.1 [MQTT-3.3.1-5], v3.1.1 [MQTT-3.3.1-6], v3.1.1 [MQTT-3.3.1-8], v3.1.1 [MQTT-3.1.2-7].
 #[test]
@@ -101,7 +101,7 @@ fn v5_retain_as_published_keeps_the_flag() {
     }
 }
 
-/// Covers: v5 [MQTT-3.3.1-9], v5 [MQTT-3.3.1-10], v5 [MQTT-3.3.1-11], v5 [MQTT-3.8.4-3], v5 [MQTT-3.8.4-4].
+/// Covers: v5 [MQTT-3.3.1-9], v5 [MQTT-3.3.1-10], v5 [MQTT-3.3.1-11].
 #[test]
 fn v5_retain_handling_says_when_retained_messages_come() {
     let server = Server::start();
@@ -126,7 +126,6 @@ fn v5_retain_handling_says_when_retained_messages_come() {
     }
 }
 
-/// Covers: v3.1.1 [MQTT-3.8.4-3].
 #[test]
 fn v311_subscribing_again_brings_retained_messages_again() {
     let server = Server::start();
@@ -262,4 +261,48 @@ fn the_bytes_of_retained_messages_are_bounded() {
     assert_eq!(client.publish_fully(&post), 0x97);
     client.retain("one", "", QOS1);
     assert_eq!(client.publish_fully(&post), 0x10);
+}
+
+/// Covers: v5 [MQTT-3.8.4-4], v3.1.1 [MQTT-3.8.4-3].
+#[test]
+fn subscribing_again_brings_retained_messages_and_interrupts_nothing() {
+    const MESSAGES: u16 = 500;
+    const SUBSCRIBES: usize = 20;
+    let server = Server::start();
+    for version in [V311, V5] {
+        let mut client = Client::connect(&server, version, "c");
+        let mut publisher = Client::connect(&server, version, "publisher");
+        client.subscribe("t/#", QOS1);
+        publisher.retain("t/kept", "kept", QOS1);
+        assert!(!client.take().retain);
+        let mut bytes = Vec::new();
+        for nth in 1..=MESSAGES {
+            let post = Post {
+                qos: QOS1,
+                packet_id: nth,
+                ..Post::new("t/live", nth.to_string().as_bytes())
+            }
+            .bytes(version);
+            bytes.extend(post);
+        }
+        publisher.send_bytes(&bytes);
+        for _ in 0..SUBSCRIBES {
+            client.ask_to_subscribe(&[("t/#", options(QOS1))], &[]);
+        }
+        let (mut live, mut kept, mut granted) = (0, 0, 0);
+        while live < MESSAGES || kept < SUBSCRIBES || granted < SUBSCRIBES {
+            let received = client.receive();
+            match received.packet().unwrap() {
+                Packet::SubAck(_) => granted += 1,
+                Packet::Publish(publish) if publish.retain => kept += 1,
+                Packet::Publish(publish) => {
+                    live += 1;
+                    assert_eq!(publish.payload, live.to_string().as_bytes());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        client.disconnect();
+        Client::connect(&server, version, "clear").retain("t/kept", "", QOS0);
+    }
 }

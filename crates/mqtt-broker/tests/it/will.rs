@@ -263,7 +263,7 @@ fn v5_a_delayed_will_goes_out_when_the_session_ends() {
     assert_eq!(watcher.message().text(), ("will", "gone"), "clean start");
 }
 
-/// Covers: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24].
+/// Covers: v5 [MQTT-3.1.2-22], v5 [MQTT-3.2.2-22], v3.1.1 [MQTT-3.1.2-24].
 #[test]
 fn silence_of_one_and_a_half_keep_alives_ends_the_connection() {
     let server = Server::start();
