@@ -69,7 +69,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// What is wrong, where, and by which rule. Nothing is ever waited for: a field that runs past
     /// the end of the packet is an error.
-    #[inline]
+    #[inline(always)]
     pub fn decode(frame: Frame<'a>, version: ProtocolVersion) -> Result<Self, DecodeError> {
         Self::decode_lenient(frame, version, Lenience::STRICT)
     }
@@ -78,7 +78,7 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// As [`Packet::decode`].
-    #[inline]
+    #[inline(always)]
     pub fn decode_lenient(
         frame: Frame<'a>,
         version: ProtocolVersion,
@@ -95,6 +95,19 @@ impl<'a> Packet<'a> {
             PacketType::PubRec => Self::PubRec(Ack::decode(frame, version)?),
             PacketType::PubRel => Self::PubRel(Ack::decode(frame, version)?),
             PacketType::PubComp => Self::PubComp(Ack::decode(frame, version)?),
+            _ => return Self::decode_other(frame, packet_type, version, lenience),
+        })
+    }
+
+    /// The types of which there are few; their room on the stack is not to cost the others time.
+    #[inline(never)]
+    fn decode_other(
+        frame: Frame<'a>,
+        packet_type: PacketType,
+        version: ProtocolVersion,
+        lenience: Lenience,
+    ) -> Result<Self, DecodeError> {
+        Ok(match packet_type {
             PacketType::Connect => Self::Connect(Connect::decode_lenient(frame, lenience)?),
             PacketType::ConnAck => Self::ConnAck(ConnAck::decode(frame, version)?),
             PacketType::Subscribe => Self::Subscribe(Subscribe::decode(frame, version)?),
@@ -105,6 +118,11 @@ impl<'a> Packet<'a> {
             PacketType::PingResp => empty(frame, packet_type, Self::PingResp)?,
             PacketType::Disconnect => Self::Disconnect(Disconnect::decode(frame, version)?),
             PacketType::Auth => Self::Auth(Auth::decode(frame, version)?),
+            PacketType::Publish
+            | PacketType::PubAck
+            | PacketType::PubRec
+            | PacketType::PubRel
+            | PacketType::PubComp => return Self::decode_lenient(frame, version, lenience),
         })
     }
 

@@ -148,6 +148,15 @@ impl<'a> Property<'a> {
         id: PropertyId,
         reader: &mut Reader<'a>,
     ) -> Result<Self, DecodeError> {
+        Self::decode_value_inline(id, reader)
+    }
+
+    /// As [`Property::decode_value`], for a caller who needs the check and not the value.
+    #[inline(always)]
+    pub(crate) fn decode_value_inline(
+        id: PropertyId,
+        reader: &mut Reader<'a>,
+    ) -> Result<Self, DecodeError> {
         let at = reader.at();
         let invalid = DecodeError::new(Malformed::PropertyValueInvalid { property: id }, at);
         Ok(match id {
@@ -160,7 +169,7 @@ impl<'a> Property<'a> {
             PropertyId::MessageExpiryInterval => Self::MessageExpiryInterval(reader.four_byte()?),
             PropertyId::ContentType => Self::ContentType(reader.string()?),
             PropertyId::ResponseTopic => {
-                Self::ResponseTopic(TopicName::try_new(reader.string()?).map_err(|_| invalid)?)
+                Self::ResponseTopic(reader.topic(TopicName::try_new)?.map_err(|_| invalid)?)
             }
             PropertyId::CorrelationData => Self::CorrelationData(reader.binary()?),
             PropertyId::SubscriptionIdentifier => Self::SubscriptionIdentifier(
@@ -295,6 +304,7 @@ enum Value<'a> {
 }
 
 /// A byte that may be 0 or 1 only.
+#[inline]
 fn flag(reader: &mut Reader<'_>, invalid: DecodeError) -> Result<bool, DecodeError> {
     match reader.byte()? {
         0 => Ok(false),
@@ -304,13 +314,14 @@ fn flag(reader: &mut Reader<'_>, invalid: DecodeError) -> Result<bool, DecodeErr
 }
 
 /// Reads an identifier. All are below 128, so a longer form names none or is not minimal.
+#[inline]
 pub(crate) fn decode_id(reader: &mut Reader<'_>) -> Result<PropertyId, DecodeError> {
-    let first = reader.rest().first().copied().unwrap_or(0);
-    let unknown = reader.error(Malformed::PropertyUnknown { identifier: first });
+    let at = reader.at();
+    let identifier = reader.rest().first().copied().unwrap_or(0);
     u8::try_from(reader.var_int()?)
         .ok()
         .and_then(PropertyId::from_u8)
-        .ok_or(unknown)
+        .ok_or_else(|| DecodeError::new(Malformed::PropertyUnknown { identifier }, at))
 }
 
 /// Cuts one entry off a checked block: identifier and value bytes. `None` at its end.

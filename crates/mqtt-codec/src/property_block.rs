@@ -48,7 +48,7 @@ pub(crate) fn check<'a>(
             ));
         }
         seen.insert(property);
-        Property::decode_value(property, &mut reader)?;
+        Property::decode_value_inline(property, &mut reader)?;
     }
     if lacks_method(seen) {
         return Err(DecodeError::new(

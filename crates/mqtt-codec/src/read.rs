@@ -9,7 +9,7 @@ use nom::number::complete::{be_u8, be_u16, be_u32};
 use nom::{Err, IResult, Parser};
 
 use crate::frame::Frame;
-use crate::{DecodeError, Malformed, PacketId, TopicFilter, TopicName};
+use crate::{DecodeError, Malformed, PacketId, TopicError, TopicFilter, TopicName};
 
 /// Reads fields in wire order and knows where in the packet it is.
 #[derive(Clone, Debug)]
@@ -70,52 +70,78 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
         self.run(be_u8)
     }
 
+    #[inline]
     pub(crate) fn two_byte(&mut self) -> Result<u16, DecodeError> {
         self.run(be_u16)
     }
 
+    #[inline]
     pub(crate) fn four_byte(&mut self) -> Result<u32, DecodeError> {
         self.run(be_u32)
     }
 
     /// Spec: v5 §1.5.5.
+    #[inline]
     pub(crate) fn var_int(&mut self) -> Result<u32, DecodeError> {
         self.run(var_int)
     }
 
     /// Spec: v5 §1.5.6.
+    #[inline]
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
         self.run(binary)
     }
 
     /// Spec: v5 §1.5.4, v3.1.1 §1.5.3.
+    #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
         self.run(string)
     }
 
     /// Spec: v5 §2.2.1, v3.1.1 §2.3.1.
+    #[inline]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         let at = self.at();
         PacketId::new(self.two_byte()?).ok_or(DecodeError::new(Malformed::PacketIdZero, at))
     }
 
+    #[inline]
     pub(crate) fn topic_name(&mut self) -> Result<TopicName<'a>, DecodeError> {
         let at = self.at();
-        TopicName::try_new(self.string()?)
+        self.topic(TopicName::try_new)?
             .map_err(|error| DecodeError::new(error.in_topic_name(), at))
     }
 
+    #[inline]
     pub(crate) fn topic_filter(&mut self) -> Result<TopicFilter<'a>, DecodeError> {
         let at = self.at();
-        TopicFilter::try_new(self.string()?)
+        self.topic(TopicFilter::try_new)?
             .map_err(|error| DecodeError::new(error.in_topic_filter(), at))
     }
 
+    /// A string and what `check` makes of it, which looks for U+0000 along with all else.
+    #[inline]
+    pub(crate) fn topic<T>(
+        &mut self,
+        check: impl FnOnce(&'a str) -> Result<T, TopicError>,
+    ) -> Result<Result<T, TopicError>, DecodeError> {
+        let before = self.rest;
+        match check(self.run(text)?) {
+            Err(TopicError::NullCharacter) => {
+                self.rest = before;
+                self.string().map(|_| Err(TopicError::NullCharacter))
+            }
+            checked => Ok(checked),
+        }
+    }
+
     /// A block of as many bytes as a Variable Byte Integer in front says, with a reader of its own.
+    #[inline]
     pub(crate) fn block(&mut self) -> Result<Self, DecodeError> {
         let rest = self.run(|input| {
             let (input, len) = var_int(input)?;
@@ -127,6 +153,7 @@ impl<'a> Reader<'a> {
         })
     }
 
+    #[inline]
     fn run<T>(
         &mut self,
         mut parser: impl Parser<&'a [u8], Output = T, Error = Shortfall>,
@@ -171,6 +198,7 @@ impl ParseError<&[u8]> for Shortfall {
     }
 }
 
+#[inline]
 fn var_int(input: &[u8]) -> IResult<&[u8], u32, Shortfall> {
     let mut rest = input;
     let mut value: u32 = 0;
@@ -188,36 +216,75 @@ fn var_int(input: &[u8]) -> IResult<&[u8], u32, Shortfall> {
     Err(Shortfall::new(Malformed::VarIntTooLong, input.len()))
 }
 
+#[inline]
 fn binary(input: &[u8]) -> IResult<&[u8], &[u8], Shortfall> {
     let (rest, len) = be_u16(input)?;
     take(len)(rest)
 }
 
+#[inline]
 fn string(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
+    let (rest, text) = text(input)?;
+    if has_nul(text.as_bytes()) {
+        let valid = text.bytes().take_while(|byte| *byte != 0).count();
+        let left = rest.len() + text.len() - valid;
+        return Err(Shortfall::new(Malformed::NullCharacter, left));
+    }
+    Ok((rest, text))
+}
+
+/// A string that may contain U+0000.
+#[inline]
+fn text(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
     let (rest, bytes) = binary(input)?;
-    let left = |valid: usize| rest.len() + bytes.len() - valid;
-    let text = core::str::from_utf8(bytes)
-        .map_err(|error| Shortfall::new(Malformed::Utf8Invalid, left(error.valid_up_to())))?;
-    match bytes.iter().position(|byte| *byte == 0) {
-        Some(valid) => Err(Shortfall::new(Malformed::NullCharacter, left(valid))),
-        None => Ok((rest, text)),
+    match core::str::from_utf8(bytes) {
+        Ok(text) => Ok((rest, text)),
+        Err(error) => {
+            let left = rest.len() + bytes.len() - error.valid_up_to();
+            Err(Shortfall::new(Malformed::Utf8Invalid, left))
+        }
     }
 }
 
-/// Whether U+0000, `+` or `#` is anywhere in `bytes`: one pass without branches per byte.
+/// Whether U+0000 is anywhere in `bytes`.
+#[inline]
+pub(crate) fn has_nul(bytes: &[u8]) -> bool {
+    has(bytes, |byte| byte == 0)
+}
+
+/// Whether U+0000, `+` or `#` is anywhere in `bytes`.
 #[inline]
 pub(crate) fn has_nul_or_wildcard(bytes: &[u8]) -> bool {
-    let (chunks, tail) = bytes.as_chunks::<16>();
-    let mut found = false;
-    for chunk in chunks {
-        found |= any(chunk);
-    }
-    found | any(tail)
+    // `#` with this bit set is `+`.
+    has(bytes, |byte| (byte == 0) | (byte | 0x08 == b'+'))
 }
 
+/// Whether any of `bytes` is `wanted`: many at a time, without a branch for each, the last ones
+/// twice rather than one by one.
 #[inline]
-fn any(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .fold(false, |found, byte| found | matches!(byte, 0 | b'+' | b'#'))
+fn has(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> bool {
+    let mark = |chunk: &[u8], found: &mut [u8]| {
+        for (byte, found) in chunk.iter().zip(found) {
+            *found |= u8::from(wanted(*byte));
+        }
+    };
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let mut found = [0; 16];
+        for chunk in bytes.as_chunks::<16>().0 {
+            mark(chunk, &mut found);
+        }
+        mark(last, &mut found);
+        return u128::from_ne_bytes(found) != 0;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let mut found = [0; 8];
+        mark(first, &mut found);
+        mark(last, &mut found);
+        return u64::from_ne_bytes(found) != 0;
+    }
+    let mut found = [0];
+    for byte in bytes {
+        mark(&[*byte], &mut found);
+    }
+    found != [0]
 }

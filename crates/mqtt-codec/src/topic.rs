@@ -84,19 +84,14 @@ impl<'a> TopicFilter<'a> {
         if text.len() > LEN_MAX {
             return Err(TopicError::TooLong);
         }
-        if text.as_bytes().contains(&0) {
+        let special = read::has_nul_or_wildcard(text.as_bytes());
+        if special && read::has_nul(text.as_bytes()) {
             return Err(TopicError::NullCharacter);
         }
-        match text.strip_prefix(SHARE_PREFIX) {
-            None => check_levels(text)?,
-            Some(shared) => {
-                let (share_name, filter) = shared.split_once('/').ok_or(TopicError::Shared)?;
-                let bad_name = share_name.is_empty() || share_name.contains(['+', '#']);
-                if bad_name || filter.is_empty() {
-                    return Err(TopicError::Shared);
-                }
-                check_levels(filter)?;
-            }
+        if let Some(shared) = text.strip_prefix(SHARE_PREFIX) {
+            check_shared(shared)?;
+        } else if special {
+            check_levels(text)?;
         }
         Ok(Self(text))
     }
@@ -239,19 +234,38 @@ impl fmt::Display for TopicFilter<'_> {
     }
 }
 
+/// What stands behind `$share/`. Spec: v5 [MQTT-4.8.2-1], v5 [MQTT-4.8.2-2].
+fn check_shared(shared: &str) -> Result<(), TopicError> {
+    let (share_name, filter) = shared.split_once('/').ok_or(TopicError::Shared)?;
+    let bad_name = share_name.is_empty() || share_name.contains(['+', '#']);
+    if bad_name || filter.is_empty() {
+        return Err(TopicError::Shared);
+    }
+    check_levels(filter)
+}
+
 /// Wildcards occupy whole levels, `#` the last one. Spec: v5 [MQTT-4.7.1-1], v5 [MQTT-4.7.1-2].
 fn check_levels(filter: &str) -> Result<(), TopicError> {
-    if !read::has_nul_or_wildcard(filter.as_bytes()) {
-        return Ok(());
-    }
-    let mut levels = filter.split('/').peekable();
-    while let Some(level) = levels.next() {
-        if level.contains('#') && (level != "#" || levels.peek().is_some()) {
-            return Err(TopicError::MultiLevelWildcard);
+    let mut before = b'/';
+    let mut rest = filter.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let starts_level = before == b'/';
+        let ends_level = matches!(after, [] | [b'/', ..]);
+        match byte {
+            b'#' if !(starts_level && after.is_empty()) => {
+                return Err(TopicError::MultiLevelWildcard);
+            }
+            b'+' if !(starts_level && ends_level) => {
+                let level = after.split(|byte| *byte == b'/').next();
+                return Err(match level {
+                    Some(level) if level.contains(&b'#') => TopicError::MultiLevelWildcard,
+                    _ => TopicError::SingleLevelWildcard,
+                });
+            }
+            _ => {}
         }
-        if level.contains('+') && level != "+" {
-            return Err(TopicError::SingleLevelWildcard);
-        }
+        before = *byte;
+        rest = after;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ impl<'a> Ack<'a> {
     ///
     /// # Errors
     /// What is wrong, where, and by which rule; also for a packet of any other type.
-    #[inline]
+    #[inline(always)]
     pub fn decode(frame: Frame<'a>, version: ProtocolVersion) -> Result<Self, DecodeError> {
         let packet_type = check_header(frame, version)?;
         let body_at = frame.at(frame.body);

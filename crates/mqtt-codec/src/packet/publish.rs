@@ -56,7 +56,7 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     /// As [`Publish::decode`].
-    #[inline]
+    #[inline(always)]
     pub fn decode_lenient(
         frame: Frame<'a>,
         version: ProtocolVersion,
@@ -79,8 +79,10 @@ impl<'a> Publish<'a> {
         let topic_name = if topic.is_empty() {
             None
         } else {
-            let at = frame.at(frame.body) + 2;
-            Some(topic_name(topic).map_err(|(kind, offset)| DecodeError::new(kind, at + offset))?)
+            match core::str::from_utf8(topic).map(TopicName::try_new) {
+                Ok(Ok(topic_name)) => Some(topic_name),
+                _ => return Err(topic_name_is_wrong(frame, topic)),
+            }
         };
 
         let (delivery, rest) = match frame.first & QOS {
@@ -277,16 +279,19 @@ fn flags(dup: bool, qos: QoS, retain: bool) -> u8 {
         | if retain { RETAIN } else { 0 }
 }
 
-/// A Topic Name that is not empty, or what is wrong and at which of its bytes.
-#[inline]
-fn topic_name(bytes: &[u8]) -> Result<TopicName<'_>, (Malformed, usize)> {
-    let text = core::str::from_utf8(bytes)
-        .map_err(|error| (Malformed::Utf8Invalid, error.valid_up_to()))?;
-    TopicName::try_new(text).map_err(|error| (error.in_topic_name(), 0))
+/// What is wrong with a Topic Name that is not empty.
+#[cold]
+fn topic_name_is_wrong(frame: Frame<'_>, topic: &[u8]) -> DecodeError {
+    let at = frame.at(frame.body) + 2;
+    match core::str::from_utf8(topic).map(TopicName::try_new) {
+        Ok(Err(error)) => DecodeError::new(error.in_topic_name(), at),
+        Ok(Ok(_)) => DecodeError::new(Malformed::Utf8Invalid, at),
+        Err(error) => DecodeError::new(Malformed::Utf8Invalid, at + error.valid_up_to()),
+    }
 }
 
 /// The properties and the payload behind them. No properties at all is by far the usual case.
-#[inline]
+#[inline(always)]
 fn properties<'a>(
     frame: Frame<'a>,
     rest: &'a [u8],
