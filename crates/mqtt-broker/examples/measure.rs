@@ -3,6 +3,11 @@
 //! `measure --listen ADDR --runtime shared|per-core|single --log memory|timer:MICROSECONDS|file:PATH`
 //! The logs here are for measuring only: they write records in a form nobody reads back.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that says on the console where it listens and why it ends"
+)]
 
 use mqtt_broker::{Broker, CommitLog, Config, LogFull, LogPosition, LogRecord, MemoryLog};
 use std::error::Error;

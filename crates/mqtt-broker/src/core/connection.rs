@@ -276,7 +276,7 @@ impl Connection {
                     if !self.out.is_empty() {
                         queue.push(std::mem::replace(&mut self.out, batch.spare()));
                     }
-                    state.outbox.take_into(queue, batch.spare());
+                    state.outbox.take_into(queue);
                 }
             }
         }

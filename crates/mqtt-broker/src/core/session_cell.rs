@@ -177,6 +177,7 @@ impl SessionState {
                 packet_id: None,
             };
             let payload = shared_payload(message);
+            self.outbox.lend(|| batch.spare());
             self.outbox
                 .push(&batch.forms, form, stamp, payload.as_ref());
             batch.counts.sent += 1;
@@ -217,6 +218,7 @@ impl SessionState {
                     packet_id: Some(packet_id),
                 };
                 let payload = shared_payload(Some(outgoing.message));
+                self.outbox.lend(|| batch.spare());
                 self.outbox
                     .push(&batch.forms, form, stamp, payload.as_ref());
                 batch.counts.sent += 1;

@@ -242,12 +242,19 @@ impl Outbox {
         }
     }
 
-    /// Hands everything to `queue`; `spare` takes the place of the buffer.
-    pub(crate) fn take_into(&mut self, queue: &mut WriteQueue, spare: Vec<u8>) {
+    /// Gives it a buffer if it has none: a session for which nothing waits holds no memory.
+    pub(crate) fn lend(&mut self, spare: impl FnOnce() -> Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = spare();
+        }
+    }
+
+    /// Hands everything to `queue`, the buffer with it.
+    pub(crate) fn take_into(&mut self, queue: &mut WriteQueue) {
         if self.bytes.is_empty() {
             return;
         }
-        let bytes = std::mem::replace(&mut self.bytes, spare);
+        let bytes = std::mem::take(&mut self.bytes);
         if self.shared.is_empty() {
             queue.push(bytes);
             return;

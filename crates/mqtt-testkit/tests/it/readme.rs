@@ -6,6 +6,7 @@ const README: &str = include_str!("../../../../README.md");
 const HERE: &str = include_str!("readme.rs");
 
 /// The client example needs a broker on port 1883, so it is compiled and not run.
+#[rustfmt::skip] // Shown in the README as it stands here.
 async fn client() -> Result<(), Box<dyn Error>> {
     use mqtt_client::{Client, QoS};
     let client = Client::builder("mqtt://localhost").connect().await?;
@@ -15,6 +16,7 @@ async fn client() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[rustfmt::skip] // Shown in the README as it stands here.
 #[tokio::test]
 async fn broker() -> Result<(), Box<dyn Error>> {
     use mqtt_broker::{Broker, Config};
@@ -25,6 +27,7 @@ async fn broker() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[rustfmt::skip] // Shown in the README as it stands here.
 #[test]
 fn codec() -> Result<(), Box<dyn Error>> {
     use mqtt_codec::{Packet, ProtocolVersion, frame};
