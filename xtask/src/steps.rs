@@ -154,8 +154,13 @@ fn format(workspace: &Workspace) -> Outcome {
 }
 
 fn lints(workspace: &Workspace) -> Outcome {
-    let command = workspace.cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
-    Outcome::of_program(command.args(["--", "-D", "warnings"]).capture())
+    let deny = ["--", "-D", "warnings"];
+    let all = workspace.cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
+    let mut outcome = Outcome::of_program(all.args(deny).capture());
+    // Not among the targets of plain `cargo test`, since it needs other people's programs.
+    let interop = workspace.cargo(&["clippy", "--package", "mqtt-cli", "--test", INTEROP_TEST]);
+    outcome.add(Outcome::of_program(interop.args(deny).capture()));
+    outcome
 }
 
 fn statements(workspace: &Workspace) -> Outcome {

@@ -11,6 +11,7 @@ mod stream;
 mod write_queue;
 
 pub use listener::Listener;
+pub use mqtt_codec::{DecodeError, Frame};
 pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk};
 pub use reader::{Fed, PacketReader, Verdict};
 pub use stream::{Stream, Transport};

@@ -21,7 +21,7 @@ pub(crate) struct Counters {
     ends: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-/// A reading of [`Counters`]; each in packets, messages or connections since the start.
+/// A reading of the broker's counters; each in packets, messages or connections since the start.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Totals {
