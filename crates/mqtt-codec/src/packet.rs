@@ -178,14 +178,23 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// `out` is too small, or the packet is not one that this version has. `out` is untouched.
+    #[inline(always)]
     pub fn encode(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
         match self {
-            Self::Connect(packet) => packet.encode(out),
-            Self::ConnAck(packet) => packet.encode(version, out),
             Self::Publish(packet) => packet.encode(version, out),
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
                 ack.encode(self.packet_type(), version, out)
             }
+            _ => self.encode_other(version, out),
+        }
+    }
+
+    /// The types of which there are few; their room on the stack is not to cost the others time.
+    #[inline(never)]
+    fn encode_other(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
+        match self {
+            Self::Connect(packet) => packet.encode(out),
+            Self::ConnAck(packet) => packet.encode(version, out),
             Self::Subscribe(packet) => packet.encode(version, out),
             Self::SubAck(packet) => packet.encode(version, out),
             Self::Unsubscribe(packet) => packet.encode(version, out),
@@ -195,6 +204,11 @@ impl<'a> Packet<'a> {
             }
             Self::Disconnect(packet) => packet.encode(version, out),
             Self::Auth(packet) => packet.encode(version, out),
+            Self::Publish(_)
+            | Self::PubAck(_)
+            | Self::PubRec(_)
+            | Self::PubRel(_)
+            | Self::PubComp(_) => self.encode(version, out),
         }
     }
 }

@@ -222,44 +222,70 @@ impl<'a> Property<'a> {
 
     /// The bytes it takes with its identifier, after checking its value.
     pub(crate) fn encoded_len(&self) -> Result<usize, EncodeError> {
-        let field = Field::Property(self.id());
-        Ok(1 + match self.value() {
-            Value::Byte(2..) => {
-                return Err(EncodeError::PropertyValueInvalid {
-                    property: self.id(),
-                });
-            }
-            Value::Byte(_) => 1,
-            Value::TwoByte(_) => 2,
-            Value::FourByte(_) => 4,
-            Value::VarInt(value) => {
-                write::var_int_len(usize::try_from(value).unwrap_or(usize::MAX))
-            }
-            Value::Text(text) => write::string_len(field, text)?,
-            Value::Binary(bytes) => write::binary_len(field, bytes)?,
-            Value::Pair(name, value) => {
-                write::string_len(field, name)? + write::string_len(field, value)?
-            }
-        })
+        self.valid_len().ok_or_else(|| self.what_is_wrong())
     }
 
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
-        writer.byte(self.id().get());
+    /// As [`Property::encoded_len`]; `None` when the value is not one that can be sent.
+    #[inline]
+    pub(crate) fn valid_len(&self) -> Option<usize> {
         match self.value() {
-            Value::Byte(value) => writer.byte(value),
-            Value::TwoByte(value) => writer.two_byte(value),
-            Value::FourByte(value) => writer.four_byte(value),
-            Value::VarInt(value) => writer.var_int(value),
-            Value::Text(text) => writer.field(text.as_bytes()),
-            Value::Binary(bytes) => writer.field(bytes),
+            Value::Byte(value) => (value < 2).then_some(2),
+            Value::TwoByte(_) => Some(3),
+            Value::FourByte(_) => Some(5),
+            Value::VarInt(value) => {
+                Some(1 + write::var_int_len(usize::try_from(value).unwrap_or(usize::MAX)))
+            }
+            Value::Text(text) => write::valid_string_len(text).map(|len| 1 + len),
+            Value::Binary(bytes) => write::valid_binary_len(bytes).map(|len| 1 + len),
             Value::Pair(name, value) => {
-                writer.field(name.as_bytes());
+                Some(1 + write::valid_string_len(name)? + write::valid_string_len(value)?)
+            }
+        }
+    }
+
+    #[cold]
+    fn what_is_wrong(&self) -> EncodeError {
+        let property = self.id();
+        let field = Field::Property(property);
+        let wrong = match self.value() {
+            Value::Text(text) => write::string_len(field, text).err(),
+            Value::Binary(bytes) => write::binary_len(field, bytes).err(),
+            Value::Pair(name, value) => write::string_len(field, name)
+                .and_then(|_| write::string_len(field, value))
+                .err(),
+            _ => None,
+        };
+        wrong.unwrap_or(EncodeError::PropertyValueInvalid { property })
+    }
+
+    #[inline]
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+        let id = self.id().get();
+        match self.value() {
+            Value::Byte(value) => writer.bytes(&[id, value]),
+            Value::TwoByte(value) => {
+                let [high, low] = value.to_be_bytes();
+                writer.bytes(&[id, high, low]);
+            }
+            Value::FourByte(value) => {
+                let [first, second, third, fourth] = value.to_be_bytes();
+                writer.bytes(&[id, first, second, third, fourth]);
+            }
+            Value::VarInt(value) => {
+                writer.byte(id);
+                writer.var_int(value);
+            }
+            Value::Text(text) => write_field(id, text.as_bytes(), writer),
+            Value::Binary(bytes) => write_field(id, bytes, writer),
+            Value::Pair(name, value) => {
+                write_field(id, name.as_bytes(), writer);
                 writer.field(value.as_bytes());
             }
         }
     }
 
     /// The value in terms of the wire's data types.
+    #[inline(always)]
     fn value(&self) -> Value<'a> {
         match *self {
             Self::PayloadFormatIndicator(format) => {
@@ -285,7 +311,8 @@ impl<'a> Property<'a> {
             | Self::ResponseInformation(text)
             | Self::ServerReference(text)
             | Self::ReasonString(text) => Value::Text(text),
-            Self::ResponseTopic(topic_name) => Value::Text(topic_name.as_str()),
+            // A Topic Name has been checked for what a text is checked for.
+            Self::ResponseTopic(topic_name) => Value::Binary(topic_name.as_str().as_bytes()),
             Self::CorrelationData(bytes) | Self::AuthenticationData(bytes) => Value::Binary(bytes),
             Self::UserProperty(name, value) => Value::Pair(name, value),
         }
@@ -301,6 +328,14 @@ enum Value<'a> {
     Text(&'a str),
     Binary(&'a [u8]),
     Pair(&'a str, &'a str),
+}
+
+/// An identifier and a string or binary field.
+#[inline]
+fn write_field(id: u8, bytes: &[u8], writer: &mut Writer<'_>) {
+    let [high, low] = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
+    writer.bytes(&[id, high, low]);
+    writer.bytes(bytes);
 }
 
 /// A byte that may be 0 or 1 only.

@@ -6,7 +6,9 @@ use crate::property::{Property, decode_id};
 use crate::property_entries::Entry;
 use crate::read::Reader;
 use crate::write::{self, Writer};
-use crate::{DecodeError, Malformed, PropertyId, PropertyScope, PropertySet, ProtocolVersion};
+use crate::{
+    DecodeError, Malformed, PropertyId, PropertyList, PropertyScope, PropertySet, ProtocolVersion,
+};
 
 /// Reads a Property Length and the block behind it; nothing where the version has no properties.
 ///
@@ -68,25 +70,40 @@ fn lacks_method(seen: PropertySet) -> bool {
 /// An outgoing block that has been measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<'a> {
-    properties: Properties<'a>,
+    properties: &'a Properties<'a>,
     /// The block without its length in front; `None` where the version has no properties.
     len: Option<usize>,
+    /// Whether all parts of a list are sent one behind the other, nothing being replaced.
+    plain: bool,
 }
 
 impl<'a> Block<'a> {
     /// Checks and measures `properties`, which are left out where the version has none.
     #[inline]
     pub(crate) fn new(
-        properties: Properties<'a>,
+        properties: &'a Properties<'a>,
         version: ProtocolVersion,
         scope: PropertyScope,
     ) -> Result<Self, EncodeError> {
-        let len = match version.has_properties() {
-            false => None,
-            true if matches!(properties.0, Source::Received { block: [], .. }) => Some(0),
-            true => Some(block_len(&properties, scope)?),
+        let mut plain = false;
+        let len = match properties.0 {
+            _ if !version.has_properties() => None,
+            Source::Received { block: [], .. } => Some(0),
+            Source::Received { .. } => Some(block_len(properties, scope)?),
+            Source::List(list) => {
+                let len = plain_len(list, scope);
+                plain = len.is_some();
+                match len {
+                    None => Some(block_len(properties, scope)?),
+                    len => len,
+                }
+            }
         };
-        Ok(Self { properties, len })
+        Ok(Self {
+            properties,
+            len,
+            plain,
+        })
     }
 
     /// Whether nothing but a length of 0 would be written.
@@ -117,9 +134,10 @@ impl<'a> Block<'a> {
     }
 
     fn write_content(&self, writer: &mut Writer<'_>) {
-        if let Source::Received { block, .. } = self.properties.0 {
-            writer.bytes(block);
-            return;
+        match self.properties.0 {
+            Source::Received { block, .. } => return writer.bytes(block),
+            Source::List(list) if self.plain => return write_plain(list, writer),
+            Source::List(_) => {}
         }
         for entry in self.properties.entries() {
             match entry {
@@ -130,6 +148,53 @@ impl<'a> Block<'a> {
                 Entry::Value(property) => property.write(writer),
             }
         }
+    }
+}
+
+/// Measures a list in which nothing is replaced, left out or wrong: nearly all lists.
+///
+/// `None` says that [`block_len`] has to look closer.
+fn plain_len(list: &PropertyList<'_>, scope: PropertyScope) -> Option<usize> {
+    let Source::Received { block, seen: base } = list.base.0 else {
+        return None;
+    };
+    let several = scope.repeatable();
+    let mut len = block.len();
+    let mut seen = base;
+    let mut repeated = PropertySet::EMPTY;
+    for property in list.set {
+        let id = property.id();
+        repeated = repeated.union(seen.intersection(PropertySet::of(&[id])));
+        seen.insert(id);
+        len = len.saturating_add(property.valid_len()?);
+    }
+    let id = PropertyId::SubscriptionIdentifier;
+    for value in list.subscription_ids {
+        repeated = repeated.union(seen.intersection(PropertySet::of(&[id])));
+        seen.insert(id);
+        len = len.saturating_add(Property::SubscriptionIdentifier(*value).valid_len()?);
+    }
+    // A received block may have come in a packet where it may repeat.
+    if base.contains(id) {
+        repeated.insert(id);
+    }
+    let plain = repeated.difference(several).is_empty()
+        && base.intersection(list.without).is_empty()
+        && seen.difference(scope.allowed()).is_empty()
+        && !lacks_method(seen);
+    plain.then_some(len)
+}
+
+/// Writes a list that [`plain_len`] has measured.
+fn write_plain(list: &PropertyList<'_>, writer: &mut Writer<'_>) {
+    if let Source::Received { block, .. } = list.base.0 {
+        writer.bytes(block);
+    }
+    for property in list.set {
+        property.write(writer);
+    }
+    for value in list.subscription_ids {
+        Property::SubscriptionIdentifier(*value).write(writer);
     }
 }
 

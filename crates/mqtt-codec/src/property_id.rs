@@ -359,6 +359,16 @@ impl PropertyScope {
         }
     }
 
+    /// What may stand there more than once, as [`PropertyId::may_repeat`].
+    #[inline]
+    pub(crate) const fn repeatable(self) -> PropertySet {
+        if self.bit() == PUBLISH {
+            PropertySet::of(&[PropertyId::UserProperty, PropertyId::SubscriptionIdentifier])
+        } else {
+            PropertySet::of(&[PropertyId::UserProperty])
+        }
+    }
+
     /// What may stand there.
     #[inline]
     pub(crate) fn allowed(self) -> PropertySet {

@@ -49,6 +49,12 @@ impl PropertySet {
         Self(self.0 | other.0)
     }
 
+    /// What is in both.
+    #[inline]
+    pub(crate) const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// What is in this one and not in the other.
     #[must_use]
     #[inline]

@@ -55,6 +55,18 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// Goes past `expected` if that comes next.
+    #[inline]
+    pub(crate) fn skip(&mut self, expected: &[u8]) -> bool {
+        match self.rest.strip_prefix(expected) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// An error at the next byte.
     pub(crate) fn error(&self, kind: Malformed) -> DecodeError {
         DecodeError::new(kind, self.at())
@@ -70,12 +82,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
         self.run(be_u8)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn two_byte(&mut self) -> Result<u16, DecodeError> {
         self.run(be_u16)
     }
@@ -92,13 +104,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Spec: v5 §1.5.6.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
         self.run(binary)
     }
 
     /// Spec: v5 §1.5.4, v3.1.1 §1.5.3.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
         self.run(string)
     }
@@ -125,7 +137,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string and what `check` makes of it, which looks for U+0000 along with all else.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn topic<T>(
         &mut self,
         check: impl FnOnce(&'a str) -> Result<T, TopicError>,
@@ -153,7 +165,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn run<T>(
         &mut self,
         mut parser: impl Parser<&'a [u8], Output = T, Error = Shortfall>,
@@ -216,13 +228,13 @@ fn var_int(input: &[u8]) -> IResult<&[u8], u32, Shortfall> {
     Err(Shortfall::new(Malformed::VarIntTooLong, input.len()))
 }
 
-#[inline]
+#[inline(always)]
 fn binary(input: &[u8]) -> IResult<&[u8], &[u8], Shortfall> {
     let (rest, len) = be_u16(input)?;
     take(len)(rest)
 }
 
-#[inline]
+#[inline(always)]
 fn string(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
     let (rest, text) = text(input)?;
     if has_nul(text.as_bytes()) {
@@ -234,7 +246,7 @@ fn string(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
 }
 
 /// A string that may contain U+0000.
-#[inline]
+#[inline(always)]
 fn text(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
     let (rest, bytes) = binary(input)?;
     match core::str::from_utf8(bytes) {
@@ -249,42 +261,50 @@ fn text(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
 /// Whether U+0000 is anywhere in `bytes`.
 #[inline]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
-    has(bytes, |byte| byte == 0)
+    any_word(bytes, has_zero)
 }
 
 /// Whether U+0000, `+` or `#` is anywhere in `bytes`.
 #[inline]
 pub(crate) fn has_nul_or_wildcard(bytes: &[u8]) -> bool {
     // `#` with this bit set is `+`.
-    has(bytes, |byte| (byte == 0) | (byte | 0x08 == b'+'))
+    let bit = u64::from_ne_bytes([0x08; 8]);
+    let plus = u64::from_ne_bytes([b'+'; 8]);
+    any_word(bytes, |word| has_zero(word) | has_zero((word | bit) ^ plus))
 }
 
-/// Whether any of `bytes` is `wanted`: many at a time, without a branch for each, the last ones
-/// twice rather than one by one.
+/// Not 0 when a byte of `word` is 0: only such a byte borrows from its own top bit.
 #[inline]
-fn has(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> bool {
-    let mark = |chunk: &[u8], found: &mut [u8]| {
-        for (byte, found) in chunk.iter().zip(found) {
-            *found |= u8::from(wanted(*byte));
-        }
+fn has_zero(word: u64) -> u64 {
+    let low_bits = u64::from_ne_bytes([0x01; 8]);
+    let top_bits = u64::from_ne_bytes([0x80; 8]);
+    word.wrapping_sub(low_bits) & !word & top_bits
+}
+
+/// Whether `test` returns anything but 0 for eight of `bytes`, taken so that none is left out;
+/// some may be taken twice.
+#[inline]
+fn any_word(bytes: &[u8], test: impl Fn(u64) -> u64) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return test(short_word(bytes)) != 0;
     };
-    if let Some(last) = bytes.last_chunk::<16>() {
-        let mut found = [0; 16];
-        for chunk in bytes.as_chunks::<16>().0 {
-            mark(chunk, &mut found);
-        }
-        mark(last, &mut found);
-        return u128::from_ne_bytes(found) != 0;
+    let mut found = test(u64::from_ne_bytes(*last));
+    for word in bytes.as_chunks::<8>().0 {
+        found |= test(u64::from_ne_bytes(*word));
     }
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        let mut found = [0; 8];
-        mark(first, &mut found);
-        mark(last, &mut found);
-        return u64::from_ne_bytes(found) != 0;
+    found != 0
+}
+
+/// All of less than eight bytes, in a word filled up with others of them or with an innocent one.
+#[inline]
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let [first, last] = [first, last].map(|half| u64::from(u32::from_ne_bytes(*half)));
+        return first << 32 | last;
     }
-    let mut found = [0];
-    for byte in bytes {
-        mark(&[*byte], &mut found);
+    let mut word = [b'a'; 8];
+    for (byte, place) in bytes.iter().zip(&mut word) {
+        *place = *byte;
     }
-    found != [0]
+    u64::from_ne_bytes(word)
 }

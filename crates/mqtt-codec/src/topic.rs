@@ -246,28 +246,31 @@ fn check_shared(shared: &str) -> Result<(), TopicError> {
 
 /// Wildcards occupy whole levels, `#` the last one. Spec: v5 [MQTT-4.7.1-1], v5 [MQTT-4.7.1-2].
 fn check_levels(filter: &str) -> Result<(), TopicError> {
-    let mut before = b'/';
-    let mut rest = filter.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let starts_level = before == b'/';
-        let ends_level = matches!(after, [] | [b'/', ..]);
-        match byte {
-            b'#' if !(starts_level && after.is_empty()) => {
-                return Err(TopicError::MultiLevelWildcard);
-            }
-            b'+' if !(starts_level && ends_level) => {
-                let level = after.split(|byte| *byte == b'/').next();
-                return Err(match level {
-                    Some(level) if level.contains(&b'#') => TopicError::MultiLevelWildcard,
-                    _ => TopicError::SingleLevelWildcard,
-                });
-            }
-            _ => {}
+    let bytes = filter.as_bytes();
+    for (index, byte) in bytes.iter().enumerate() {
+        if !matches!(byte, b'+' | b'#') {
+            continue;
         }
-        before = *byte;
-        rest = after;
+        let before = index.checked_sub(1).and_then(|index| bytes.get(index));
+        let after = bytes.get(index + 1);
+        let alone = matches!((before, after), (None | Some(b'/'), None | Some(b'/')));
+        if *byte == b'#' && !(alone && after.is_none()) {
+            return Err(TopicError::MultiLevelWildcard);
+        }
+        if !alone {
+            return Err(wrong_level(bytes.get(index..).unwrap_or_default()));
+        }
     }
     Ok(())
+}
+
+/// What is wrong with a level in which `+` is not alone, from there on.
+#[cold]
+fn wrong_level(rest: &[u8]) -> TopicError {
+    match rest.split(|byte| *byte == b'/').next() {
+        Some(level) if level.contains(&b'#') => TopicError::MultiLevelWildcard,
+        _ => TopicError::SingleLevelWildcard,
+    }
 }
 
 fn level_count(text: &str) -> usize {

@@ -2,6 +2,7 @@
 
 use crate::encode_error::{EncodeError, Field};
 use crate::frame::VAR_INT_MAX;
+use crate::read;
 
 /// Longest string or binary field. Unit: bytes. Spec: v5 §1.5.4, v5 §1.5.6.
 const FIELD_LEN_MAX: usize = 65_535;
@@ -60,11 +61,6 @@ impl<'o> Writer<'o> {
         self.bytes(&value.to_be_bytes());
     }
 
-    #[inline]
-    pub(crate) fn four_byte(&mut self, value: u32) {
-        self.bytes(&value.to_be_bytes());
-    }
-
     /// Spec: v5 §1.5.5.
     #[inline]
     pub(crate) fn var_int(&mut self, mut value: u32) {
@@ -114,21 +110,30 @@ pub(crate) fn packet_len(remaining_len: usize) -> Result<usize, EncodeError> {
 /// The length of a binary field with the two bytes in front.
 #[inline]
 pub(crate) fn binary_len(field: Field, bytes: &[u8]) -> Result<usize, EncodeError> {
-    if bytes.len() > FIELD_LEN_MAX {
-        return Err(EncodeError::TooLong {
-            field,
-            max: FIELD_LEN_MAX,
-        });
-    }
-    Ok(2 + bytes.len())
+    valid_binary_len(bytes).ok_or(EncodeError::TooLong {
+        field,
+        max: FIELD_LEN_MAX,
+    })
 }
 
 /// The length of a string with the two bytes in front. Spec: v5 [MQTT-1.5.4-2].
 #[inline]
 pub(crate) fn string_len(field: Field, text: &str) -> Result<usize, EncodeError> {
     let len = binary_len(field, text.as_bytes())?;
-    if text.as_bytes().contains(&0) {
+    if read::has_nul(text.as_bytes()) {
         return Err(EncodeError::NullCharacter { field });
     }
     Ok(len)
+}
+
+/// As [`binary_len`], without saying what is wrong.
+#[inline]
+pub(crate) fn valid_binary_len(bytes: &[u8]) -> Option<usize> {
+    (bytes.len() <= FIELD_LEN_MAX).then_some(2 + bytes.len())
+}
+
+/// As [`string_len`], without saying what is wrong.
+#[inline]
+pub(crate) fn valid_string_len(text: &str) -> Option<usize> {
+    valid_binary_len(text.as_bytes()).filter(|_| !read::has_nul(text.as_bytes()))
 }

@@ -121,6 +121,15 @@ impl<'a> Ack<'a> {
         version: ProtocolVersion,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
+        let plain = self.properties.raw().is_some_and(<[u8]>::is_empty);
+        if plain && self.reason == ReasonCode::SUCCESS && is_ack(packet_type) {
+            let Some(place) = out.first_chunk_mut::<4>() else {
+                return Err(EncodeError::BufferTooSmall { needed: 4 });
+            };
+            let [high, low] = self.packet_id.get().to_be_bytes();
+            *place = [packet_type.first_byte(), 2, high, low];
+            return Ok(4);
+        }
         let sizes = self.measure(packet_type, version)?;
         let (mut writer, len) = Writer::start(packet_type.first_byte(), sizes.remaining, out)?;
         writer.two_byte(self.packet_id.get());
@@ -138,7 +147,7 @@ impl<'a> Ack<'a> {
         &self,
         packet_type: PacketType,
         version: ProtocolVersion,
-    ) -> Result<Sizes<'a>, EncodeError> {
+    ) -> Result<Sizes<'_>, EncodeError> {
         if !is_ack(packet_type) {
             return Err(EncodeError::NotAnAck { packet_type });
         }
@@ -149,7 +158,11 @@ impl<'a> Ack<'a> {
                 reason: self.reason,
             });
         }
-        let block = Block::new(self.properties, version, PropertyScope::Packet(packet_type))?;
+        let block = Block::new(
+            &self.properties,
+            version,
+            PropertyScope::Packet(packet_type),
+        )?;
         if !version.has_ack_reason() {
             if self.reason.is_error() {
                 return Err(EncodeError::NotInVersion {

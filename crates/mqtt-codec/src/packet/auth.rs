@@ -85,7 +85,7 @@ impl<'a> Auth<'a> {
         Ok(len)
     }
 
-    fn measure(&self, version: ProtocolVersion) -> Result<Sizes<'a>, EncodeError> {
+    fn measure(&self, version: ProtocolVersion) -> Result<Sizes<'_>, EncodeError> {
         let packet_type = PacketType::Auth;
         if !version.has_auth() {
             return Err(EncodeError::NotInVersion {
@@ -98,7 +98,7 @@ impl<'a> Auth<'a> {
                 reason: self.reason,
             });
         }
-        let block = Block::new(self.properties, version, SCOPE)?;
+        let block = Block::new(&self.properties, version, SCOPE)?;
         if lacks_method(self.reason, &self.properties) {
             let field = Field::Property(PropertyId::AuthenticationMethod);
             return Err(EncodeError::Missing { field });

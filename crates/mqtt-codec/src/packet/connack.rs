@@ -90,7 +90,7 @@ impl<'a> ConnAck<'a> {
         Ok(len)
     }
 
-    fn measure(&self, version: ProtocolVersion) -> Result<Block<'a>, EncodeError> {
+    fn measure(&self, version: ProtocolVersion) -> Result<Block<'_>, EncodeError> {
         if !self.reason.allowed_in(PacketType::ConnAck) {
             let packet_type = PacketType::ConnAck;
             return Err(EncodeError::ReasonNotAllowed {
@@ -101,7 +101,7 @@ impl<'a> ConnAck<'a> {
         if self.session_present && self.reason.is_error() {
             return Err(EncodeError::SessionPresentWithError);
         }
-        let block = Block::new(self.properties, version, SCOPE)?;
+        let block = Block::new(&self.properties, version, SCOPE)?;
         Ok(block)
     }
 }

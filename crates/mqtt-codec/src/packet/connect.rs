@@ -108,6 +108,7 @@ impl<'a> Connect<'a> {
     ///
     /// # Errors
     /// As [`Connect::decode`].
+    #[inline]
     pub fn decode_lenient(frame: Frame<'a>, lenience: Lenience) -> Result<Self, DecodeError> {
         super::expect(frame, PacketType::Connect)?;
         let mut reader = Reader::new(frame);
@@ -175,7 +176,7 @@ impl<'a> Connect<'a> {
         writer.two_byte(self.keep_alive_s);
         sizes.block.write(&mut writer);
         writer.field(self.client_id.as_bytes());
-        if let (Some(will), Some(block)) = (self.will, sizes.will_block) {
+        if let (Some(will), Some(block)) = (&self.will, sizes.will_block) {
             block.write(&mut writer);
             writer.field(will.topic_name.as_str().as_bytes());
             writer.field(will.payload);
@@ -190,7 +191,7 @@ impl<'a> Connect<'a> {
     }
 
     fn flags(&self) -> u8 {
-        let will = self.will.map_or(0, |will| {
+        let will = self.will.as_ref().map_or(0, |will| {
             WILL | (will.qos.get() << WILL_QOS_SHIFT) | if will.retain { WILL_RETAIN } else { 0 }
         });
         will | if self.clean_start { CLEAN_START } else { 0 }
@@ -202,7 +203,8 @@ impl<'a> Connect<'a> {
             | if self.password.is_some() { PASSWORD } else { 0 }
     }
 
-    fn measure(&self) -> Result<Sizes<'a>, EncodeError> {
+    #[inline]
+    fn measure(&self) -> Result<Sizes<'_>, EncodeError> {
         let version = self.version;
         if self.bridge && !version.allows_bridge_bit() {
             return Err(EncodeError::NotInVersion {
@@ -227,15 +229,15 @@ impl<'a> Connect<'a> {
                 max,
             });
         }
-        let block = Block::new(self.properties, version, SCOPE)?;
+        let block = Block::new(&self.properties, version, SCOPE)?;
         let fixed = 2 + version.protocol_name().len() + 4;
         let mut remaining = block.encoded_len().saturating_add(fixed);
         let mut add = |len: usize| remaining = remaining.saturating_add(len);
         add(write::string_len(Field::ClientId, self.client_id)?);
-        let will_block = match self.will {
+        let will_block = match &self.will {
             None => None,
             Some(will) => {
-                let block = Block::new(will.properties, version, PropertyScope::Will)?;
+                let block = Block::new(&will.properties, version, PropertyScope::Will)?;
                 add(block.encoded_len());
                 add(2 + will.topic_name.as_str().len());
                 add(write::binary_len(Field::WillPayload, will.payload)?);
@@ -268,14 +270,11 @@ fn read_version(
     reader: &mut Reader<'_>,
     lenience: Lenience,
 ) -> Result<(ProtocolVersion, bool), DecodeError> {
-    let name_at = reader.at();
-    let name = reader.string()?;
-    if !ProtocolVersion::ALL
-        .iter()
-        .any(|version| version.protocol_name() == name)
-    {
-        return Err(DecodeError::new(Malformed::ProtocolNameUnknown, name_at));
-    }
+    let name = if reader.skip(b"\0\x04MQTT") {
+        "MQTT"
+    } else {
+        read_name(reader)?
+    };
     let level_at = reader.at();
     let level = reader.byte()?;
     let bridge = level & BRIDGE != 0;
@@ -287,6 +286,19 @@ fn read_version(
             Malformed::ProtocolLevelUnsupported { level },
             level_at,
         ))
+}
+
+/// Any Protocol Name there is.
+fn read_name<'a>(reader: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
+    let at = reader.at();
+    let name = reader.string()?;
+    if ProtocolVersion::ALL
+        .iter()
+        .any(|version| version.protocol_name() == name)
+    {
+        return Ok(name);
+    }
+    Err(DecodeError::new(Malformed::ProtocolNameUnknown, at))
 }
 
 /// Spec: v5 §3.1.2.3 to §3.1.2.9, v3.1.1 §3.1.2.3 to §3.1.2.9.
@@ -325,6 +337,7 @@ fn check_client_id(
 }
 
 /// Spec: v5 §3.1.3.2 to §3.1.3.4, v3.1.1 §3.1.3.2, v3.1.1 §3.1.3.3.
+#[inline(always)]
 fn read_will<'a>(
     reader: &mut Reader<'a>,
     flags: u8,

@@ -85,7 +85,7 @@ impl<'a> Disconnect<'a> {
         Ok(len)
     }
 
-    fn measure(&self, version: ProtocolVersion) -> Result<Sizes<'a>, EncodeError> {
+    fn measure(&self, version: ProtocolVersion) -> Result<Sizes<'_>, EncodeError> {
         let packet_type = PacketType::Disconnect;
         if !self.reason.allowed_in(packet_type) {
             return Err(EncodeError::ReasonNotAllowed {
@@ -94,7 +94,7 @@ impl<'a> Disconnect<'a> {
             });
         }
         let normal = self.reason == ReasonCode::NORMAL_DISCONNECTION;
-        let block = Block::new(self.properties, version, SCOPE)?;
+        let block = Block::new(&self.properties, version, SCOPE)?;
         if !version.disconnect_has_body() {
             if !normal {
                 return Err(EncodeError::NotInVersion {

@@ -198,7 +198,7 @@ impl<'a> Publish<'a> {
         flags(self.dup, self.delivery.qos(), self.retain)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_head(&self, block: Block<'_>, writer: &mut Writer<'_>) {
         writer.field(self.topic_text().as_bytes());
         if let Some(packet_id) = self.delivery.packet_id() {
@@ -207,12 +207,12 @@ impl<'a> Publish<'a> {
         block.write(writer);
     }
 
-    #[inline]
+    #[inline(always)]
     fn measure(
         &self,
         version: ProtocolVersion,
         payload_len: usize,
-    ) -> Result<Sizes<'a>, EncodeError> {
+    ) -> Result<Sizes<'_>, EncodeError> {
         if self.dup && self.delivery == Delivery::AtMostOnce {
             return Err(EncodeError::DupAtQos0);
         }
@@ -221,7 +221,7 @@ impl<'a> Publish<'a> {
                 field: Field::Property(PropertyId::TopicAlias),
             });
         }
-        let block = Block::new(self.properties, version, SCOPE)?;
+        let block = Block::new(&self.properties, version, SCOPE)?;
         if self.topic_name.is_none() && !self.properties.has(PropertyId::TopicAlias) {
             return Err(EncodeError::Missing {
                 field: Field::TopicName,

@@ -89,7 +89,7 @@ impl<'a> SubAck<'a> {
             .saturating_add(2)
     }
 
-    fn measure(&self, version: ProtocolVersion) -> Result<Block<'a>, EncodeError> {
+    fn measure(&self, version: ProtocolVersion) -> Result<Block<'_>, EncodeError> {
         let packet_type = PacketType::SubAck;
         if self.reasons.is_empty() {
             return Err(EncodeError::Missing {
@@ -109,6 +109,6 @@ impl<'a> SubAck<'a> {
                 });
             }
         }
-        Block::new(self.properties, version, SCOPE)
+        Block::new(&self.properties, version, SCOPE)
     }
 }

@@ -143,6 +143,21 @@ impl<'a> SubscribeFilters<'a> {
     {
         Iter(self.0)
     }
+
+    /// Does `work` for all of them until it fails; asks only once where they come from.
+    #[inline]
+    fn each(
+        &self,
+        mut work: impl FnMut(TopicFilter<'a>, SubscriptionOptions) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        if let Source::List(list) = self.0 {
+            return list
+                .iter()
+                .try_for_each(|(topic_filter, options)| work(*topic_filter, *options));
+        }
+        self.iter()
+            .try_for_each(|(topic_filter, options)| work(topic_filter, options))
+    }
 }
 
 #[derive(Clone)]
@@ -151,6 +166,7 @@ struct Iter<'a>(Source<'a>);
 impl<'a> Iterator for Iter<'a> {
     type Item = (TopicFilter<'a>, SubscriptionOptions);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Source::List(list) => {
@@ -223,23 +239,26 @@ impl<'a> Subscribe<'a> {
         let (mut writer, len) = Writer::start(first, sizes.remaining, out)?;
         writer.two_byte(self.packet_id.get());
         sizes.block.write(&mut writer);
-        for (topic_filter, options) in self.filters.iter() {
+        self.filters.each(|topic_filter, options| {
             writer.field(topic_filter.as_str().as_bytes());
             writer.byte(options.to_byte());
-        }
+            Ok(())
+        })?;
         Ok(len)
     }
 
-    fn measure(&self, version: ProtocolVersion) -> Result<Sizes<'a>, EncodeError> {
+    #[inline]
+    fn measure(&self, version: ProtocolVersion) -> Result<Sizes<'_>, EncodeError> {
         if self.filters.is_empty() {
             return Err(EncodeError::Missing {
                 field: Field::TopicFilters,
             });
         }
-        let block = Block::new(self.properties, version, SCOPE)?;
+        let block = Block::new(&self.properties, version, SCOPE)?;
         let mut remaining = block.encoded_len().saturating_add(2);
-        for (topic_filter, options) in self.filters.iter() {
-            if options.to_byte() & !version.subscribe_option_mask() != 0 {
+        let mask = version.subscribe_option_mask();
+        self.filters.each(|topic_filter, options| {
+            if options.to_byte() & !mask != 0 {
                 return Err(EncodeError::NotInVersion {
                     field: Field::SubscriptionOptions,
                 });
@@ -248,7 +267,8 @@ impl<'a> Subscribe<'a> {
                 return Err(EncodeError::NoLocalOnShared);
             }
             remaining = remaining.saturating_add(3 + topic_filter.as_str().len());
-        }
+            Ok(())
+        })?;
         Ok(Sizes { remaining, block })
     }
 }
@@ -262,6 +282,7 @@ struct Sizes<'a> {
 /// One filter with its options, of which the bits of `mask` may be set.
 ///
 /// Spec: v5 §3.8.3.1, v3.1.1 §3.8.3.
+#[inline(always)]
 fn read_filter<'a>(
     reader: &mut Reader<'a>,
     mask: u8,

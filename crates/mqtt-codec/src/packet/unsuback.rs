@@ -108,7 +108,7 @@ impl<'a> UnsubAck<'a> {
             .saturating_add(2)
     }
 
-    fn measure(&self, version: ProtocolVersion) -> Result<Block<'a>, EncodeError> {
+    fn measure(&self, version: ProtocolVersion) -> Result<Block<'_>, EncodeError> {
         let packet_type = PacketType::UnsubAck;
         if self.reasons.is_empty() && version.has_unsuback_reasons() {
             return Err(EncodeError::Missing {
@@ -128,6 +128,6 @@ impl<'a> UnsubAck<'a> {
                 });
             }
         }
-        Block::new(self.properties, version, SCOPE)
+        Block::new(&self.properties, version, SCOPE)
     }
 }

@@ -155,13 +155,13 @@ impl<'a> Unsubscribe<'a> {
         })
     }
 
-    fn measure(&self, version: ProtocolVersion) -> Result<Block<'a>, EncodeError> {
+    fn measure(&self, version: ProtocolVersion) -> Result<Block<'_>, EncodeError> {
         if self.filters.is_empty() {
             return Err(EncodeError::Missing {
                 field: Field::TopicFilters,
             });
         }
-        Block::new(self.properties, version, SCOPE)
+        Block::new(&self.properties, version, SCOPE)
     }
 }
 
