@@ -258,8 +258,9 @@ impl<'a> Property<'a> {
         wrong.unwrap_or(EncodeError::PropertyValueInvalid { property })
     }
 
-    #[inline]
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+    /// Writes it and returns what is left of the buffer.
+    pub(crate) fn write<'o>(&self, rest: &'o mut [u8]) -> &'o mut [u8] {
+        let mut writer = Writer::at(rest);
         let id = self.id().get();
         match self.value() {
             Value::Byte(value) => writer.bytes(&[id, value]),
@@ -275,13 +276,14 @@ impl<'a> Property<'a> {
                 writer.byte(id);
                 writer.var_int(value);
             }
-            Value::Text(text) => write_field(id, text.as_bytes(), writer),
-            Value::Binary(bytes) => write_field(id, bytes, writer),
+            Value::Text(text) => write_field(id, text.as_bytes(), &mut writer),
+            Value::Binary(bytes) => write_field(id, bytes, &mut writer),
             Value::Pair(name, value) => {
-                write_field(id, name.as_bytes(), writer);
+                write_field(id, name.as_bytes(), &mut writer);
                 writer.field(value.as_bytes());
             }
         }
+        writer.rest()
     }
 
     /// The value in terms of the wire's data types.
@@ -331,7 +333,7 @@ enum Value<'a> {
 }
 
 /// An identifier and a string or binary field.
-#[inline]
+#[inline(always)]
 fn write_field(id: u8, bytes: &[u8], writer: &mut Writer<'_>) {
     let [high, low] = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
     writer.bytes(&[id, high, low]);

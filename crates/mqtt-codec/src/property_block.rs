@@ -128,26 +128,31 @@ impl<'a> Block<'a> {
             Some(0) => writer.byte(0),
             Some(len) => {
                 writer.var_int(u32::try_from(len).unwrap_or(crate::frame::VAR_INT_MAX));
-                self.write_content(writer);
+                writer.with_rest(|rest| self.write_content(rest));
             }
         }
     }
 
-    fn write_content(&self, writer: &mut Writer<'_>) {
+    /// Takes and returns the writer's rest rather than the writer, which can then be in registers.
+    #[inline(never)]
+    fn write_content<'o>(&self, rest: &'o mut [u8]) -> &'o mut [u8] {
+        let mut writer = Writer::at(rest);
         match self.properties.0 {
-            Source::Received { block, .. } => return writer.bytes(block),
-            Source::List(list) if self.plain => return write_plain(list, writer),
-            Source::List(_) => {}
-        }
-        for entry in self.properties.entries() {
-            match entry {
-                Entry::Raw(id, value) => {
-                    writer.byte(id.get());
-                    writer.bytes(value);
+            Source::Received { block, .. } => writer.bytes(block),
+            Source::List(list) if self.plain => write_plain(list, &mut writer),
+            Source::List(_) => {
+                for entry in self.properties.entries() {
+                    match entry {
+                        Entry::Raw(id, value) => {
+                            writer.byte(id.get());
+                            writer.bytes(value);
+                        }
+                        Entry::Value(property) => writer.with_rest(|rest| property.write(rest)),
+                    }
                 }
-                Entry::Value(property) => property.write(writer),
             }
         }
+        writer.rest()
     }
 }
 
@@ -186,21 +191,25 @@ fn plain_len(list: &PropertyList<'_>, scope: PropertyScope) -> Option<usize> {
 }
 
 /// Writes a list that [`plain_len`] has measured.
+#[inline(always)]
 fn write_plain(list: &PropertyList<'_>, writer: &mut Writer<'_>) {
     if let Source::Received { block, .. } = list.base.0 {
         writer.bytes(block);
     }
     for property in list.set {
-        property.write(writer);
+        writer.with_rest(|rest| property.write(rest));
     }
     for value in list.subscription_ids {
-        Property::SubscriptionIdentifier(*value).write(writer);
+        writer.with_rest(|rest| Property::SubscriptionIdentifier(*value).write(rest));
     }
 }
 
 /// Checks and measures properties, without their length in front.
 fn block_len(properties: &Properties<'_>, scope: PropertyScope) -> Result<usize, EncodeError> {
-    if let Some(property) = properties.ids().difference(scope.allowed()).iter().next() {
+    let wrong = properties.ids().difference(scope.allowed());
+    if !wrong.is_empty()
+        && let Some(property) = wrong.iter().next()
+    {
         return Err(EncodeError::PropertyNotAllowed { property });
     }
     match properties.0 {

@@ -6,7 +6,7 @@
 use nom::bytes::complete::take;
 use nom::error::{ErrorKind, ParseError};
 use nom::number::complete::{be_u8, be_u16, be_u32};
-use nom::{Err, IResult, Parser};
+use nom::{Err, IResult};
 
 use crate::frame::Frame;
 use crate::{DecodeError, Malformed, PacketId, TopicError, TopicFilter, TopicName};
@@ -168,9 +168,9 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     fn run<T>(
         &mut self,
-        mut parser: impl Parser<&'a [u8], Output = T, Error = Shortfall>,
+        parser: impl FnOnce(&'a [u8]) -> IResult<&'a [u8], T, Shortfall>,
     ) -> Result<T, DecodeError> {
-        match parser.parse(self.rest) {
+        match parser(self.rest) {
             Ok((rest, value)) => {
                 self.rest = rest;
                 Ok(value)

@@ -41,6 +41,24 @@ impl<'o> Writer<'o> {
         writer
     }
 
+    /// Writes into a buffer that is known to be long enough.
+    #[inline]
+    pub(crate) fn at(rest: &'o mut [u8]) -> Self {
+        Self { rest }
+    }
+
+    /// What is not filled yet.
+    #[inline]
+    pub(crate) fn rest(self) -> &'o mut [u8] {
+        self.rest
+    }
+
+    /// Lets `fill` fill the start of what is left and return the end of it.
+    #[inline(always)]
+    pub(crate) fn with_rest(&mut self, fill: impl FnOnce(&'o mut [u8]) -> &'o mut [u8]) {
+        self.rest = fill(core::mem::take(&mut self.rest));
+    }
+
     #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         if let Some((head, tail)) =

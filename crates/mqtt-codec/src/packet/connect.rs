@@ -203,7 +203,7 @@ impl<'a> Connect<'a> {
             | if self.password.is_some() { PASSWORD } else { 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn measure(&self) -> Result<Sizes<'_>, EncodeError> {
         let version = self.version;
         if self.bridge && !version.allows_bridge_bit() {

@@ -247,7 +247,7 @@ impl<'a> Subscribe<'a> {
         Ok(len)
     }
 
-    #[inline]
+    #[inline(always)]
     fn measure(&self, version: ProtocolVersion) -> Result<Sizes<'_>, EncodeError> {
         if self.filters.is_empty() {
             return Err(EncodeError::Missing {
