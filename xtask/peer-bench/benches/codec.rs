@@ -91,7 +91,12 @@ fn compare(
 ) -> String {
     let version_name = if version == V5 { "v5" } else { "v3.1.1" };
     let mut lines = Vec::new();
-    for case in cases::all(version) {
+    let cases = if work == "encode" {
+        cases::all_to_send(version)
+    } else {
+        cases::all(version)
+    };
+    for case in cases {
         let name = format!("{work} {version_name} {}", case.name);
         let mut group = criterion.benchmark_group(&name);
         group.throughput(Throughput::Elements(case.packets.len() as u64));

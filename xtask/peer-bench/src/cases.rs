@@ -16,14 +16,20 @@ const BUFFER_LEN: usize = 256 * 1024;
 /// How many packets it holds at most.
 const PACKETS: usize = 256;
 
+/// The case with packets of several types, which are passed on as they have been read.
+const MIXED: &str = "mixed stream";
+
 /// A read buffer full of packets.
 pub struct Case {
     /// Its name in the results.
     pub name: String,
     /// The version all packets are of.
     pub version: ProtocolVersion,
-    /// The packets in our types, in order.
+    /// The packets in our types, in order, as an application builds them.
     pub packets: Vec<Packet<'static>>,
+    /// Whether our codec is to send them as built rather than as it has read them; the others
+    /// have one form for both.
+    pub built: bool,
     /// The same packets on the wire, one behind the other.
     pub bytes: Vec<u8>,
 }
@@ -45,6 +51,7 @@ impl Case {
             name: name.into(),
             version,
             packets,
+            built: false,
             bytes,
         }
     }
@@ -82,7 +89,35 @@ pub fn all(version: ProtocolVersion) -> Vec<Case> {
     }
     cases.push(Case::repeat("PUBACK", version, puback(7)));
     cases.push(Case::repeat("SUBSCRIBE, 8 filters", version, subscribe()));
-    cases.push(Case::new("mixed stream", version, mixed(version)));
+    cases.push(Case::new(MIXED, version, mixed(version)));
+    cases
+}
+
+/// All cases of a version for encoding: properties also as an application builds them.
+#[must_use]
+pub fn all_to_send(version: ProtocolVersion) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for case in all(version) {
+        let publish = match case.packets.first() {
+            Some(Packet::Publish(publish)) => Some(*publish),
+            _ => None,
+        };
+        let has_properties = publish.is_some_and(|publish| !publish.properties.is_empty());
+        let name = if has_properties {
+            format!("{}, built", case.name)
+        } else {
+            case.name.clone()
+        };
+        let built = Case {
+            name,
+            built: case.name != MIXED,
+            ..Case::new("", version, case.packets.clone())
+        };
+        if has_properties {
+            cases.push(case);
+        }
+        cases.push(built);
+    }
     cases
 }
 

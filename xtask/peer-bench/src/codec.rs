@@ -13,15 +13,15 @@ pub trait Codec {
 
     /// The read buffer its decoder wants.
     type Input;
-    /// What it decodes to.
-    type Packet<'i>;
+    /// What its decoder returns, success or not.
+    type Decoded<'i>;
 
     /// Fills a read buffer. Not timed.
     fn input(bytes: &[u8], old: Option<Self::Input>) -> Self::Input;
     /// Takes the next packet from the buffer. Timed.
-    fn decode(input: &mut Self::Input) -> Self::Packet<'_>;
-    /// What it found in the packet. Not timed.
-    fn seen(packet: &Self::Packet<'_>) -> Seen;
+    fn decode(input: &mut Self::Input) -> Self::Decoded<'_>;
+    /// What it found in the packet, which must be one. Not timed.
+    fn seen(decoded: &Self::Decoded<'_>) -> Seen;
 
     /// A packet that can be sent again and again.
     type Source<'b>;

@@ -7,6 +7,7 @@ use mqtt_protocol_core::mqtt::connection::{PacketBuildResult, PacketBuilder, Pac
 use mqtt_protocol_core::mqtt::packet::{
     GenericPacketTrait, Packet, Property, SubEntry, v3_1_1, v5_0,
 };
+use mqtt_protocol_core::mqtt::result_code::MqttError;
 
 use crate::cases::Case;
 use crate::codec::Codec;
@@ -45,7 +46,7 @@ impl<const IS_V5: bool> Codec for ProtocolCore<IS_V5> {
     const NAME: &'static str = "mqtt-protocol-core";
 
     type Input = Input;
-    type Packet<'i> = Packet;
+    type Decoded<'i> = Result<Packet, MqttError>;
 
     fn input(bytes: &[u8], old: Option<Input>) -> Input {
         let mut input = old.unwrap_or_else(|| Input {
@@ -60,39 +61,39 @@ impl<const IS_V5: bool> Codec for ProtocolCore<IS_V5> {
     }
 
     #[inline]
-    fn decode(input: &mut Input) -> Packet {
+    fn decode(input: &mut Input) -> Result<Packet, MqttError> {
         let mut cursor = Cursor::new(&input.bytes[..]);
         cursor.set_position(input.at);
         let PacketBuildResult::Complete(raw) = input.builder.feed(&mut cursor) else {
             panic!("no whole packet");
         };
         input.at = cursor.position();
-        match (raw.packet_type(), IS_V5) {
-            (1, true) => raw.parse_exact(v5_0::Connect::parse).unwrap().into(),
-            (1, false) => raw.parse_exact(v3_1_1::Connect::parse).unwrap().into(),
+        Ok(match (raw.packet_type(), IS_V5) {
+            (1, true) => raw.parse_exact(v5_0::Connect::parse)?.into(),
+            (1, false) => raw.parse_exact(v3_1_1::Connect::parse)?.into(),
             (3, _) => {
                 let flags = raw.flags();
                 let PacketData::Publish(data) = raw.data else {
                     panic!("a PUBLISH as something else");
                 };
                 if IS_V5 {
-                    v5_0::Publish::parse(flags, data).unwrap().0.into()
+                    v5_0::Publish::parse(flags, data)?.0.into()
                 } else {
-                    v3_1_1::Publish::parse(flags, data).unwrap().0.into()
+                    v3_1_1::Publish::parse(flags, data)?.0.into()
                 }
             }
-            (4, true) => raw.parse_exact(v5_0::Puback::parse).unwrap().into(),
-            (4, false) => raw.parse_exact(v3_1_1::Puback::parse).unwrap().into(),
-            (8, true) => raw.parse_exact(v5_0::Subscribe::parse).unwrap().into(),
-            (8, false) => raw.parse_exact(v3_1_1::Subscribe::parse).unwrap().into(),
-            (12, true) => raw.parse_exact(v5_0::Pingreq::parse).unwrap().into(),
-            (12, false) => raw.parse_exact(v3_1_1::Pingreq::parse).unwrap().into(),
+            (4, true) => raw.parse_exact(v5_0::Puback::parse)?.into(),
+            (4, false) => raw.parse_exact(v3_1_1::Puback::parse)?.into(),
+            (8, true) => raw.parse_exact(v5_0::Subscribe::parse)?.into(),
+            (8, false) => raw.parse_exact(v3_1_1::Subscribe::parse)?.into(),
+            (12, true) => raw.parse_exact(v5_0::Pingreq::parse)?.into(),
+            (12, false) => raw.parse_exact(v3_1_1::Pingreq::parse)?.into(),
             (other, _) => panic!("type {other} is in no case"),
-        }
+        })
     }
 
-    fn seen(packet: &Packet) -> Seen {
-        match packet {
+    fn seen(decoded: &Result<Packet, MqttError>) -> Seen {
+        match decoded.as_ref().unwrap() {
             Packet::V3_1_1Publish(publish) => Seen::publish(
                 publish.topic_name(),
                 publish.qos() as u8,
@@ -137,7 +138,7 @@ impl<const IS_V5: bool> Codec for ProtocolCore<IS_V5> {
     fn sources(case: &Case) -> Vec<Packet> {
         let mut input = Self::input(&case.bytes, None);
         (0..case.packets.len())
-            .map(|_| Self::decode(&mut input))
+            .map(|_| Self::decode(&mut input).unwrap())
             .collect()
     }
 

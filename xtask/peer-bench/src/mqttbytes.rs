@@ -1,7 +1,7 @@
 //! `mqttbytes`: splits packets off a `BytesMut`, copies topics into strings.
 
 use bytes::BytesMut;
-use mqttbytes::{v4, v5};
+use mqttbytes::{Error, v4, v5};
 
 use crate::cases::Case;
 use crate::codec::Codec;
@@ -20,19 +20,19 @@ impl Codec for V4 {
     const NAME: &'static str = "mqttbytes";
 
     type Input = BytesMut;
-    type Packet<'i> = v4::Packet;
+    type Decoded<'i> = Result<v4::Packet, Error>;
 
     fn input(bytes: &[u8], _: Option<BytesMut>) -> BytesMut {
         BytesMut::from(bytes)
     }
 
     #[inline]
-    fn decode(input: &mut BytesMut) -> v4::Packet {
-        v4::read(input, SIZE_MAX).unwrap()
+    fn decode(input: &mut BytesMut) -> Result<v4::Packet, Error> {
+        v4::read(input, SIZE_MAX)
     }
 
-    fn seen(packet: &v4::Packet) -> Seen {
-        match packet {
+    fn seen(decoded: &Result<v4::Packet, Error>) -> Seen {
+        match decoded.as_ref().unwrap() {
             v4::Packet::Publish(publish) => Seen::publish(
                 &publish.topic,
                 publish.qos as u8,
@@ -64,7 +64,7 @@ impl Codec for V4 {
     fn sources(case: &Case) -> Vec<v4::Packet> {
         let mut input = BytesMut::from(&case.bytes[..]);
         (0..case.packets.len())
-            .map(|_| Self::decode(&mut input))
+            .map(|_| Self::decode(&mut input).unwrap())
             .collect()
     }
 
@@ -102,19 +102,19 @@ impl Codec for V5 {
     const NAME: &'static str = "mqttbytes";
 
     type Input = BytesMut;
-    type Packet<'i> = v5::Packet;
+    type Decoded<'i> = Result<v5::Packet, Error>;
 
     fn input(bytes: &[u8], _: Option<BytesMut>) -> BytesMut {
         BytesMut::from(bytes)
     }
 
     #[inline]
-    fn decode(input: &mut BytesMut) -> v5::Packet {
-        v5::read(input, SIZE_MAX).unwrap()
+    fn decode(input: &mut BytesMut) -> Result<v5::Packet, Error> {
+        v5::read(input, SIZE_MAX)
     }
 
-    fn seen(packet: &v5::Packet) -> Seen {
-        match packet {
+    fn seen(decoded: &Result<v5::Packet, Error>) -> Seen {
+        match decoded.as_ref().unwrap() {
             v5::Packet::Publish(publish) => Seen::publish(
                 &publish.topic,
                 publish.qos as u8,
@@ -149,7 +149,7 @@ impl Codec for V5 {
     fn sources(case: &Case) -> Vec<v5::Packet> {
         let mut input = BytesMut::from(&case.bytes[..]);
         (0..case.packets.len())
-            .map(|_| Self::decode(&mut input))
+            .map(|_| Self::decode(&mut input).unwrap())
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! `mqttrs`: borrows from a slice, writes into a slice; v3.1.1 only.
 
-use mqttrs::{Packet, QosPid, decode_slice, encode_slice};
+use mqttrs::{Error, Packet, QosPid, decode_slice, encode_slice};
 
 use crate::cases::Case;
 use crate::codec::{Codec, Slice};
@@ -32,7 +32,7 @@ impl Codec for Mqttrs {
     const NAME: &'static str = "mqttrs";
 
     type Input = Input;
-    type Packet<'i> = Packet<'i>;
+    type Decoded<'i> = Result<Option<Packet<'i>>, Error>;
 
     fn input(bytes: &[u8], old: Option<Input>) -> Input {
         let mut input = old.unwrap_or(Input {
@@ -46,14 +46,14 @@ impl Codec for Mqttrs {
     }
 
     #[inline]
-    fn decode(input: &mut Input) -> Packet<'_> {
+    fn decode(input: &mut Input) -> Self::Decoded<'_> {
         let rest = &input.bytes[input.at..];
         input.at += packet_len(rest);
-        decode_slice(rest).unwrap().unwrap()
+        decode_slice(rest)
     }
 
-    fn seen(packet: &Packet<'_>) -> Seen {
-        match packet {
+    fn seen(decoded: &Self::Decoded<'_>) -> Seen {
+        match decoded.as_ref().unwrap().as_ref().unwrap() {
             Packet::Publish(publish) => {
                 let (qos, packet_id) = match publish.qospid {
                     QosPid::AtMostOnce => (0, 0),

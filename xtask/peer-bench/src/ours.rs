@@ -1,6 +1,6 @@
 //! `mqtt-codec`: borrows from a slice, writes into a slice.
 
-use mqtt_codec::{PACKET_LEN_MAX, Packet, ProtocolVersion, frame};
+use mqtt_codec::{DecodeError, PACKET_LEN_MAX, Packet, ProtocolVersion, frame};
 
 use crate::cases::{Case, V5, V311};
 use crate::codec::{Codec, Slice};
@@ -23,7 +23,7 @@ impl<const IS_V5: bool> Codec for Ours<IS_V5> {
     const NAME: &'static str = "mqtt-codec";
 
     type Input = Input;
-    type Packet<'i> = Packet<'i>;
+    type Decoded<'i> = Result<Packet<'i>, DecodeError>;
 
     fn input(bytes: &[u8], old: Option<Input>) -> Input {
         let mut input = old.unwrap_or(Input {
@@ -37,16 +37,14 @@ impl<const IS_V5: bool> Codec for Ours<IS_V5> {
     }
 
     #[inline]
-    fn decode(input: &mut Input) -> Packet<'_> {
-        let found = frame(&input.bytes[input.at..], PACKET_LEN_MAX)
-            .unwrap()
-            .unwrap();
+    fn decode(input: &mut Input) -> Result<Packet<'_>, DecodeError> {
+        let found = frame(&input.bytes[input.at..], PACKET_LEN_MAX)?.unwrap();
         input.at += found.len;
-        Packet::decode(found, Self::VERSION).unwrap()
+        Packet::decode(found, Self::VERSION)
     }
 
-    fn seen(packet: &Packet<'_>) -> Seen {
-        match packet {
+    fn seen(decoded: &Self::Decoded<'_>) -> Seen {
+        match decoded.as_ref().unwrap() {
             Packet::Publish(publish) => Seen::publish(
                 publish.topic_name.unwrap().as_str(),
                 publish.delivery.qos().get(),
@@ -76,7 +74,16 @@ impl<const IS_V5: bool> Codec for Ours<IS_V5> {
     type Output = Slice;
 
     fn sources(case: &Case) -> Vec<Packet<'_>> {
-        case.packets.clone()
+        if case.built {
+            return case.packets.clone();
+        }
+        let mut rest = case.bytes.as_slice();
+        let mut packets = Vec::new();
+        while let Some(found) = frame(rest, PACKET_LEN_MAX).unwrap() {
+            packets.push(Packet::decode(found, Self::VERSION).unwrap());
+            rest = &rest[found.len..];
+        }
+        packets
     }
 
     fn outgoing<'s>(source: &'s Packet<'_>) -> &'s Packet<'s> {

@@ -1,6 +1,7 @@
 //! `rmqtt-codec`: splits packets, topics and properties off a `BytesMut`; takes packets by value.
 
 use bytes::BytesMut;
+use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -18,19 +19,19 @@ impl Codec for V3 {
     const NAME: &'static str = "rmqtt-codec";
 
     type Input = (v3::Codec, BytesMut);
-    type Packet<'i> = v3::Packet;
+    type Decoded<'i> = Result<Option<(v3::Packet, u32)>, DecodeError>;
 
     fn input(bytes: &[u8], _: Option<Self::Input>) -> Self::Input {
         (v3::Codec::default(), BytesMut::from(bytes))
     }
 
     #[inline]
-    fn decode((codec, bytes): &mut Self::Input) -> v3::Packet {
-        codec.decode(bytes).unwrap().unwrap().0
+    fn decode((codec, bytes): &mut Self::Input) -> Self::Decoded<'_> {
+        codec.decode(bytes)
     }
 
-    fn seen(packet: &v3::Packet) -> Seen {
-        match packet {
+    fn seen(decoded: &Self::Decoded<'_>) -> Seen {
+        match &decoded.as_ref().unwrap().as_ref().unwrap().0 {
             v3::Packet::Publish(publish) => Seen::publish(
                 &publish.topic,
                 publish.qos.value(),
@@ -64,7 +65,7 @@ impl Codec for V3 {
     fn sources(case: &Case) -> Vec<v3::Packet> {
         let mut input = Self::input(&case.bytes, None);
         (0..case.packets.len())
-            .map(|_| Self::decode(&mut input))
+            .map(|_| Self::decode(&mut input).unwrap().unwrap().0)
             .collect()
     }
 
@@ -94,19 +95,19 @@ impl Codec for V5 {
     const NAME: &'static str = "rmqtt-codec";
 
     type Input = (v5::Codec, BytesMut);
-    type Packet<'i> = v5::Packet;
+    type Decoded<'i> = Result<Option<(v5::Packet, u32)>, DecodeError>;
 
     fn input(bytes: &[u8], _: Option<Self::Input>) -> Self::Input {
         (v5::Codec::default(), BytesMut::from(bytes))
     }
 
     #[inline]
-    fn decode((codec, bytes): &mut Self::Input) -> v5::Packet {
-        codec.decode(bytes).unwrap().unwrap().0
+    fn decode((codec, bytes): &mut Self::Input) -> Self::Decoded<'_> {
+        codec.decode(bytes)
     }
 
-    fn seen(packet: &v5::Packet) -> Seen {
-        match packet {
+    fn seen(decoded: &Self::Decoded<'_>) -> Seen {
+        match &decoded.as_ref().unwrap().as_ref().unwrap().0 {
             v5::Packet::Publish(publish) => Seen::publish(
                 &publish.topic,
                 publish.qos.value(),
@@ -141,7 +142,7 @@ impl Codec for V5 {
     fn sources(case: &Case) -> Vec<v5::Packet> {
         let mut input = Self::input(&case.bytes, None);
         (0..case.packets.len())
-            .map(|_| Self::decode(&mut input))
+            .map(|_| Self::decode(&mut input).unwrap().unwrap().0)
             .collect()
     }
 

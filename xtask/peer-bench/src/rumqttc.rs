@@ -1,6 +1,7 @@
 //! `rumqttc`'s codec for v5: splits packets and topics off a `BytesMut`.
 
 use bytes::BytesMut;
+use rumqttc::v5::mqttbytes::Error;
 use rumqttc::v5::mqttbytes::v5::Packet;
 
 use crate::cases::Case;
@@ -14,19 +15,19 @@ impl Codec for Rumqttc {
     const NAME: &'static str = "rumqttc";
 
     type Input = BytesMut;
-    type Packet<'i> = Packet;
+    type Decoded<'i> = Result<Packet, Error>;
 
     fn input(bytes: &[u8], _: Option<BytesMut>) -> BytesMut {
         BytesMut::from(bytes)
     }
 
     #[inline]
-    fn decode(input: &mut BytesMut) -> Packet {
-        Packet::read(input, None).unwrap()
+    fn decode(input: &mut BytesMut) -> Result<Packet, Error> {
+        Packet::read(input, None)
     }
 
-    fn seen(packet: &Packet) -> Seen {
-        match packet {
+    fn seen(decoded: &Result<Packet, Error>) -> Seen {
+        match decoded.as_ref().unwrap() {
             Packet::Publish(publish) => Seen::publish(
                 std::str::from_utf8(&publish.topic).unwrap(),
                 publish.qos as u8,
@@ -61,7 +62,7 @@ impl Codec for Rumqttc {
     fn sources(case: &Case) -> Vec<Packet> {
         let mut input = BytesMut::from(&case.bytes[..]);
         (0..case.packets.len())
-            .map(|_| Self::decode(&mut input))
+            .map(|_| Self::decode(&mut input).unwrap())
             .collect()
     }
 
