@@ -13,13 +13,16 @@ use crate::{
 /// Reads a Property Length and the block behind it; nothing where the version has no properties.
 ///
 /// Spec: v5 §2.2.2.
-#[inline]
+#[inline(always)]
 pub(crate) fn decode<'a>(
     reader: &mut Reader<'a>,
     version: ProtocolVersion,
     scope: PropertyScope,
 ) -> Result<Properties<'a>, DecodeError> {
     if !version.has_properties() {
+        return Ok(Properties::EMPTY);
+    }
+    if reader.skip(&[0]) {
         return Ok(Properties::EMPTY);
     }
     check(reader.block()?, scope)

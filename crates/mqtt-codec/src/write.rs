@@ -99,6 +99,20 @@ impl<'o> Writer<'o> {
         self.two_byte(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
         self.bytes(bytes);
     }
+
+    /// As [`Writer::field`], with one byte behind it.
+    #[inline]
+    pub(crate) fn field_and_byte(&mut self, bytes: &[u8], byte: u8) {
+        let len = bytes.len().saturating_add(3);
+        if let Some((place, rest)) = core::mem::take(&mut self.rest).split_at_mut_checked(len)
+            && let [high, low, place @ .., last] = place
+        {
+            [*high, *low] = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
+            place.copy_from_slice(bytes);
+            *last = byte;
+            self.rest = rest;
+        }
+    }
 }
 
 /// The bytes a Variable Byte Integer takes: 1 to 4.

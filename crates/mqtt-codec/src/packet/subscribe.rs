@@ -13,8 +13,10 @@ use crate::{
 
 const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Subscribe);
 const QOS: u8 = 0x03;
-const NO_LOCAL: u8 = 0x04;
-const RETAIN_AS_PUBLISHED: u8 = 0x08;
+const NO_LOCAL_SHIFT: u8 = 2;
+const NO_LOCAL: u8 = 1 << NO_LOCAL_SHIFT;
+const RETAIN_AS_PUBLISHED_SHIFT: u8 = 3;
+const RETAIN_AS_PUBLISHED: u8 = 1 << RETAIN_AS_PUBLISHED_SHIFT;
 const RETAIN_HANDLING_SHIFT: u8 = 4;
 
 /// Subscribe request.
@@ -75,12 +77,8 @@ impl SubscriptionOptions {
     /// The byte on the wire.
     const fn to_byte(self) -> u8 {
         self.qos.get()
-            | if self.no_local { NO_LOCAL } else { 0 }
-            | if self.retain_as_published {
-                RETAIN_AS_PUBLISHED
-            } else {
-                0
-            }
+            | ((self.no_local as u8) << NO_LOCAL_SHIFT)
+            | ((self.retain_as_published as u8) << RETAIN_AS_PUBLISHED_SHIFT)
             | ((self.retain_handling as u8) << RETAIN_HANDLING_SHIFT)
     }
 
@@ -240,8 +238,7 @@ impl<'a> Subscribe<'a> {
         writer.two_byte(self.packet_id.get());
         sizes.block.write(&mut writer);
         self.filters.each(|topic_filter, options| {
-            writer.field(topic_filter.as_str().as_bytes());
-            writer.byte(options.to_byte());
+            writer.field_and_byte(topic_filter.as_str().as_bytes(), options.to_byte());
             Ok(())
         })?;
         Ok(len)
