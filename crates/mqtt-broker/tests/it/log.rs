@@ -414,10 +414,10 @@ fn regress_a_subscription_that_was_not_logged_is_new_the_next_time() {
         ..options(QOS0)
     };
     let packet_id = client.ask_to_subscribe(&[("t", if_new)], &[]);
-    log.wait_for(3);
-    log.commit();
     // What is live waits for no log, not even for the SUBACK that does.
     assert_eq!(client.message().text(), ("t", "kept"));
+    log.wait_for(3);
+    log.commit();
     assert_eq!(client.suback(packet_id), [0]);
 }
 
