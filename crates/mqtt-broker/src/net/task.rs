@@ -178,10 +178,7 @@ impl ConnectionTask {
                 Poll::Pending => return None,
             }
         }
-        let cause = self.connection.end()?;
-        // All is written; a failing shutdown leaves nothing to be done.
-        let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
-        Some(cause)
+        self.connection.end()
     }
 
     /// Keeps the one timer that the state asks for, and acts when it is over.
@@ -310,6 +307,9 @@ impl Future for ConnectionTask {
                 if catch_unwind(AssertUnwindSafe(|| task.finish(cause))).is_err() {
                     task.finish_panicked();
                 }
+                // Only now, so that a client that sees the end finds its session settled. All is written; a
+                // failing shutdown leaves nothing to be done.
+                let _ = Pin::new(&mut task.stream).poll_shutdown(cx);
                 Poll::Ready(())
             }
             Err(_) => {
