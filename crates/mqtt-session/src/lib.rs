@@ -12,6 +12,7 @@ mod ack_queue;
 mod alias;
 mod client;
 mod error;
+mod journal;
 mod keep_alive;
 mod link;
 mod negotiated;
@@ -28,11 +29,14 @@ pub use client::{
     NotSentReason, OutgoingMessage, SendRefusal, ServerGrants, UnknownSession,
 };
 pub use error::ProtocolError;
+pub use journal::{
+    Barrier, Change, Journal, JournalFull, MemoryJournal, NoJournal, Record, WriteGates,
+};
 pub use keep_alive::{ClientKeepAlive, ClientKeepAliveStep, ServerKeepAlive};
 pub use link::Link;
 pub use negotiated::{Negotiated, RefusedPublish, ServerLimits, SessionExpiry};
 pub use packet_id_set::PacketIdSet;
 pub use quota::{ReceiveQuota, SendQuota};
 pub use receive::{ReceiveFlows, Received, Settling};
-pub use send::{NotNow, NotNowReason, PubRecOutcome, Resend, SendFlows, UnexpectedAck};
+pub use send::{GivenUp, NotNow, NotNowReason, PubRecOutcome, Resend, SendFlows, UnexpectedAck};
 pub use session::Session;

@@ -59,6 +59,8 @@ pub enum NotNowReason {
     Quota,
     /// All 65,535 Packet Identifiers are in use.
     PacketIds,
+    /// The journal of the session cannot keep another message.
+    Journal,
 }
 
 /// An acknowledgement that names no open flow, or one that waits for something else.
@@ -468,13 +470,20 @@ impl<M> SendFlows<M> {
                 _ => return Some(candidate),
             }
             // Once around: from here on what is still open has to be stepped over.
-            let mut in_use = PacketIdSet::new();
-            for flow in self.flows.iter().filter(|flow| flow.is_open()) {
-                in_use.insert(flow.packet_id);
-            }
-            self.lapped = Some(Box::new(in_use));
+            self.keep_set_of_open();
         }
         self.lapped.as_ref()?.free_from(candidate)
+    }
+
+    fn keep_set_of_open(&mut self) {
+        if self.lapped.is_some() {
+            return;
+        }
+        let mut in_use = PacketIdSet::new();
+        for flow in self.flows.iter().filter(|flow| flow.is_open()) {
+            in_use.insert(flow.packet_id);
+        }
+        self.lapped = Some(Box::new(in_use));
     }
 
     /// Where the open flow with `packet_id` is.
@@ -543,6 +552,10 @@ const fn distance(from: u16, to: u16) -> u16 {
         PACKET_IDS - (from - to)
     }
 }
+
+mod restore;
+
+pub use restore::GivenUp;
 
 #[cfg(test)]
 mod model;

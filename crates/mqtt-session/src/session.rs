@@ -1,10 +1,12 @@
 //! `Session`: what both sides keep when the Network Connection is gone.
 
+use crate::journal::{Change, Journal, NoJournal, Record};
 use crate::packet_id_set::PacketIdSet;
 use crate::receive::ReceiveFlows;
 use crate::send::SendFlows;
 use crate::{
-    Link, NotNow, ProtocolError, PubRecOutcome, Received, Resend, Settling, UnexpectedAck,
+    AckKind, GivenUp, Link, NotNow, ProtocolError, PubRecOutcome, Received, Resend, Settling,
+    UnexpectedAck,
 };
 use alloc::vec::Vec;
 use mqtt_codec::{Delivery, PacketId, QoS, ReasonCode};
@@ -14,10 +16,14 @@ use mqtt_codec::{Delivery, PacketId, QoS, ReasonCode};
 /// `M` is how the owner keeps a message until its last acknowledgement: a reference-counted one in a broker,
 /// the message with its receipt in a client. A broker whose subscribers and publishers work side by side
 /// keeps the halves, [`SendFlows`] and [`ReceiveFlows`], apart. Spec: v5 §4.1.
+///
+/// `J` is told each change, so that the session can outlive its process. What is encoded because of a call must not
+/// leave before [`Session::barrier`], asked after the call, is durable. Without a journal nothing waits.
 #[derive(Clone, Debug)]
-pub struct Session<M> {
+pub struct Session<M, J = NoJournal> {
     send: SendFlows<M>,
     receive: ReceiveFlows,
+    journal: J,
 }
 
 impl<M> Default for Session<M> {
@@ -32,20 +38,98 @@ impl<M> Session<M> {
         Self {
             send: SendFlows::new(),
             receive: ReceiveFlows::new(),
+            journal: NoJournal,
         }
+    }
+}
+
+impl<M, J> Session<M, J> {
+    /// The same session with another journal, which knows it already or is told by [`Session::records`].
+    pub fn with_journal<K>(self, journal: K) -> Session<M, K> {
+        Session {
+            send: self.send,
+            receive: self.receive,
+            journal,
+        }
+    }
+
+    /// What is told the changes.
+    pub const fn journal(&self) -> &J {
+        &self.journal
+    }
+
+    /// What is told the changes, to commit them.
+    pub const fn journal_mut(&mut self) -> &mut J {
+        &mut self.journal
+    }
+
+    /// The journal without the session, as when the process ends.
+    pub fn into_journal(self) -> J {
+        self.journal
+    }
+
+    /// Takes over what a journal kept, record by record; nothing is told to the journal of this session.
+    ///
+    /// Order, identifiers, stages and the identifier given out last are those of the session that told the records.
+    pub fn replay(&mut self, record: Record<M>) {
+        match record {
+            Record::Begun {
+                packet_id,
+                qos,
+                message,
+            } => self.send.restore(packet_id, qos, message),
+            Record::Change(Change::Released(packet_id)) => self.send.restore_released(packet_id),
+            Record::Change(Change::Ended(packet_id)) => self.send.restore_ended(packet_id),
+            Record::Change(Change::Received(packet_id)) => self.receive.restore(packet_id),
+            Record::Change(Change::Forgotten(packet_id)) => self.receive.refuse(packet_id),
+            Record::Change(Change::LastPacketId(packet_id)) => {
+                self.send.restore_last_packet_id(packet_id);
+            }
+            Record::Change(Change::Cleared) => {
+                self.send.clear();
+                self.receive.clear();
+            }
+        }
+    }
+
+    /// The shortest records that tell this session, for a journal that sums up; requests are not in it.
+    ///
+    /// A QoS 2 message that was received and not yet taken counts as taken.
+    pub fn records(&self) -> Vec<Record<&M>> {
+        let mut records = self.send.records();
+        let unreleased = self.receive.unreleased().iter();
+        records.extend(unreleased.map(|packet_id| Record::Change(Change::Received(packet_id))));
+        records
+    }
+}
+
+impl<M, J: Journal<M>> Session<M, J> {
+    /// What has to be durable before the bytes that are encoded now leave.
+    pub fn barrier(&self) -> J::Barrier {
+        self.journal.barrier()
     }
 
     /// Begins a QoS 1 or 2 flow: the Packet Identifier for a PUBLISH that is sent now, with DUP 0.
     ///
     /// # Errors
-    /// [`NotNow`] with the message when the send quota is used up, a resume is not through, or no identifier is free.
+    /// [`NotNow`] with the message when the send quota is used up, a resume is not through, no identifier is free,
+    /// or the journal cannot keep it; quota and identifier are as before.
     pub fn send_publish(
         &mut self,
         link: &mut Link,
         qos: QoS,
         message: M,
     ) -> Result<PacketId, NotNow<M>> {
-        self.send.begin_publish(&mut link.send_quota, qos, message)
+        let quota = &mut link.send_quota;
+        let packet_id = self.send.begin_publish(quota, qos, message)?;
+        if J::KEEPS
+            && let Some(message) = self.send.newest()
+            && self.journal.begin(packet_id, qos, message).is_err()
+            && let Some(not_now) = self.send.take_back(quota, packet_id)
+        {
+            return Err(not_now);
+        }
+        Ok(packet_id)
     }
 
     /// Begins a SUBSCRIBE or UNSUBSCRIBE (client only): its Packet Identifier.
@@ -54,6 +138,33 @@ impl<M> Session<M> {
     /// [`NotNow`] when no identifier is free.
     pub fn send_request(&mut self, message: M) -> Result<PacketId, NotNow<M>> {
         self.send.begin_request(message)
+    }
+
+    /// Ends a flow whose PUBLISH could not be encoded and has never left: quota and identifier are free again.
+    ///
+    /// # Errors
+    /// [`UnexpectedAck`] when no open flow has this identifier.
+    pub fn cancel(&mut self, link: &mut Link, packet_id: PacketId) -> Result<M, UnexpectedAck> {
+        let message = self.send.cancel(&mut link.send_quota, packet_id)?;
+        self.journal.change(Change::Ended(packet_id));
+        Ok(message)
+    }
+
+    /// A PUBLISH that was sent before cannot be sent again, as when the peer's Maximum Packet Size shrank.
+    ///
+    /// # Errors
+    /// [`UnexpectedAck`] when no open flow with this identifier has a PUBLISH to send.
+    pub fn give_up(
+        &mut self,
+        link: &mut Link,
+        packet_id: PacketId,
+    ) -> Result<GivenUp<'_, M>, UnexpectedAck> {
+        let given_up = self.send.give_up(&mut link.send_quota, packet_id)?;
+        self.journal.change(match given_up {
+            GivenUp::Ended(_) => Change::Ended(packet_id),
+            GivenUp::Release(_) => Change::Released(packet_id),
+        });
+        Ok(given_up)
     }
 
     /// Takes PUBACK, whatever its Reason Code: the flow has ended.
@@ -65,7 +176,9 @@ impl<M> Session<M> {
         link: &mut Link,
         packet_id: PacketId,
     ) -> Result<M, UnexpectedAck> {
-        self.send.handle_puback(&mut link.send_quota, packet_id)
+        let message = self.send.handle_puback(&mut link.send_quota, packet_id)?;
+        self.journal.change(Change::Ended(packet_id));
+        Ok(message)
     }
 
     /// Takes PUBREC with its Reason Code.
@@ -78,8 +191,14 @@ impl<M> Session<M> {
         packet_id: PacketId,
         reason: ReasonCode,
     ) -> Result<PubRecOutcome<'_, M>, UnexpectedAck> {
-        self.send
-            .handle_pubrec(&mut link.send_quota, packet_id, reason)
+        let quota = &mut link.send_quota;
+        let outcome = self.send.handle_pubrec(quota, packet_id, reason)?;
+        match outcome {
+            PubRecOutcome::Release(_) => self.journal.change(Change::Released(packet_id)),
+            PubRecOutcome::Refused(_) => self.journal.change(Change::Ended(packet_id)),
+            PubRecOutcome::ReleaseAgain => {}
+        }
+        Ok(outcome)
     }
 
     /// Takes PUBCOMP, whatever its Reason Code: the flow has ended.
@@ -91,7 +210,9 @@ impl<M> Session<M> {
         link: &mut Link,
         packet_id: PacketId,
     ) -> Result<M, UnexpectedAck> {
-        self.send.handle_pubcomp(&mut link.send_quota, packet_id)
+        let message = self.send.handle_pubcomp(&mut link.send_quota, packet_id)?;
+        self.journal.change(Change::Ended(packet_id));
+        Ok(message)
     }
 
     /// Takes SUBACK or UNSUBACK (client only).
@@ -119,21 +240,48 @@ impl<M> Session<M> {
             .handle_publish(&mut link.receive_quota, delivery)
     }
 
-    /// The PUBACK or PUBREC of `settling` leaves with `reason`.
+    /// The application has the QoS 2 message for good, and its PUBREC waits for its turn.
+    ///
+    /// From now on a repeat is known even after a crash; until then it is only while the process lives, so that a
+    /// message the application had not finished with comes again. An application with records of its own in the same
+    /// journal calls this beside them. [`Session::settle`] does the same when PUBREC leaves.
+    pub fn accept(&mut self, packet_id: PacketId) {
+        if J::KEEPS && self.receive.unreleased().contains(packet_id) {
+            self.journal.change(Change::Received(packet_id));
+        }
+    }
+
+    /// The PUBACK or PUBREC of `settling` leaves with `reason`, behind [`Session::barrier`].
+    ///
+    /// Only for a message that the application has for good, or has refused; also if it came on an earlier
+    /// connection and this is the answer to a repeat.
     pub fn settle(&mut self, link: &mut Link, settling: Settling, reason: ReasonCode) {
+        let packet_id = settling.packet_id;
+        match settling.kind {
+            AckKind::PubRec if reason.is_error() => {
+                self.journal.change(Change::Forgotten(packet_id));
+            }
+            AckKind::PubRec => self.accept(packet_id),
+            AckKind::PubAck | AckKind::PubComp => {}
+        }
         self.receive
             .settle(&mut link.receive_quota, settling, reason);
     }
 
     /// The message of a QoS 2 flow is refused, and its error PUBREC waits for its turn: from now on a repeat is new.
     pub fn refuse(&mut self, packet_id: PacketId) {
+        self.journal.change(Change::Forgotten(packet_id));
         self.receive.refuse(packet_id);
     }
 
     /// Takes PUBREL: the Reason Code for PUBCOMP.
     pub fn handle_pubrel(&mut self, link: &mut Link, packet_id: PacketId) -> ReasonCode {
-        self.receive
-            .handle_pubrel(&mut link.receive_quota, packet_id)
+        let quota = &mut link.receive_quota;
+        let reason = self.receive.handle_pubrel(quota, packet_id);
+        if !reason.is_error() {
+            self.journal.change(Change::Forgotten(packet_id));
+        }
+        reason
     }
 
     /// A new Network Connection continues this session: what is open is due again by [`Session::poll_resend`].
@@ -180,6 +328,7 @@ impl<M> Session<M> {
 
     /// The session ended (Session Present 0, Clean Start, expiry): all open messages come back in order.
     pub fn clear(&mut self) -> Vec<M> {
+        self.journal.change(Change::Cleared);
         self.receive.clear();
         self.send.clear()
     }
