@@ -1,8 +1,34 @@
 //! What can be wrong with a configuration, each as one line for the person who wrote it.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 use super::{Bind, BindError};
+
+/// Where a mistake is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// In a text.
+    Line {
+        /// The file, or what stands for it.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// In a variable of the environment.
+    Variable {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { file, line } => write!(f, "{file}:{line}"),
+            Self::Variable { name } => f.write_str(name),
+        }
+    }
+}
 
 /// Why a configuration is refused. Its text is one line: where, what, and what is allowed.
 #[derive(Debug, thiserror::Error)]
@@ -17,22 +43,18 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The text is not TOML.
-    #[error("{origin}:{line}: not valid TOML: {message}")]
+    #[error("{origin}: not valid TOML: {message}")]
     Syntax {
-        /// The file, or what stands for it.
-        origin: String,
-        /// Line of the mistake, from 1.
-        line: usize,
+        /// Where the mistake is.
+        origin: Origin,
         /// The parser's words.
         message: String,
     },
     /// A key nobody reads: refused, since a misspelt limit would else be no limit.
-    #[error("{origin}:{line}: unknown key `{key}`{}", hint(suggestion.as_deref(), known))]
+    #[error("{origin}: unknown key `{key}`{}", hint(suggestion.as_deref(), known))]
     UnknownKey {
-        /// The file, or what stands for it.
-        origin: String,
-        /// Line of the key, from 1.
-        line: usize,
+        /// Where the key is.
+        origin: Origin,
         /// The whole path of the key, with dots.
         key: String,
         /// The known key that looks most like it.
@@ -40,16 +62,24 @@ pub enum ConfigError {
         /// Every key known at this place.
         known: Vec<String>,
     },
-    /// A value of the wrong type, form or size.
-    #[error("{origin}:{line}: `{key}` is {found}, it must be {allowed}")]
-    WrongValue {
-        /// The file, or what stands for it.
-        origin: String,
-        /// Line of the value, from 1.
-        line: usize,
+    /// A key that has no default is not there.
+    #[error("{origin}: `{key}` is missing, it must be {allowed}")]
+    MissingKey {
+        /// Where it belongs.
+        origin: Origin,
         /// The whole path of the key, with dots.
         key: String,
-        /// The value as it is written in the file.
+        /// The values that would do.
+        allowed: String,
+    },
+    /// A value of the wrong type, form or size.
+    #[error("{origin}: `{key}` is {found}, it must be {allowed}")]
+    WrongValue {
+        /// Where the value is.
+        origin: Origin,
+        /// The whole path of the key, with dots.
+        key: String,
+        /// The value as it is written.
         found: String,
         /// The values that would do.
         allowed: String,

@@ -6,12 +6,21 @@ use toml::de::{DeInteger, DeValue};
 
 use super::{Bind, ByteSize, Duration, LogLevel};
 
+/// What is written for no bound.
+const INFINITY: &str = "infinity";
+
 /// Reads values into a `T`.
 pub(super) trait Kind<T> {
     /// `None` for a value of another type, form or size.
     fn read(&self, value: &DeValue<'_>) -> Option<T>;
     /// What `read` takes, to follow "it must be".
     fn allowed(&self) -> String;
+    /// The word for the type in the table of keys.
+    fn type_name(&self) -> &'static str;
+    /// What `read` takes of that type, for the table of keys; empty for all of it.
+    fn range(&self) -> String;
+    /// `value` as a configuration writes it; empty for none.
+    fn show(&self, value: &T) -> String;
 }
 
 /// A whole number within a range.
@@ -25,6 +34,15 @@ pub(super) struct Size(pub(super) RangeInclusive<ByteSize>);
 
 /// Another kind, or `infinity`, which is read as `None`.
 pub(super) struct OrInfinity<K>(pub(super) K);
+
+/// Another kind, or this word, which is read as `None`.
+pub(super) struct OrWord<K>(pub(super) &'static str, pub(super) K);
+
+/// One of these words.
+pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
+/// Any text.
+pub(super) struct Text;
 
 /// A length of time in whole seconds, which are also taken as a bare number.
 pub(super) struct Seconds(pub(super) RangeInclusive<u64>);
@@ -51,6 +69,18 @@ impl<T: TryFrom<i64> + PartialOrd + Display> Kind<T> for Number<T> {
     fn allowed(&self) -> String {
         format!("a whole number from {} to {}", self.0.start(), self.0.end())
     }
+
+    fn type_name(&self) -> &'static str {
+        "number"
+    }
+
+    fn range(&self) -> String {
+        format!("{} to {}", self.0.start(), self.0.end())
+    }
+
+    fn show(&self, value: &T) -> String {
+        value.to_string()
+    }
 }
 
 impl Kind<Duration> for Time {
@@ -60,6 +90,18 @@ impl Kind<Duration> for Time {
 
     fn allowed(&self) -> String {
         format!("a time from \"{}\" to \"{}\"", self.0.start(), self.0.end())
+    }
+
+    fn type_name(&self) -> &'static str {
+        "time"
+    }
+
+    fn range(&self) -> String {
+        format!("{} to {}", self.0.start(), self.0.end())
+    }
+
+    fn show(&self, value: &Duration) -> String {
+        format!("\"{value}\"")
     }
 }
 
@@ -75,19 +117,117 @@ impl Kind<ByteSize> for Size {
     fn allowed(&self) -> String {
         format!("a size from \"{}\" to \"{}\"", self.0.start(), self.0.end())
     }
+
+    fn type_name(&self) -> &'static str {
+        "size"
+    }
+
+    fn range(&self) -> String {
+        format!("{} to {}", self.0.start(), self.0.end())
+    }
+
+    fn show(&self, value: &ByteSize) -> String {
+        format!("\"{value}\"")
+    }
 }
 
 impl<T, K: Kind<T>> Kind<Option<T>> for OrInfinity<K> {
     fn read(&self, value: &DeValue<'_>) -> Option<Option<T>> {
-        if value.as_str() == Some("infinity") {
-            Some(None)
-        } else {
-            self.0.read(value).map(Some)
-        }
+        read_or(INFINITY, &self.0, value)
     }
 
     fn allowed(&self) -> String {
-        format!("{} or \"infinity\"", self.0.allowed())
+        format!("{} or \"{INFINITY}\"", self.0.allowed())
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.0.type_name()
+    }
+
+    fn range(&self) -> String {
+        format!("{}, `\"{INFINITY}\"`", self.0.range())
+    }
+
+    fn show(&self, value: &Option<T>) -> String {
+        show_or(INFINITY, &self.0, value)
+    }
+}
+
+impl<T, K: Kind<T>> Kind<Option<T>> for OrWord<K> {
+    fn read(&self, value: &DeValue<'_>) -> Option<Option<T>> {
+        read_or(self.0, &self.1, value)
+    }
+
+    fn allowed(&self) -> String {
+        format!("{} or \"{}\"", self.1.allowed(), self.0)
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.1.type_name()
+    }
+
+    fn range(&self) -> String {
+        format!("{}, `\"{}\"`", self.1.range(), self.0)
+    }
+
+    fn show(&self, value: &Option<T>) -> String {
+        show_or(self.0, &self.1, value)
+    }
+}
+
+impl<T: Copy + PartialEq> Kind<T> for Choice<T> {
+    fn read(&self, value: &DeValue<'_>) -> Option<T> {
+        let word = value.as_str()?;
+        let found = self.0.iter().find(|(known, _)| *known == word);
+        found.map(|(_, value)| *value)
+    }
+
+    fn allowed(&self) -> String {
+        self.words("\"").join(" or ")
+    }
+
+    fn type_name(&self) -> &'static str {
+        "text"
+    }
+
+    fn range(&self) -> String {
+        self.words("`").join(", ")
+    }
+
+    fn show(&self, value: &T) -> String {
+        let found = self.0.iter().find(|(_, known)| known == value);
+        found.map_or_else(String::new, |(word, _)| format!("\"{word}\""))
+    }
+}
+
+impl<T> Choice<T> {
+    fn words(&self, quote: &str) -> Vec<String> {
+        let words = self.0.iter();
+        words
+            .map(|(word, _)| format!("{quote}{word}{quote}"))
+            .collect()
+    }
+}
+
+impl Kind<String> for Text {
+    fn read(&self, value: &DeValue<'_>) -> Option<String> {
+        value.as_str().map(str::to_owned)
+    }
+
+    fn allowed(&self) -> String {
+        "a string".to_owned()
+    }
+
+    fn type_name(&self) -> &'static str {
+        "text"
+    }
+
+    fn range(&self) -> String {
+        String::new()
+    }
+
+    fn show(&self, value: &String) -> String {
+        format!("{value:?}")
     }
 }
 
@@ -105,6 +245,18 @@ impl Kind<Duration> for Seconds {
         let (start, end) = (self.0.start(), self.0.end());
         format!("{start} to {end} seconds, as a number or a time such as \"90s\" or \"5m\",")
     }
+
+    fn type_name(&self) -> &'static str {
+        "seconds"
+    }
+
+    fn range(&self) -> String {
+        format!("{} to {} s", self.0.start(), self.0.end())
+    }
+
+    fn show(&self, value: &Duration) -> String {
+        format!("\"{value}\"")
+    }
 }
 
 impl Kind<bool> for Flag {
@@ -114,6 +266,18 @@ impl Kind<bool> for Flag {
 
     fn allowed(&self) -> String {
         "true or false".to_owned()
+    }
+
+    fn type_name(&self) -> &'static str {
+        "flag"
+    }
+
+    fn range(&self) -> String {
+        String::new()
+    }
+
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
     }
 }
 
@@ -126,6 +290,20 @@ impl Kind<Option<PathBuf>> for Directory {
     fn allowed(&self) -> String {
         "the path of a directory, as a string".to_owned()
     }
+
+    fn type_name(&self) -> &'static str {
+        "text"
+    }
+
+    fn range(&self) -> String {
+        String::new()
+    }
+
+    fn show(&self, value: &Option<PathBuf>) -> String {
+        value.as_ref().map_or_else(String::new, |path| {
+            format!("{:?}", path.display().to_string())
+        })
+    }
 }
 
 impl Kind<LogLevel> for Level {
@@ -135,6 +313,19 @@ impl Kind<LogLevel> for Level {
 
     fn allowed(&self) -> String {
         "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"".to_owned()
+    }
+
+    fn type_name(&self) -> &'static str {
+        "text"
+    }
+
+    fn range(&self) -> String {
+        let levels = LogLevel::ALL.iter().map(|level| format!("`{level}`"));
+        levels.collect::<Vec<_>>().join(", ")
+    }
+
+    fn show(&self, value: &LogLevel) -> String {
+        format!("\"{value}\"")
     }
 }
 
@@ -148,6 +339,35 @@ impl Kind<Bind> for Place {
 
     fn allowed(&self) -> String {
         Bind::ALLOWED.to_owned()
+    }
+
+    fn type_name(&self) -> &'static str {
+        "place"
+    }
+
+    fn range(&self) -> String {
+        String::new()
+    }
+
+    fn show(&self, value: &Bind) -> String {
+        match value {
+            Bind::AllAddresses(port) => port.to_string(),
+            other => format!("\"{other}\""),
+        }
+    }
+}
+
+fn read_or<T>(word: &str, kind: &impl Kind<T>, value: &DeValue<'_>) -> Option<Option<T>> {
+    match value.as_str() {
+        Some(text) if text == word => Some(None),
+        _ => kind.read(value).map(Some),
+    }
+}
+
+fn show_or<T>(word: &str, kind: &impl Kind<T>, value: &Option<T>) -> String {
+    match value {
+        Some(value) => kind.show(value),
+        None => format!("\"{word}\""),
     }
 }
 

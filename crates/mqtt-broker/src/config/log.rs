@@ -63,9 +63,17 @@ impl fmt::Display for LogLevel {
 
 impl Log {
     pub(super) fn read(&mut self, section: &Section<'_>) -> Result<(), ConfigError> {
-        section.set("level", &mut self.level, &Level)?;
-        section
-            .section("console")?
-            .set("level", &mut self.level, &Level)
+        section.set(
+            "level",
+            "how much is logged to stderr",
+            &mut self.level,
+            &Level,
+        )?;
+        section.set(
+            "console.level",
+            "the same, and wins over `log.level`",
+            &mut self.level,
+            &Level,
+        )
     }
 }

@@ -21,12 +21,16 @@
 //! );
 //! ```
 
+mod environment;
 mod error;
+mod extensions;
 mod kind;
 mod listener;
 mod log;
 mod mqtt;
 mod reader;
+mod reference;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -36,14 +40,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Origin};
+pub use extensions::{
+    AutoOptions, AutoSubscription, DELAY_MAX_S, Delayed, Rewrite, RewriteAction, SysTopics,
+};
 pub use listener::{Bind, BindAddress, BindError, Listener};
 pub use log::{Log, LogLevel};
 pub use mqtt::{Mqtt, Retainer};
+pub use reader::KeyDescription;
 pub use value::{ByteSize, Duration};
 
+use extensions::NodeName;
 use kind::{Directory, Flag, Number, OrInfinity, Place};
-use reader::{Reader, Section};
+use reader::{Reader, Section, Source};
 
 /// Everything that can be set. `Config::default()` is what an empty file gives.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,14 +71,33 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// `retainer.*`.
     pub retainer: Retainer,
+    /// `sys_topics.*`.
+    pub sys_topics: SysTopics,
+    /// `delayed.*`.
+    pub delayed: Delayed,
+    /// `rewrite`: rules that give topics other names, in the order they are tried. Default: none.
+    pub rewrite: Vec<Rewrite>,
+    /// `auto_subscribe.topics`: what every client is subscribed to. Default: nothing.
+    pub auto_subscribe: Vec<AutoSubscription>,
 }
 
 /// `node.*`: this broker on its machine.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Node {
+    /// `name`: what this broker is called in `$SYS/brokers`. Default: `mqtt`.
+    pub name: String,
     /// `data_dir`: the broker's directory, relative to where it is started; one broker at a
     /// time. Default: none is set, the program chooses.
     pub data_dir: Option<PathBuf>,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            name: "mqtt".to_owned(),
+            data_dir: None,
+        }
+    }
 }
 
 impl Default for Config {
@@ -81,6 +109,10 @@ impl Default for Config {
             log: Log::default(),
             mqtt: Mqtt::default(),
             retainer: Retainer::default(),
+            sys_topics: SysTopics::default(),
+            delayed: Delayed::default(),
+            rewrite: Vec::new(),
+            auto_subscribe: Vec::new(),
         }
     }
 }
@@ -105,7 +137,7 @@ impl Config {
     /// The first thing that is wrong: TOML, a value, or a key nobody knows.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
         let mut config = Self::default();
-        Reader::read(text, origin, |root| config.read(root))?;
+        Reader::read(text, Source::File(origin), |root| config.read(root))?;
         Ok(config)
     }
 
@@ -141,30 +173,66 @@ impl Config {
     }
 
     fn read(&mut self, root: &Section<'_>) -> Result<(), ConfigError> {
-        root.set("allow_anonymous", &mut self.allow_anonymous, &Flag)?;
-        root.section("node")?
-            .set("data_dir", &mut self.node.data_dir, &Directory)?;
+        self.read_listeners(&root.section("listeners")?.section("tcp")?)?;
+        root.set(
+            "allow_anonymous",
+            "let clients without a user name connect from other machines",
+            &mut self.allow_anonymous,
+            &Flag,
+        )?;
+        let node = root.section("node")?;
+        node.set(
+            "name",
+            "what this broker is called in `$SYS/brokers`",
+            &mut self.node.name,
+            &NodeName,
+        )?;
+        node.set(
+            "data_dir",
+            "the broker's directory, for one broker at a time; without it, `mqtt` in the user's state directory",
+            &mut self.node.data_dir,
+            &Directory,
+        )?;
         self.log.read(&root.section("log")?)?;
         self.mqtt.read(&root.section("mqtt")?)?;
         self.retainer.read(&root.section("retainer")?)?;
-        self.read_listeners(&root.section("listeners")?.section("tcp")?)
+        self.sys_topics.read(&root.section("sys_topics")?)?;
+        self.delayed.read(&root.section("delayed")?)?;
+        if let Some(rules) = root.tables("rewrite")? {
+            let rules = rules
+                .iter()
+                .map(Rewrite::read)
+                .collect::<Result<Vec<_>, _>>()?;
+            self.rewrite = rules.into_iter().flatten().collect();
+        }
+        if let Some(topics) = root.section("auto_subscribe")?.tables("topics")? {
+            let topics = topics.iter().map(AutoSubscription::read);
+            let topics = topics.collect::<Result<Vec<_>, _>>()?;
+            self.auto_subscribe = topics.into_iter().flatten().collect();
+        }
+        Ok(())
     }
 
     fn read_listeners(&mut self, tcp: &Section<'_>) -> Result<(), ConfigError> {
         let names = tcp.names();
-        if !names.is_empty() {
+        if !names.is_empty() && !tcp.is_overlay() {
             self.listeners.clear();
         }
         for name in names {
             let section = tcp.section(name)?;
-            let mut listener = Listener::default();
-            section.set("bind", &mut listener.bind, &Place)?;
+            let listener = self.listeners.entry(name.to_owned()).or_default();
+            section.set(
+                "bind",
+                "where to listen; a file that names a listener has only those that it names",
+                &mut listener.bind,
+                &Place,
+            )?;
             section.set(
                 "max_connections",
+                "connections open at once through this listener",
                 &mut listener.max_connections,
                 &OrInfinity(Number(1..=1_000_000_000)),
             )?;
-            self.listeners.insert(name.to_owned(), listener);
         }
         Ok(())
     }

@@ -1,21 +1,52 @@
 //! Reads TOML key by key and remembers which keys were asked for, so that a key nobody asked for
 //! is refused by name and line. Each key is thus known in one place: where it is read.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigError, kind::Kind};
+use super::{ConfigError, Origin, kind::Kind};
 
-/// One document being read.
+/// Stands for a name the user makes up, where only the keys are asked for.
+const ANY_NAME: &str = "<name>";
+
+/// A key as the table of keys shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyDescription {
+    /// Its whole path, with dots; `<name>` stands for a name and `[]` for any element of a list.
+    pub key: String,
+    /// The word for its type.
+    pub type_name: &'static str,
+    /// Its default as a configuration writes it; empty where there is none.
+    pub default: String,
+    /// The values of its type that are allowed; empty for all.
+    pub range: String,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// A text being read.
 pub(super) struct Reader<'a> {
-    origin: &'a str,
     text: &'a str,
+    source: Source<'a>,
     /// The path of every key and table asked for so far.
     asked: RefCell<BTreeSet<Vec<String>>>,
+    /// Every key, in the order of reading; filled only when that is what is asked for.
+    described: RefCell<Option<Vec<KeyDescription>>>,
+}
+
+/// Where the text comes from.
+pub(super) enum Source<'a> {
+    /// A file, or what stands for it.
+    File(&'a str),
+    /// Variables of the environment: the name of each by the line it became.
+    Environment(&'a BTreeMap<usize, String>),
 }
 
 /// One table of a document, or the place where it would be.
@@ -23,66 +54,60 @@ pub(super) struct Section<'a> {
     reader: &'a Reader<'a>,
     path: Vec<String>,
     table: Option<&'a DeTable<'a>>,
+    /// Where the section begins in the text.
+    at: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Parses `text` and lets `read` take what it knows; what is left is refused.
     pub(super) fn read(
         text: &str,
-        origin: &str,
+        source: Source<'_>,
         read: impl FnOnce(&Section<'_>) -> Result<(), ConfigError>,
     ) -> Result<(), ConfigError> {
-        let reader = Reader {
-            origin,
-            text,
-            asked: RefCell::default(),
-        };
+        let reader = Reader::new(text, source);
         let document = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
-            origin: origin.to_owned(),
-            line: line_of(text, error.span().map_or(0, |span| span.start)),
+            origin: reader.origin(error.span().map_or(0, |span| span.start)),
             message: error.message().replace('\n', ", "),
         })?;
-        let root = Section {
-            reader: &reader,
-            path: Vec::new(),
-            table: Some(document.get_ref()),
-        };
-        read(&root)?;
+        read(&reader.root(document.get_ref()))?;
         match reader.first_unknown(document.get_ref(), &[]) {
             Some((at, path)) => Err(reader.unknown_key(at, &path)),
             None => Ok(()),
         }
     }
 
-    /// Every key that `read` takes from a document; tables are left out.
-    #[cfg(test)]
-    pub(super) fn keys(
-        text: &str,
+    /// Every key that `read` asks for, in its order.
+    pub(super) fn describe(
         read: impl FnOnce(&Section<'_>) -> Result<(), ConfigError>,
-    ) -> BTreeSet<String> {
-        let reader = Reader {
-            origin: "",
+    ) -> Vec<KeyDescription> {
+        let reader = Reader::new("", Source::File(""));
+        *reader.described.borrow_mut() = Some(Vec::new());
+        let table = DeTable::new();
+        // Where nothing is given nothing can be wrong.
+        let _ = read(&reader.root(&table));
+        reader.described.take().unwrap_or_default()
+    }
+
+    fn new(text: &'a str, source: Source<'a>) -> Self {
+        Self {
             text,
+            source,
             asked: RefCell::default(),
-        };
-        let document = DeTable::parse(text).unwrap();
-        let root = Section {
-            reader: &reader,
+            described: RefCell::default(),
+        }
+    }
+
+    fn root<'r>(&'r self, table: &'r DeTable<'r>) -> Section<'r>
+    where
+        'a: 'r,
+    {
+        Section {
+            reader: self,
             path: Vec::new(),
-            table: Some(document.get_ref()),
-        };
-        read(&root).unwrap();
-        let asked = reader.asked.take();
-        let is_table = |key: &Vec<String>| {
-            asked
-                .iter()
-                .any(|other| other.len() > key.len() && other.starts_with(key))
-        };
-        asked
-            .iter()
-            .filter(|key| !is_table(key))
-            .map(dotted)
-            .collect()
+            table: Some(table),
+            at: 0,
+        }
     }
 
     /// The first key in the text, by place, that nobody asked for.
@@ -96,7 +121,17 @@ impl<'a> Reader<'a> {
             if !self.asked.borrow().contains(&path) {
                 return Some((key.span().start, path));
             }
-            self.first_unknown(value.get_ref().as_table()?, &path)
+            match value.get_ref() {
+                DeValue::Table(table) => self.first_unknown(table, &path),
+                DeValue::Array(elements) => {
+                    let tables = elements.iter().enumerate().filter_map(|(index, element)| {
+                        let table = element.get_ref().as_table()?;
+                        self.first_unknown(table, &child(&path, &index_name(index)))
+                    });
+                    tables.min()
+                }
+                _ => None,
+            }
         });
         unknown.min()
     }
@@ -111,8 +146,7 @@ impl<'a> Reader<'a> {
                 .is_some_and(|(_, key_parent)| key_parent == parent)
         });
         ConfigError::UnknownKey {
-            origin: self.origin.to_owned(),
-            line: line_of(self.text, at),
+            origin: self.origin(at),
             key: dotted(path),
             suggestion: suggestion(&asked, parent, last).map(dotted),
             known: siblings.filter_map(|key| key.last().cloned()).collect(),
@@ -126,11 +160,24 @@ impl<'a> Reader<'a> {
         allowed: String,
     ) -> ConfigError {
         ConfigError::WrongValue {
-            origin: self.origin.to_owned(),
-            line: line_of(self.text, value.span().start),
+            origin: self.origin(value.span().start),
             key: dotted(path),
             found: found(self.text, value),
             allowed,
+        }
+    }
+
+    /// Where the byte at `at` comes from.
+    fn origin(&self, at: usize) -> Origin {
+        let line = line_of(self.text, at);
+        match &self.source {
+            Source::File(file) => Origin::Line {
+                file: (*file).to_owned(),
+                line,
+            },
+            Source::Environment(names) => Origin::Variable {
+                name: names.get(&line).cloned().unwrap_or_default(),
+            },
         }
     }
 }
@@ -139,7 +186,8 @@ impl<'a> Section<'a> {
     /// The table under `key`; an empty one if the document has none.
     pub(super) fn section(&self, key: &str) -> Result<Section<'a>, ConfigError> {
         let path = self.ask(key);
-        let table = match self.value(key) {
+        let value = self.value(key);
+        let table = match value {
             None => None,
             Some(value) => Some(value.get_ref().as_table().ok_or_else(|| {
                 self.reader
@@ -150,29 +198,123 @@ impl<'a> Section<'a> {
             reader: self.reader,
             path,
             table,
+            at: value.map_or(self.at, |value| value.span().start),
         })
+    }
+
+    /// The tables in the list under `key`; `None` if the document has no such list.
+    pub(super) fn tables(&self, key: &str) -> Result<Option<Vec<Section<'a>>>, ConfigError> {
+        let path = self.ask(key);
+        let element = |index: &str, table, at| Section {
+            reader: self.reader,
+            path: child(&path, index),
+            table,
+            at,
+        };
+        if self.is_described() {
+            return Ok(Some(vec![element("[]", None, 0)]));
+        }
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        let allowed = || format!("a list of tables: `[[{}]]`", dotted(&path));
+        let elements = match value.get_ref() {
+            DeValue::Array(elements) => elements,
+            _ => return Err(self.reader.wrong_value(&path, value, allowed())),
+        };
+        let tables = elements.iter().enumerate().map(|(index, value)| {
+            let table = value.get_ref().as_table();
+            let table = table.ok_or_else(|| self.reader.wrong_value(&path, value, allowed()))?;
+            let index = index_name(index);
+            self.reader.ask(child(&path, &index));
+            Ok(element(&index, Some(table), value.span().start))
+        });
+        tables.collect::<Result<_, _>>().map(Some)
     }
 
     /// The names of the tables in this one, for a table whose keys the user makes up.
     pub(super) fn names(&self) -> Vec<&'a str> {
+        if self.is_described() {
+            return vec![ANY_NAME];
+        }
         let keys = self.table.into_iter().flat_map(DeTable::keys);
         keys.map(|key| key.get_ref().as_ref()).collect()
+    }
+
+    /// Whether what is read changes single values of a configuration that is there.
+    pub(super) fn is_overlay(&self) -> bool {
+        matches!(self.reader.source, Source::Environment(_))
     }
 
     /// Puts the value of `key` into `field`, which keeps its default if there is none.
     pub(super) fn set<T>(
         &self,
         key: &str,
+        meaning: &'static str,
         field: &mut T,
         kind: &impl Kind<T>,
     ) -> Result<(), ConfigError> {
+        if let Some((outer, inner)) = key.split_once('.') {
+            return self.section(outer)?.set(inner, meaning, field, kind);
+        }
         let path = self.ask(key);
+        self.describe(&path, meaning, kind, || kind.show(field));
         if let Some(value) = self.value(key) {
-            *field = kind
-                .read(value.get_ref())
-                .ok_or_else(|| self.reader.wrong_value(&path, value, kind.allowed()))?;
+            *field = self.parse(&path, value, kind)?;
         }
         Ok(())
+    }
+
+    /// The value of `key`, which has no default; `None` while only the keys are asked for.
+    pub(super) fn need<T>(
+        &self,
+        key: &str,
+        meaning: &'static str,
+        kind: &impl Kind<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let path = self.ask(key);
+        self.describe(&path, meaning, kind, String::new);
+        match self.value(key) {
+            Some(value) => self.parse(&path, value, kind).map(Some),
+            None if self.is_described() => Ok(None),
+            None => Err(ConfigError::MissingKey {
+                origin: self.reader.origin(self.at),
+                key: dotted(&path),
+                allowed: kind.allowed(),
+            }),
+        }
+    }
+
+    fn parse<T>(
+        &self,
+        path: &[String],
+        value: &Spanned<DeValue<'_>>,
+        kind: &impl Kind<T>,
+    ) -> Result<T, ConfigError> {
+        kind.read(value.get_ref())
+            .ok_or_else(|| self.reader.wrong_value(path, value, kind.allowed()))
+    }
+
+    fn describe<T>(
+        &self,
+        path: &[String],
+        meaning: &'static str,
+        kind: &impl Kind<T>,
+        default: impl FnOnce() -> String,
+    ) {
+        if let Some(described) = &mut *self.reader.described.borrow_mut() {
+            described.push(KeyDescription {
+                key: dotted(path).replace(&format!("{ANY_NAME:?}"), ANY_NAME),
+                type_name: kind.type_name(),
+                default: default(),
+                range: kind.range(),
+                meaning: meaning.trim(),
+            });
+        }
+    }
+
+    fn is_described(&self) -> bool {
+        self.reader.described.borrow().is_some()
     }
 
     fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
@@ -180,8 +322,13 @@ impl<'a> Section<'a> {
     }
 
     fn ask(&self, key: &str) -> Vec<String> {
-        let path = child(&self.path, key);
-        self.reader.asked.borrow_mut().insert(path.clone());
+        self.reader.ask(child(&self.path, key))
+    }
+}
+
+impl Reader<'_> {
+    fn ask(&self, path: Vec<String>) -> Vec<String> {
+        self.asked.borrow_mut().insert(path.clone());
         path
     }
 }
@@ -190,17 +337,27 @@ fn child(parent: &[String], key: &str) -> Vec<String> {
     parent.iter().cloned().chain([key.to_owned()]).collect()
 }
 
-/// How a path is written in TOML.
+/// How an element of a list is called in a path.
+fn index_name(index: usize) -> String {
+    format!("[{index}]")
+}
+
+/// How a path is written in TOML; an element of a list as `[0]` behind its list.
 fn dotted(path: impl AsRef<[String]>) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let quoted = path.as_ref().iter().map(|key| {
-        if !key.is_empty() && key.chars().all(is_bare) {
-            key.clone()
-        } else {
-            format!("{key:?}")
+    let mut text = String::new();
+    for key in path.as_ref() {
+        let is_element = key.starts_with('[') && key.ends_with(']');
+        if !text.is_empty() && !is_element {
+            text.push('.');
         }
-    });
-    quoted.collect::<Vec<_>>().join(".")
+        if is_element || !key.is_empty() && key.chars().all(is_bare) {
+            text.push_str(key);
+        } else {
+            text.push_str(&format!("{key:?}"));
+        }
+    }
+    text
 }
 
 /// The known key that is most like `last`: a neighbour that is similar, else one elsewhere that

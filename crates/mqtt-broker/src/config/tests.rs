@@ -14,6 +14,7 @@ bind = 1883
 max_connections = "infinity"
 
 [node]
+name = "kitchen"
 data_dir = "data"
 
 [log.console]
@@ -21,6 +22,12 @@ level = "debug"
 
 [mqtt]
 max_packet_size = "2MB"
+max_qos_allowed = 1
+retain_available = false
+wildcard_subscription = false
+shared_subscription = false
+exclusive_subscription.enable = true
+response_information = "answers/"
 max_inflight = 32
 receive_maximum = 33
 max_topic_alias = 0
@@ -40,6 +47,30 @@ max_sessions = 7
 [retainer]
 max_retained_messages = 8
 max_retained_bytes = "9KB"
+
+[sys_topics]
+sys_msg_interval = "10s"
+sys_heartbeat_interval = "disabled"
+sys_event_messages.client_connected = false
+sys_event_messages.client_disconnected = false
+
+[delayed]
+enable = false
+max_delayed_messages = 10
+max_delayed_bytes = "11KB"
+
+[[rewrite]]
+action = "publish"
+source_topic = "x/#"
+re = "^x/(.+)$"
+dest_topic = "y/$1"
+
+[[auto_subscribe.topics]]
+topic = "c/${clientid}"
+qos = 1
+rh = 2
+rap = 1
+nl = 1
 "#;
 
 #[test]
@@ -64,6 +95,7 @@ fn every_key_reaches_its_field() {
         ]),
         allow_anonymous: true,
         node: Node {
+            name: "kitchen".to_owned(),
             data_dir: Some("data".into()),
         },
         log: Log {
@@ -71,6 +103,12 @@ fn every_key_reaches_its_field() {
         },
         mqtt: Mqtt {
             max_packet_size: ByteSize::from_mb(2),
+            max_qos_allowed: 1,
+            retain_available: false,
+            wildcard_subscription: false,
+            shared_subscription: false,
+            exclusive_subscription: true,
+            response_information: "answers/".to_owned(),
             max_inflight: 32,
             receive_maximum: 33,
             max_topic_alias: 0,
@@ -91,6 +129,32 @@ fn every_key_reaches_its_field() {
             max_retained_messages: 8,
             max_retained_bytes: ByteSize::from_kb(9),
         },
+        sys_topics: SysTopics {
+            sys_msg_interval: Some(Duration::from_secs(10)),
+            sys_heartbeat_interval: None,
+            client_connected: false,
+            client_disconnected: false,
+        },
+        delayed: Delayed {
+            enable: false,
+            max_delayed_messages: 10,
+            max_delayed_bytes: ByteSize::from_kb(11),
+        },
+        rewrite: vec![Rewrite {
+            action: RewriteAction::Publish,
+            source_topic: "x/#".to_owned(),
+            re: regex::Regex::new("^x/(.+)$").unwrap(),
+            dest_topic: "y/$1".to_owned(),
+        }],
+        auto_subscribe: vec![AutoSubscription {
+            topic: "c/${clientid}".to_owned(),
+            options: AutoOptions {
+                qos: 1,
+                rh: 2,
+                rap: 1,
+                nl: 1,
+            },
+        }],
     };
     assert_eq!(config, expected);
 }
@@ -184,7 +248,15 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         ),
         (
             "\"mqtt.max_inflight\" = 1",
-            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, listeners, log, mqtt, node, retainer",
+            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, auto_subscribe, delayed, listeners, log, mqtt, node, retainer, rewrite, sys_topics",
+        ),
+        (
+            "rewrite = [{sorce_topic = \"a\", source_topic = \"a\", re = \"a\", dest_topic = \"b\"}]",
+            "broker.toml:1: unknown key `rewrite[0].sorce_topic`, did you mean `rewrite[0].source_topic`?",
+        ),
+        (
+            "mqtt.exclusive_subscription.enabled = true",
+            "broker.toml:1: unknown key `mqtt.exclusive_subscription.enabled`, did you mean `mqtt.exclusive_subscription.enable`?",
         ),
         (
             "[retainer]\nzzz = 1\naaa = 1",
@@ -237,6 +309,30 @@ fn wrong_values_are_refused_with_what_is_allowed() {
         (
             "node.data_dir = \"\"",
             "broker.toml:1: `node.data_dir` is `\"\"`, it must be the path of a directory, as a string",
+        ),
+        (
+            "rewrite = 5",
+            "broker.toml:1: `rewrite` is `5`, it must be a list of tables: `[[rewrite]]`",
+        ),
+        (
+            "\n[[rewrite]]\nre = \"a\"\ndest_topic = \"b\"",
+            "broker.toml:2: `rewrite[0].source_topic` is missing, it must be a Topic Filter",
+        ),
+        (
+            "rewrite = [{source_topic = \"a\", dest_topic = \"b\", re = \"(\"}]",
+            "broker.toml:1: `rewrite[0].re` is `\"(\"`, it must be a regular expression",
+        ),
+        (
+            "auto_subscribe.topics = [{topic = \"a/#/b\"}]",
+            "broker.toml:1: `auto_subscribe.topics[0].topic` is `\"a/#/b\"`, it must be a Topic Filter",
+        ),
+        (
+            "sys_topics.sys_msg_interval = \"off\"",
+            "broker.toml:1: `sys_topics.sys_msg_interval` is `\"off\"`, it must be a time from \"1s\" to \"1d\" or \"disabled\"",
+        ),
+        (
+            "node.name = \"a/b\"",
+            "broker.toml:1: `node.name` is `\"a/b\"`, it must be a name without `/`, `+` and `#`",
         ),
         (
             "mqtt = 5",
@@ -298,35 +394,87 @@ fn open_listeners_need_leave() {
     );
 }
 
-/// Key and default of each row in the table of `docs/configuration.md`.
-fn documented() -> Vec<(String, String)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (_, table) = text.split_once("\n## Keys\n").unwrap();
-    let rows = table.lines().filter(|line| line.starts_with("| `"));
-    let cells = rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")));
-    cells
-        .map(|mut cells| (cells.nth(1).unwrap(), cells.nth(1).unwrap()))
-        .collect()
-}
-
 #[test]
-fn every_key_is_documented() {
-    let mut config = Config::default();
-    let keys = Reader::keys("listeners.tcp.name = {}", |root| config.read(root));
-    let documented = documented()
-        .into_iter()
-        .map(|(key, _)| key.replace("<name>", "name"))
-        .collect();
-    assert_eq!(keys, documented);
-}
-
-#[test]
-fn documented_defaults_are_the_defaults() {
-    let rows = documented()
-        .into_iter()
-        .filter(|(_, default)| !default.is_empty());
-    let lines = rows.map(|(key, default)| format!("{key} = {default}\n"));
+fn described_defaults_are_the_defaults() {
+    let rows = Config::keys().into_iter();
+    let rows = rows.filter(|row| !row.default.is_empty() && !row.key.contains("[]"));
+    let lines = rows.map(|row| format!("{} = {}\n", row.key, row.default));
     let text = lines.collect::<String>().replace("<name>", "default");
     assert_eq!(Config::from_toml(&text, "t").unwrap(), Config::default());
+}
+
+#[test]
+fn every_key_is_described_with_its_meaning() {
+    let keys = Config::keys();
+    for key in &keys {
+        assert!(
+            !key.meaning.is_empty() && !key.type_name.is_empty(),
+            "{key:?}"
+        );
+    }
+    let find = |name: &str| keys.iter().find(|key| key.key == name).unwrap();
+    assert_eq!(
+        find("listeners.tcp.<name>.bind").default,
+        "\"localhost:1883\""
+    );
+    assert_eq!(find("mqtt.max_inflight").range, "1 to 65535");
+    assert_eq!(find("mqtt.exclusive_subscription.enable").default, "false");
+    assert_eq!(find("rewrite[].re").type_name, "text");
+    assert_eq!(find("auto_subscribe.topics[].qos").range, "0 to 2");
+}
+
+/// A configuration with these variables over `text`.
+fn with_environment(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let mut config = Config::from_toml(text, "broker.toml")?;
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    config.override_by(variables.iter().map(owned))?;
+    Ok(config)
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let file = "listeners.tcp.lan.bind = 1\nlisteners.tcp.default.bind = 2\nmqtt.max_inflight = 3";
+    let variables = [
+        ("MQTT_LISTENERS__TCP__DEFAULT__BIND", "127.0.0.1:7"),
+        ("MQTT_MQTT__MAX_INFLIGHT", "9"),
+        ("MQTT_MQTT__IDLE_TIMEOUT", "3s"),
+        ("MQTT_NODE__NAME", "\"a b\""),
+        ("MQTT_ALLOW_ANONYMOUS", "true"),
+        ("MQTT_AUTO_SUBSCRIBE__TOPICS", "[{topic = \"t\", qos = 1}]"),
+        ("MQTT_HOST", "not ours"),
+        ("OTHER__KEY", "not ours"),
+    ];
+    let config = with_environment(file, &variables).unwrap();
+    let bind = |name: &str| config.listeners[name].bind.to_string();
+    assert_eq!(bind("default"), "127.0.0.1:7");
+    assert_eq!(bind("lan"), "all addresses, port 1");
+    assert_eq!(config.mqtt.max_inflight, 9);
+    assert_eq!(config.mqtt.idle_timeout, Duration::from_secs(3));
+    assert_eq!(config.node.name, "a b");
+    assert!(config.allow_anonymous);
+    assert_eq!(config.auto_subscribe[0].options.qos, 1);
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    for (name, value, expected) in [
+        (
+            "MQTT_MQTT__MAX_INFLGHT",
+            "1",
+            "MQTT_MQTT__MAX_INFLGHT: unknown key `mqtt.max_inflght`, did you mean `mqtt.max_inflight`?",
+        ),
+        (
+            "MQTT_MQTT__MAX_INFLIGHT",
+            "many",
+            "MQTT_MQTT__MAX_INFLIGHT: `mqtt.max_inflight` is `\"many\"`, it must be a whole number from 1 to 65535",
+        ),
+        (
+            "MQTT_MQTT__MAX_INFLIGHT",
+            "1\nmqtt.max_sessions = 1",
+            "MQTT_MQTT__MAX_INFLIGHT: `mqtt.max_inflight` is `\"1\\nmqtt.max_sessions = 1\"`, it must be a whole number from 1 to 65535",
+        ),
+    ] {
+        let error = with_environment("", &[(name, value)]).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
 }

@@ -320,7 +320,8 @@ impl Client {
 
     /// The broker must close, and say nothing before.
     pub(crate) fn expect_close(&mut self) {
-        assert_eq!(self.raw.receive_to_end().unwrap(), [], "closed in silence");
+        let rest = self.raw.receive_to_end().unwrap();
+        assert!(rest.is_empty(), "closed in silence, not after {rest:?}");
     }
 
     /// The broker must close after DISCONNECT with `reason` if the version has that, else in silence.

@@ -1,0 +1,32 @@
+//! The table of keys in `docs/configuration.md`, made from the types that are read.
+
+use std::fmt::Write as _;
+
+use super::{Config, KeyDescription, reader::Reader};
+
+impl Config {
+    /// Every key there is, in the order of the file.
+    pub fn keys() -> Vec<KeyDescription> {
+        let mut config = Self::default();
+        Reader::describe(|root| config.read(root))
+    }
+
+    /// The keys as a Markdown table: key, type, default, range, meaning.
+    pub fn reference() -> String {
+        let mut page =
+            String::from("| key | type | default | range | meaning |\n|---|---|---|---|---|\n");
+        for row in Self::keys() {
+            let default = match row.default.is_empty() {
+                true => String::new(),
+                false => format!("`{}`", row.default),
+            };
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(
+                page,
+                "| `{}` | {} | {default} | {} | {} |",
+                row.key, row.type_name, row.range, row.meaning
+            );
+        }
+        page
+    }
+}
