@@ -8,10 +8,18 @@ use std::{
 
 use mqtt_broker::{Broker, Config, DataDir};
 
-use crate::{args::BrokerArgs, exit::Failure, log::LogFilter, signals::Signals};
+use crate::{
+    args::{BrokerArgs, BrokerCommand},
+    exit::Failure,
+    log::LogFilter,
+    signals::Signals,
+};
 
 /// Runs the command.
 pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
+    if let Some(BrokerCommand::Check { file }) = &args.command {
+        return check(file);
+    }
     let log = args.log.clone();
     let config = configuration(args)?;
     log.unwrap_or_else(|| LogFilter::up_to(config.log.level))
@@ -27,14 +35,36 @@ pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
     outcome
 }
 
-/// The file's configuration, or the default, with the flags over it.
-fn configuration(args: BrokerArgs) -> Result<Config, Failure> {
-    let file = args
-        .config
+/// `mqtt broker check`: one line, that it is well or what is wrong.
+fn check(file: &Path) -> Result<ExitCode, Failure> {
+    let config = from_file(Some(file))?;
+    config.check().map_err(Failure::usage)?;
+    // A reader that went away is no failure of ours.
+    let _ = writeln!(
+        io::stdout(),
+        "{}: the configuration is valid",
+        file.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file's configuration, or the default, with the environment over it.
+fn from_file(file: Option<&Path>) -> Result<Config, Failure> {
+    let mut config = file
         .map(Config::load)
         .transpose()
-        .map_err(Failure::usage)?;
-    let mut config = file.unwrap_or_default();
+        .map_err(Failure::usage)?
+        .unwrap_or_default();
+    // Names and values that are no Unicode cannot be ours.
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    config.override_by(variables).map_err(Failure::usage)?;
+    Ok(config)
+}
+
+/// The file's configuration, or the default, with the environment and the flags over it.
+fn configuration(args: BrokerArgs) -> Result<Config, Failure> {
+    let mut config = from_file(args.config.as_deref())?;
     if !args.listen.is_empty() {
         config.listen_only_on(args.listen);
     }

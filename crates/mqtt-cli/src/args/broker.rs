@@ -6,9 +6,13 @@ use mqtt_broker::config::Bind;
 
 use crate::log::LogFilter;
 
-/// Flags of `mqtt broker`; each overrides the file.
+/// Flags of `mqtt broker`; each overrides the file and the environment.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BrokerArgs {
+    /// What to do instead of running a broker.
+    #[command(subcommand)]
+    pub(crate) command: Option<BrokerCommand>,
     /// Read the configuration from this TOML file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -27,4 +31,15 @@ pub(crate) struct BrokerArgs {
     /// Let anyone connect who can reach the broker, without a user name
     #[arg(long)]
     pub(crate) allow_anonymous: bool,
+}
+
+/// What `mqtt broker` does besides running one.
+#[derive(clap::Subcommand)]
+pub(crate) enum BrokerCommand {
+    /// Say whether a configuration would be taken, with the environment over it; start nothing
+    Check {
+        /// The TOML file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }

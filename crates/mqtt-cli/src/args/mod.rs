@@ -11,7 +11,7 @@ use std::{io::Write, process::ExitCode};
 
 use clap::{ArgAction, error::ErrorKind};
 
-pub(crate) use broker::BrokerArgs;
+pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use subscribe::SubscribeArgs;

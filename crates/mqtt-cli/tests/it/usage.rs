@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::tempdir;
 
-use crate::process::run;
+use crate::process::{mqtt, run};
 
 /// Runs `mqtt` and expects this one line on stderr, nothing on stdout, and exit code 2.
 #[track_caller]
@@ -152,7 +152,50 @@ fn mistakes_in_the_file_are_told_by_line() {
     ] {
         fs::write(&file, text).unwrap();
         refused(&["broker", "--config", path], &format!("{path}:{line}"));
+        refused(&["broker", "check", path], &format!("{path}:{line}"));
     }
+}
+
+#[test]
+fn a_configuration_is_checked_without_starting() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("broker.toml");
+    let path = file.to_str().unwrap();
+    fs::write(&file, "listeners.tcp.default.bind = \"192.0.2.1:1883\"\n").unwrap();
+    let ended = run(["broker", "check", path]);
+    assert!(
+        ended
+            .stderr
+            .contains("listener `default` on 192.0.2.1:1883")
+    );
+    assert_eq!(ended.code, Some(2));
+    fs::write(
+        &file,
+        "allow_anonymous = true\nlisteners.tcp.default.bind = \"192.0.2.1:1883\"\n",
+    )
+    .unwrap();
+    let ended = run(["broker", "check", path]);
+    assert_eq!(
+        ended.stdout,
+        format!("{path}: the configuration is valid\n")
+    );
+    assert_eq!((&*ended.stderr, ended.code), ("", Some(0)));
+}
+
+#[test]
+fn the_environment_is_read_over_the_file() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("broker.toml");
+    fs::write(&file, "mqtt.max_inflight = 5\n").unwrap();
+    let output = mqtt(["broker".as_ref(), "check".as_ref(), file.as_os_str()])
+        .env("MQTT_MQTT__MAX_INFLIGHT", "0")
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "mqtt: MQTT_MQTT__MAX_INFLIGHT: `mqtt.max_inflight` is `0`, it must be a whole number from 1 to 65535\n"
+    );
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
