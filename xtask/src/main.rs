@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_broker;
+mod configuration;
 mod dist;
 mod fuzz;
 mod interop;
@@ -54,6 +55,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write the table of keys into `docs/configuration.md`
+    Config {
+        /// Change nothing: fail where the page is out of date
+        #[arg(long)]
+        check: bool,
+    },
     /// Run only the tests against other implementations
     Interop(interop::Options),
 }
@@ -77,6 +84,10 @@ fn run(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode, String> 
         Command::Fuzz(options) => fuzz::run(workspace, &options),
         Command::Bench(options) => bench::run(workspace, &options),
         Command::Spec { check } => steps::spec(workspace, check),
+        Command::Config { check } => {
+            say(&configuration::run(workspace, check)?);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Interop(options) => interop::run(workspace, options),
     }
 }

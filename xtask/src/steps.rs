@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use crate::report::{Outcome, Report};
 use crate::shell::Output;
 use crate::workspace::{Workspace, is_ci};
-use crate::{dist, fuzz, interop, libtest, outside, spec, structure};
+use crate::{configuration, dist, fuzz, interop, libtest, outside, spec, structure};
 
 /// Name of the test binary that needs other implementations.
 pub(crate) const INTEROP_TEST: &str = "interop";
 
 /// Every step, in the order in which they run.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step {
         name: "format",
         when: When::Always,
@@ -36,6 +36,11 @@ const STEPS: [Step; 14] = [
         name: "statements",
         when: When::Always,
         check: statements,
+    },
+    Step {
+        name: "configuration",
+        when: When::Always,
+        check: configuration::outcome,
     },
     Step {
         name: "unit tests",
