@@ -6,6 +6,7 @@ use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::Limits;
 use crate::core::log::{CommitLog, MemoryLog};
+use crate::core::share_group::SharedStrategy;
 use crate::core::{Batch, Core};
 use crate::net::{Clock, Door, run_ticks, serve};
 use mqtt_io::Listener;
@@ -289,6 +290,7 @@ fn limits(config: &Config) -> Limits {
         queue_bytes_max: mqtt.max_mqueue_bytes.get(),
         outbox_bytes_max: mqtt.max_outbox_bytes.get(),
         subscriptions_max: mqtt.max_subscriptions,
+        shared_strategy: SharedStrategy::default(),
         sessions_max: mqtt.max_sessions,
         retained_max: retainer.max_retained_messages,
         retained_bytes_max: retainer.max_retained_bytes.get(),

@@ -17,6 +17,7 @@ pub use crate::core::counters::Totals;
 pub use crate::core::log::{CommitLog, LogFull, LogPosition, LogRecord, MemoryLog};
 pub use crate::core::message::Message;
 pub use crate::core::session_cell::SessionKey;
+pub use crate::core::share_group::SharedStrategy;
 pub use access::{
     Access, AccessRequest, AllowAll, Answer, AsyncAccess, ClientInfo, Decision, Deferred,
     OwnedAccessRequest,

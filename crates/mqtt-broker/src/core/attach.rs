@@ -3,11 +3,14 @@
 use super::cause::EndCause;
 use super::log::{LogPosition, LogRecord};
 use super::message::Message;
+use super::router::shared_filter;
 use super::session_cell::{SessionCell, SessionState, Will};
 use super::sessions::Sessions;
-use super::{Batch, Core};
+use super::share_group::GroupKey;
+use super::{Batch, Core, Via};
 use mqtt_codec::{QoS, ReasonCode};
 use mqtt_session::{Negotiated, SessionExpiry};
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,6 +64,7 @@ impl Core {
                 return None;
             }
             due_will = state.take_over(request.negotiated);
+            cell.tell(&state, &self.limits);
             let epoch = state.epoch;
             drop(state);
             Some((cell, epoch))
@@ -127,6 +131,7 @@ impl Core {
             let mut state = cell.state.lock();
             state.epoch = 1;
             state.connected = true;
+            cell.tell(&state, &self.limits);
         }
         sessions.insert(Arc::clone(&cell));
         Ok((cell, position))
@@ -158,11 +163,13 @@ impl Core {
             state.ended || state.negotiated.session_expiry == SessionExpiry::AT_DISCONNECT;
         let will_is_due = session_ends || state.will.as_ref().is_some_and(|will| will.delay_s == 0);
         let due_will = if will_is_due { state.will.take() } else { None };
+        cell.tell(&state, &self.limits);
         drop(state);
         if session_ends {
             self.end_session(cell, batch, now_ms);
         } else {
             self.arm(cell, now_ms);
+            self.hand_over(cell, batch, now_ms);
         }
         if let Some(will) = due_will {
             self.publish_will(&will, batch, now_ms);
@@ -178,11 +185,11 @@ impl Core {
             return;
         }
         state.ended = true;
-        state.queue = None;
-        state.send.clear();
+        let moving = state.clear_flows();
         let subscriptions = std::mem::take(&mut state.subscriptions);
         let will = state.will.take();
         let was_durable = state.is_durable();
+        cell.tell(&state, &self.limits);
         drop(state);
         cell.receive.lock().clear();
         self.sessions.lock().remove(cell);
@@ -190,6 +197,7 @@ impl Core {
             self.router
                 .unsubscribe(&subscription.topic_filter, cell.key);
         }
+        self.reassign(moving, batch, now_ms);
         if was_durable {
             let _ = self
                 .log
@@ -198,6 +206,46 @@ impl Core {
         if let Some(will) = will {
             self.publish_will(&will, batch, now_ms);
         }
+    }
+
+    /// What a member of a group has not begun to deliver goes to members that are connected.
+    ///
+    /// What it has begun waits for its return; v5 [MQTT-4.8.2-4].
+    fn hand_over(&self, cell: &Arc<SessionCell>, batch: &mut Batch, now_ms: u64) {
+        let state = cell.state.lock();
+        if state.connected || state.queue.is_none() {
+            return;
+        }
+        let filters: Vec<Box<str>> = state
+            .subscriptions
+            .iter()
+            .map(|subscription| &subscription.topic_filter)
+            .filter(|topic_filter| shared_filter(topic_filter).is_some())
+            .cloned()
+            .collect();
+        drop(state);
+        let groups = filters
+            .iter()
+            .filter_map(|topic_filter| self.router.group(topic_filter));
+        let served: HashSet<GroupKey> = groups
+            .filter(|group| group.is_connected())
+            .map(|group| group.key)
+            .collect();
+        if served.is_empty() {
+            return;
+        }
+        let mut state = cell.state.lock();
+        if state.connected {
+            return;
+        }
+        let is_served = |via: &Via| {
+            via.to_group()
+                .is_some_and(|group| served.contains(&group.key))
+        };
+        let moving = state.take_unsent_shared(is_served);
+        cell.tell(&state, &self.limits);
+        drop(state);
+        self.reassign(moving, batch, now_ms);
     }
 
     /// Publishes a Will Message; its Message Expiry Interval begins now.
@@ -215,6 +263,7 @@ impl Core {
             retain: message.retain,
             expires_at_ms,
             publisher: message.publisher,
+            publisher_id: "",
         };
         let routes = self.router.routes(message.topic_name());
         if let Err(reason) = self.publish(batch, now_ms, &incoming, &routes) {

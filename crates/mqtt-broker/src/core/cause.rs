@@ -120,6 +120,8 @@ pub enum DropCause {
     TooLarge,
     /// The session's queue was full, so the session was ended.
     QueueFull,
+    /// Its Shared Subscription ended before a member took it.
+    ShareEnded,
     /// The retained store was full.
     RetainedFull,
     /// The publisher may not publish there, and QoS 0 has no answer to say so.

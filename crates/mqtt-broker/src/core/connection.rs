@@ -269,7 +269,11 @@ impl Connection {
                     {
                         state.waker = Some(waker.clone());
                     }
+                    let had_queue = state.queue.is_some();
                     state.refill(batch, &self.core.limits, now_ms);
+                    if had_queue {
+                        open.cell.tell(&state, &self.core.limits);
+                    }
                 }
                 if !state.outbox.is_empty() {
                     // Answers first: a PUBACK need not wait behind a large delivery.

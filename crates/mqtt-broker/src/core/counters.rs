@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Variants of [`DropCause`].
-const DROP_CAUSES: usize = 7;
+const DROP_CAUSES: usize = 8;
 
 /// The broker's counters since its start.
 #[derive(Debug, Default)]
@@ -51,6 +51,8 @@ pub struct Totals {
     pub dropped_retained_full: u64,
     /// QoS 0 messages their publishers had no right to publish.
     pub dropped_denied: u64,
+    /// Messages of Shared Subscriptions that ended before a member took them.
+    pub dropped_share_ended: u64,
     /// Connections ended, by cause.
     pub ends: BTreeMap<&'static str, u64>,
 }
@@ -109,6 +111,7 @@ impl Counters {
             dropped_queue_full: dropped(DropCause::QueueFull),
             dropped_retained_full: dropped(DropCause::RetainedFull),
             dropped_denied: dropped(DropCause::Denied),
+            dropped_share_ended: dropped(DropCause::ShareEnded),
             ends: self.ends.lock().clone(),
         }
     }
@@ -123,5 +126,6 @@ const fn slot(cause: DropCause) -> usize {
         DropCause::QueueFull => 4,
         DropCause::RetainedFull => 5,
         DropCause::Denied => 6,
+        DropCause::ShareEnded => 7,
     }
 }

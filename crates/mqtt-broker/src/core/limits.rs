@@ -1,5 +1,6 @@
 //! The bounds the core works within; `config` fills them, `docs/limits.md` lists them.
 
+use super::share_group::SharedStrategy;
 use core::num::NonZeroU16;
 use mqtt_session::{ServerLimits, SessionExpiry};
 
@@ -30,6 +31,8 @@ pub(crate) struct Limits {
     pub outbox_bytes_max: usize,
     /// Subscriptions of one client.
     pub subscriptions_max: usize,
+    /// How messages for Shared Subscriptions find their member.
+    pub shared_strategy: SharedStrategy,
     /// Sessions, connected or not.
     pub sessions_max: usize,
     /// Retained messages.
@@ -68,6 +71,7 @@ impl Default for Limits {
             queue_bytes_max: 1024 * MIB,
             outbox_bytes_max: 16 * MIB,
             subscriptions_max: 10_000,
+            shared_strategy: SharedStrategy::default(),
             sessions_max: 1_000_000,
             retained_max: 1_000_000,
             retained_bytes_max: 1024 * MIB,

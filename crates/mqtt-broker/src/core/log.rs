@@ -29,6 +29,13 @@ pub enum LogRecord<'a> {
         /// Sessions that must get it, each at its own QoS.
         recipients: &'a [SessionKey],
     },
+    /// A message of a Shared Subscription goes to another session than the one it was kept for.
+    Reassigned {
+        /// The message.
+        message: &'a Arc<Message>,
+        /// Who must get it now.
+        session: SessionKey,
+    },
     /// A retained message was removed.
     RetainedRemoved {
         /// Of this Topic Name.

@@ -19,6 +19,8 @@ mod retained_tree;
 mod router;
 pub(crate) mod session_cell;
 mod sessions;
+pub(crate) mod share_group;
+mod standing;
 mod subscription;
 mod tick;
 mod timers;
@@ -32,7 +34,7 @@ pub(crate) use connection::Connection;
 pub(crate) use gate::{Gate, ask};
 pub(crate) use publish::Incoming;
 pub(crate) use session_cell::{Outgoing, Will};
-pub(crate) use subscription::{Subscription, SubscriptionIds};
+pub(crate) use subscription::{Subscription, Via};
 
 use crate::access::Access;
 use cause::{DropCause, EndCause};
@@ -69,8 +71,8 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(limits: Limits, access: Arc<dyn Access>, log: Arc<dyn CommitLog>) -> Self {
         Self {
+            router: Router::new(limits.shared_strategy, share_group::any_seed()),
             limits,
-            router: Router::new(),
             retained: Retained::new(),
             counters: Counters::default(),
             access,

@@ -4,13 +4,28 @@ use super::cause::DropCause;
 use super::log::{LogPosition, LogRecord};
 use super::message::{Message, Source};
 use super::router::Routes;
-use super::session_cell::{Outgoing, SessionKey, form_for};
-use super::subscription::Route;
+use super::session_cell::{Outgoing, Queued, SessionKey, form_for};
+use super::share_group::{Group, Sender};
+use super::subscription::Share;
 use super::wire::SHARE_FROM;
 use super::{Batch, Core};
 use mqtt_codec::{ProtocolVersion, QoS, ReasonCode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Members of a group tried for one message, should they all go while it is on its way.
+const PICKS_MAX: usize = 8;
+
+/// What one session made of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Delivered {
+    /// It is on its way, waits, or was dropped and counted.
+    Done,
+    /// It is of QoS 0 and there is no connection.
+    Away,
+    /// The session has ended.
+    Ended,
+}
 
 /// A message that was let in.
 #[derive(Debug)]
@@ -20,6 +35,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) retain: bool,
     pub(crate) expires_at_ms: Option<u64>,
     pub(crate) publisher: SessionKey,
+    /// The publisher's Client Identifier, empty when the broker itself publishes.
+    pub(crate) publisher_id: &'a str,
 }
 
 /// What became of it.
@@ -51,14 +68,32 @@ impl Core {
                 self.retain(batch, incoming, &mut message)?;
             }
         }
-        if incoming.source.payload.len() >= SHARE_FROM && !routes.entries.is_empty() {
+        if incoming.source.payload.len() >= SHARE_FROM && !routes.is_empty() {
             incoming.message(&mut message);
         }
         batch.forms.begin();
         batch.recipients.clear();
         let keeps_records = self.log.keeps_records();
         for route in &routes.entries {
-            self.deliver(batch, now_ms, incoming, route, &mut message, keeps_records);
+            let (own, share);
+            if route.cell.key == incoming.publisher {
+                let Some(local) = route.local() else { continue };
+                own = local;
+                share = own.share(&route.cell);
+            } else {
+                share = route.share();
+            }
+            let delivered =
+                self.deliver(batch, now_ms, incoming, share, &mut message, keeps_records);
+            if delivered == Delivered::Away {
+                batch.counts.dropped(DropCause::Offline, 1);
+            }
+        }
+        let mut subscribers = routes.entries.len();
+        for group in &routes.groups {
+            let delivered =
+                self.deliver_shared(batch, now_ms, incoming, group, &mut message, keeps_records);
+            subscribers += usize::from(delivered);
         }
         let position = match keeps_records {
             true => self.append(batch, incoming, removed, message.as_ref())?,
@@ -66,70 +101,64 @@ impl Core {
         };
         Ok(Accepted {
             position,
-            subscribers: routes.entries.len(),
+            subscribers,
         })
     }
 
+    /// Hands `incoming` to one session.
     fn deliver(
         &self,
         batch: &mut Batch,
         now_ms: u64,
         incoming: &Incoming<'_>,
-        route: &Route,
+        share: Share<'_>,
         message: &mut Option<Arc<Message>>,
         keeps_records: bool,
-    ) {
-        let cell = &route.cell;
-        let own;
-        let (wanted, retain_as_published, ids) = if cell.key == incoming.publisher {
-            let Some(share) = route.local() else { return };
-            own = share.subscription_ids;
-            (share.qos, share.retain_as_published, &own)
-        } else {
-            let ids = &route.subscription_ids;
-            (route.qos, route.retain_as_published, ids)
-        };
-        let qos = wanted.min(incoming.qos);
-        let retain = incoming.retain && retain_as_published;
+    ) -> Delivered {
+        let Share { cell, via, .. } = share;
+        let qos = share.qos.min(incoming.qos);
+        let retain = incoming.retain && share.retain_as_published;
         let level = cell.wire_version.load(Ordering::Relaxed);
         let Some(version) = ProtocolVersion::from_level(level) else {
-            return;
+            return Delivered::Done;
         };
-        let Some(form) = form_for(&mut batch.forms, &incoming.source, version, qos, ids) else {
+        let Some(form) = form_for(&mut batch.forms, &incoming.source, version, qos, via) else {
             batch.counts.dropped(DropCause::TooLarge, 1);
-            return;
+            return Delivered::Done;
         };
         if qos == QoS::AtMostOnce {
             let mut state = cell.state.lock();
-            if state.connected && state.has_queued_at_most_once() {
+            if !state.connected || state.negotiated.version != version {
+                return Delivered::Away;
+            }
+            if state.has_queued_at_most_once() {
                 let message = incoming.message(message);
                 let outgoing = Outgoing {
                     message,
                     qos,
                     retain,
-                    subscription_ids: ids,
+                    via,
                 };
                 if !state.enqueue(batch, &self.limits, outgoing) {
                     batch.overflowed.push(Arc::clone(cell));
                 }
-            } else if state.negotiated.version == version {
-                state.deliver_at_most_once(batch, &self.limits, form, retain, message.as_ref());
             } else {
-                batch.counts.dropped(DropCause::Offline, 1);
+                state.deliver_at_most_once(batch, &self.limits, form, retain, message.as_ref());
             }
-            return;
+            return Delivered::Done;
         }
         let message = incoming.message(message);
         let outgoing = Outgoing {
             message,
             qos,
             retain,
-            subscription_ids: ids,
+            via,
         };
         let mut state = cell.state.lock();
         if state.ended {
-            return;
+            return Delivered::Ended;
         }
+        let had_queue = state.queue.is_some();
         // A reconnect in another version since `form` was chosen: let the queue encode it.
         let fits = match state.negotiated.version == version {
             true => state.deliver_acknowledged(batch, &self.limits, form, outgoing),
@@ -140,12 +169,108 @@ impl Core {
                 fits
             }
         };
+        if had_queue || state.queue.is_some() {
+            cell.tell(&state, &self.limits);
+        }
         if !fits {
             batch.counts.dropped(DropCause::QueueFull, 1);
             batch.overflowed.push(Arc::clone(cell));
         } else if keeps_records && state.is_durable() {
             batch.recipients.push(cell.key);
         }
+        Delivered::Done
+    }
+
+    /// Hands `incoming` to one member of `group`; `false` when it has none.
+    ///
+    /// Spec: v5 §4.8.2, [MQTT-4.8.2-3].
+    fn deliver_shared(
+        &self,
+        batch: &mut Batch,
+        now_ms: u64,
+        incoming: &Incoming<'_>,
+        group: &Group,
+        message: &mut Option<Arc<Message>>,
+        keeps_records: bool,
+    ) -> bool {
+        for _ in 0..PICKS_MAX {
+            let Some(picked) = group.pick(incoming.sender()) else {
+                return false;
+            };
+            let share = picked.share();
+            let delivered = self.deliver(batch, now_ms, incoming, share, message, keeps_records);
+            match delivered {
+                Delivered::Done => return true,
+                // It was there when it was picked; another one may still be.
+                Delivered::Away if picked.was_connected => {}
+                Delivered::Away => break,
+                Delivered::Ended => {}
+            }
+        }
+        batch.counts.dropped(DropCause::Offline, 1);
+        true
+    }
+
+    /// Gives messages of Shared Subscriptions that one member will not deliver to other members.
+    ///
+    /// A queue that is full does not end its session here: one full queue must not empty into the next.
+    pub(crate) fn reassign(&self, moving: Vec<Queued>, batch: &mut Batch, now_ms: u64) {
+        for queued in moving {
+            let reassigned = queued
+                .via
+                .to_group()
+                .is_some_and(|group| self.reassign_one(&group, &queued, batch, now_ms));
+            if !reassigned {
+                batch.counts.dropped(DropCause::ShareEnded, 1);
+            }
+        }
+    }
+
+    fn reassign_one(&self, group: &Group, queued: &Queued, batch: &mut Batch, now_ms: u64) -> bool {
+        let message = &queued.message;
+        let sender = Sender {
+            publisher_id: "",
+            topic_name: message.topic_name(),
+        };
+        for _ in 0..PICKS_MAX {
+            let Some(picked) = group.pick(sender) else {
+                return false;
+            };
+            let share = picked.share();
+            let outgoing = Outgoing {
+                message,
+                qos: share.qos.min(message.qos),
+                retain: message.retain && share.retain_as_published,
+                via: share.via,
+            };
+            let mut state = share.cell.state.lock();
+            if state.ended {
+                continue;
+            }
+            let cause = match (state.connected, outgoing.qos) {
+                (false, QoS::AtMostOnce) => Some(DropCause::Offline),
+                _ if state.enqueue(batch, &self.limits, outgoing) => None,
+                _ => Some(DropCause::QueueFull),
+            };
+            let is_durable = state.is_durable();
+            if state.connected {
+                state.refill(batch, &self.limits, now_ms);
+                state.wake(batch);
+            }
+            share.cell.tell(&state, &self.limits);
+            drop(state);
+            match cause {
+                Some(cause) => batch.counts.dropped(cause, 1),
+                None if is_durable && self.log.keeps_records() => {
+                    // The record of the first member may go with its session; nobody waits for this one.
+                    let session = share.cell.key;
+                    let _ = self.log.append(LogRecord::Reassigned { message, session });
+                }
+                None => {}
+            }
+            return true;
+        }
+        false
     }
 
     fn retain(
@@ -199,6 +324,13 @@ impl Core {
 }
 
 impl Incoming<'_> {
+    fn sender(&self) -> Sender<'_> {
+        Sender {
+            publisher_id: self.publisher_id,
+            topic_name: self.source.topic_name.as_str(),
+        }
+    }
+
     /// The message as one shared block, made when first needed.
     fn message<'m>(&self, made: &'m mut Option<Arc<Message>>) -> &'m Arc<Message> {
         made.get_or_insert_with(|| {

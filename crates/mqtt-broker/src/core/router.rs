@@ -1,6 +1,7 @@
 //! From a Topic Name to its subscribers, and the small cache each connection keeps of it.
 
 use super::session_cell::{SessionCell, SessionKey};
+use super::share_group::{Group, GroupKey, SharedStrategy};
 use super::subscription::{Route, Subscriber};
 use super::topic_tree::TopicTree;
 use mqtt_codec::{SubscriptionIdentifier, SubscriptionOptions};
@@ -19,21 +20,53 @@ const SEARCH_MAX: usize = 16;
 pub(crate) struct Routes {
     generation: u64,
     pub(crate) entries: Vec<Route>,
+    /// Each for one of its members.
+    pub(crate) groups: Vec<Arc<Group>>,
+}
+
+impl Routes {
+    /// Whether nobody wants the topic.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.groups.is_empty()
+    }
 }
 
 /// The routing table all connections share.
 #[derive(Debug)]
 pub(crate) struct Router {
-    tree: RwLock<TopicTree<SessionKey, Subscriber>>,
-    /// Counts changes of `tree`; changed only while it is locked for writing.
+    table: RwLock<Table>,
+    /// Counts changes of `table` that routes depend on; changed only while it is locked for writing.
     generation: AtomicU64,
+    strategy: SharedStrategy,
+    /// What is random about groups follows from it.
+    seed: u64,
+}
+
+#[derive(Debug)]
+struct Table {
+    tree: TopicTree<SessionKey, Subscriber>,
+    shared: TopicTree<GroupKey, Arc<Group>>,
+    /// The groups of `shared` by their whole Topic Filter.
+    groups: HashMap<Box<str>, Arc<Group>>,
+    last_group: u64,
+    /// INVARIANT: the number of members of all groups.
+    memberships: usize,
 }
 
 impl Router {
-    pub(crate) fn new() -> Self {
+    /// An empty table; the same `seed` makes the same random picks.
+    pub(crate) fn new(strategy: SharedStrategy, seed: u64) -> Self {
         Self {
-            tree: RwLock::new(TopicTree::new()),
+            table: RwLock::new(Table {
+                tree: TopicTree::new(),
+                shared: TopicTree::new(),
+                groups: HashMap::new(),
+                last_group: 0,
+                memberships: 0,
+            }),
             generation: AtomicU64::new(1),
+            strategy,
+            seed,
         }
     }
 
@@ -45,38 +78,81 @@ impl Router {
         options: SubscriptionOptions,
         subscription_id: Option<SubscriptionIdentifier>,
     ) -> bool {
+        let mut table = self.table.write();
+        if let Some(matched) = shared_filter(topic_filter) {
+            let known = table.groups.get(topic_filter).map(Arc::clone);
+            let group = known.unwrap_or_else(|| {
+                table.last_group += 1;
+                let key = GroupKey(table.last_group);
+                let group = Arc::new(Group::new(key, self.strategy, self.seed));
+                table.groups.insert(topic_filter.into(), Arc::clone(&group));
+                table.shared.subscribe(matched, key, Arc::clone(&group));
+                self.note_change();
+                group
+            });
+            let is_new = group.join(cell, options, subscription_id);
+            table.memberships += usize::from(is_new);
+            return is_new;
+        }
         let subscriber = Subscriber {
             cell: Arc::clone(cell),
             options,
             subscription_id,
         };
-        let mut tree = self.tree.write();
-        let replaced = tree.subscribe(topic_filter, cell.key, subscriber);
-        self.generation.fetch_add(1, Ordering::Release);
+        let replaced = table.tree.subscribe(topic_filter, cell.key, subscriber);
+        let stays = replaced.as_ref().is_some_and(|before| {
+            before.options == options && before.subscription_id == subscription_id
+        });
+        if !stays {
+            self.note_change();
+        }
         replaced.is_none()
     }
 
     /// Removes a subscription; `true` when there was one.
     pub(crate) fn unsubscribe(&self, topic_filter: &str, key: SessionKey) -> bool {
-        let mut tree = self.tree.write();
-        let removed = tree.unsubscribe(topic_filter, key);
-        self.generation.fetch_add(1, Ordering::Release);
-        drop(tree);
-        removed.is_some()
+        let mut table = self.table.write();
+        let Some(matched) = shared_filter(topic_filter) else {
+            let removed = table.tree.unsubscribe(topic_filter, key);
+            if removed.is_some() {
+                self.note_change();
+            }
+            // What it held may be the last of a session, which is not to be dropped under the lock.
+            drop(table);
+            return removed.is_some();
+        };
+        let Some(group) = table.groups.get(topic_filter).map(Arc::clone) else {
+            return false;
+        };
+        let left = group.leave(key);
+        table.memberships -= usize::from(left);
+        if group.len() == 0 {
+            table.groups.remove(topic_filter);
+            table.shared.unsubscribe(matched, group.key);
+            self.note_change();
+        }
+        left
+    }
+
+    /// The group of a Shared Subscription, as long as it has members.
+    pub(crate) fn group(&self, topic_filter: &str) -> Option<Arc<Group>> {
+        self.table.read().groups.get(topic_filter).map(Arc::clone)
     }
 
     /// Subscriptions of all clients.
     pub(crate) fn len(&self) -> usize {
-        self.tree.read().len()
+        let table = self.table.read();
+        table.tree.len() + table.memberships
     }
 
-    /// Looks up who gets `topic_name`, one route per subscriber.
+    /// Looks up who gets `topic_name`, one route per subscriber and one group per Shared Subscription.
     pub(crate) fn routes(&self, topic_name: &str) -> Routes {
         let mut entries: Vec<Route> = Vec::new();
         let mut places: HashMap<SessionKey, usize> = HashMap::new();
-        let tree = self.tree.read();
+        let mut groups = Vec::new();
+        let table = self.table.read();
         let generation = self.generation.load(Ordering::Acquire);
-        tree.matches(topic_name, |key, subscriber| {
+        table.tree.matches(topic_name, |key, subscriber| {
             let at = match entries.len() {
                 0..=SEARCH_MAX => entries.iter().position(|route| route.cell.key == key),
                 _ => {
@@ -101,15 +177,34 @@ impl Router {
                 }
             }
         });
+        if table.shared.len() > 0 {
+            table
+                .shared
+                .matches(topic_name, |_, group| groups.push(Arc::clone(group)));
+        }
         Routes {
             generation,
             entries,
+            groups,
         }
     }
 
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
+
+    /// Cached routes are to be looked up again; only under the lock for writing.
+    fn note_change(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The filter that a Shared Subscription matches with; none when the subscription is not shared.
+///
+/// Spec: v5 §4.8.2: `$share/{ShareName}/{filter}`, taken as already validated.
+pub(crate) fn shared_filter(topic_filter: &str) -> Option<&str> {
+    let (_share_name, matched) = topic_filter.strip_prefix("$share/")?.split_once('/')?;
+    Some(matched)
 }
 
 /// The last topics of one connection with their routes; at most [`CACHED_TOPICS`].

@@ -4,7 +4,8 @@ use super::batch::Batch;
 use super::cause::{DropCause, EndCause};
 use super::limits::Limits;
 use super::message::Message;
-use super::subscription::{Subscription, SubscriptionIds};
+use super::standing::{AtomicStanding, Standing};
+use super::subscription::{Subscription, Via};
 use super::wire::{Form, Forms, Outbox, SHARE_FROM, Stamp};
 use mqtt_codec::{PacketId, PacketType, ProtocolVersion, QoS};
 use mqtt_session::{Negotiated, NotNow, ReceiveFlows, Resend, SendFlows, SendQuota};
@@ -23,8 +24,9 @@ pub struct SessionKey(pub u64);
 pub(crate) struct Sent {
     /// Gone after PUBREC, when only the identifier has to be kept.
     pub(crate) message: Option<Arc<Message>>,
+    pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    pub(crate) subscription_ids: SubscriptionIds,
+    pub(crate) via: Via,
 }
 
 /// A message waiting for the connection, or for room in flight.
@@ -33,7 +35,7 @@ pub(crate) struct Queued {
     pub(crate) message: Arc<Message>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    pub(crate) subscription_ids: SubscriptionIds,
+    pub(crate) via: Via,
 }
 
 /// Messages waiting, bounded by [`Limits::queue_len_max`] and [`Limits::queue_bytes_max`].
@@ -48,6 +50,10 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    fn is_full(&self, limits: &Limits) -> bool {
+        self.entries.len() >= limits.queue_len_max || self.bytes >= limits.queue_bytes_max
     }
 }
 
@@ -71,6 +77,8 @@ pub(crate) struct SessionCell {
     pub(crate) wire_version: AtomicU8,
     /// Whether the broker itself keeps its connection from reading, so that silence proves nothing.
     pub(crate) paused: AtomicBool,
+    /// How it stands, for those who choose between sessions.
+    pub(crate) standing: AtomicStanding,
     /// QoS 2 messages received; locked by the owning connection only, and before any `state`.
     pub(crate) receive: Mutex<ReceiveFlows>,
     pub(crate) state: Mutex<SessionState>,
@@ -108,10 +116,15 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) message: &'a Arc<Message>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    pub(crate) subscription_ids: &'a SubscriptionIds,
+    pub(crate) via: &'a Via,
 }
 
 impl SessionCell {
+    /// Tells others how `state`, which is this session's, stands now.
+    pub(crate) fn tell(&self, state: &SessionState, limits: &Limits) -> Standing {
+        self.standing.swap(state.standing(limits))
+    }
+
     pub(crate) fn new(key: SessionKey, client_id: &str, negotiated: Negotiated) -> Self {
         Self {
             key,
@@ -119,6 +132,7 @@ impl SessionCell {
             last_alive_ms: AtomicU64::new(0),
             wire_version: AtomicU8::new(negotiated.version.level()),
             paused: AtomicBool::new(false),
+            standing: AtomicStanding::default(),
             receive: Mutex::new(ReceiveFlows::new()),
             state: Mutex::new(SessionState {
                 send: SendFlows::new(),
@@ -142,6 +156,62 @@ impl SessionCell {
 }
 
 impl SessionState {
+    /// How it stands.
+    pub(crate) fn standing(&self, limits: &Limits) -> Standing {
+        let queue = self.queue.as_deref();
+        let is_full = queue.is_some_and(|queue| queue.is_full(limits));
+        Standing::new(self.connected, self.ended, queue.is_some(), is_full)
+    }
+
+    /// Messages on their way to the subscriber or waiting for it.
+    pub(crate) fn load(&self) -> usize {
+        self.send.len() + self.queue.as_ref().map_or(0, |queue| queue.len())
+    }
+
+    /// Takes the messages that came by a Shared Subscription and were never sent, of groups `is_wanted` names.
+    pub(crate) fn take_unsent_shared(&mut self, is_wanted: impl Fn(&Via) -> bool) -> Vec<Queued> {
+        let Some(queue) = &mut self.queue else {
+            return Vec::new();
+        };
+        let wanted = |queued: &Queued| queued.via.is_shared() && is_wanted(&queued.via);
+        if !queue.entries.iter().any(wanted) {
+            return Vec::new();
+        }
+        let (taken, kept) = std::mem::take(&mut queue.entries)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(wanted);
+        queue.entries = kept;
+        for queued in &taken {
+            queue.bytes -= queued.message.size();
+            queue.at_most_once -= usize::from(queued.qos == QoS::AtMostOnce);
+        }
+        if queue.entries.is_empty() {
+            self.queue = None;
+        }
+        taken.into()
+    }
+
+    /// Empties it, as its session has ended: the messages another member of a group is to get, in order.
+    ///
+    /// Spec: v5 §4.8.2: at QoS 1 what is not acknowledged, never what was begun at QoS 2.
+    pub(crate) fn clear_flows(&mut self) -> Vec<Queued> {
+        let begun = self.send.clear().into_iter().filter_map(|sent| {
+            let is_moved = sent.via.is_shared() && sent.qos == QoS::AtLeastOnce;
+            Some(Queued {
+                message: sent.message.filter(|_| is_moved)?,
+                qos: sent.qos,
+                retain: sent.retain,
+                via: sent.via,
+            })
+        });
+        let mut moving: Vec<Queued> = begun.collect();
+        if let Some(queue) = self.queue.take() {
+            let unsent = queue.entries.into_iter();
+            moving.extend(unsent.filter(|queued| queued.via.is_shared()));
+        }
+        moving
+    }
+
     /// Whether messages for it must survive the broker: it outlives its connection.
     pub(crate) fn is_durable(&self) -> bool {
         self.negotiated.session_expiry != mqtt_session::SessionExpiry::AT_DISCONNECT
@@ -203,8 +273,9 @@ impl SessionState {
         }
         let sent = Sent {
             message: Some(Arc::clone(outgoing.message)),
+            qos: outgoing.qos,
             retain: outgoing.retain,
-            subscription_ids: outgoing.subscription_ids.clone(),
+            via: outgoing.via.clone(),
         };
         match self
             .send
@@ -249,7 +320,7 @@ impl SessionState {
             message: Arc::clone(outgoing.message),
             qos: outgoing.qos,
             retain: outgoing.retain,
-            subscription_ids: outgoing.subscription_ids.clone(),
+            via: outgoing.via.clone(),
         });
         batch.counts.queued += 1;
         true
@@ -282,7 +353,7 @@ impl SessionState {
                     let encoded = self.outbox.encode(
                         &source,
                         version,
-                        sent.subscription_ids.as_slice(),
+                        sent.via.subscription_ids(),
                         stamp,
                         payload.as_ref(),
                     );
@@ -334,7 +405,7 @@ impl SessionState {
             batch.counts.dropped(DropCause::Expired, 1);
             return true;
         };
-        let ids = queued.subscription_ids.clone();
+        let via = queued.via.clone();
         let mut stamp = Stamp {
             qos: queued.qos,
             retain: queued.retain,
@@ -345,8 +416,9 @@ impl SessionState {
         if queued.qos != QoS::AtMostOnce {
             let sent = Sent {
                 message: Some(queued.message),
+                qos: queued.qos,
                 retain: queued.retain,
-                subscription_ids: queued.subscription_ids,
+                via: queued.via,
             };
             match self
                 .send
@@ -354,15 +426,19 @@ impl SessionState {
             {
                 Ok(packet_id) => stamp.packet_id = Some(packet_id),
                 Err(NotNow { message: sent, .. }) => {
-                    self.put_back(sent, queued.qos);
+                    self.put_back(sent);
                     return false;
                 }
             }
         }
         let payload = shared_payload(Some(&message));
-        let encoded = self
-            .outbox
-            .encode(&source, version, ids.as_slice(), stamp, payload.as_ref());
+        let encoded = self.outbox.encode(
+            &source,
+            version,
+            via.subscription_ids(),
+            stamp,
+            payload.as_ref(),
+        );
         if encoded.is_ok() && !self.is_too_large(self.outbox.len() - len_before) {
             batch.counts.sent += 1;
             return true;
@@ -376,15 +452,15 @@ impl SessionState {
         true
     }
 
-    fn put_back(&mut self, sent: Sent, qos: QoS) {
+    fn put_back(&mut self, sent: Sent) {
         let Some(message) = sent.message else { return };
         let queue = self.queue.get_or_insert_default();
         queue.bytes += message.size();
         queue.entries.push_front(Queued {
             message,
-            qos,
+            qos: sent.qos,
             retain: sent.retain,
-            subscription_ids: sent.subscription_ids,
+            via: sent.via,
         });
     }
 
@@ -426,10 +502,10 @@ pub(crate) fn form_for(
     source: &super::message::Source<'_>,
     version: ProtocolVersion,
     qos: QoS,
-    subscription_ids: &SubscriptionIds,
+    via: &Via,
 ) -> Option<Form> {
     let with_packet_id = qos != QoS::AtMostOnce;
-    let ids = subscription_ids.as_slice();
+    let ids = via.subscription_ids();
     match ids.is_empty() || !version.has_properties() {
         true => forms.shared(source, version, with_packet_id),
         false => forms.own(source, version, with_packet_id, ids),

@@ -1,8 +1,9 @@
 //! Subscriptions as the router holds them, and what overlapping ones add up to.
 
 use super::session_cell::SessionCell;
+use super::share_group::Group;
 use mqtt_codec::{QoS, SubscriptionIdentifier, SubscriptionOptions};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// One subscription of a session.
 #[derive(Clone, Debug)]
@@ -18,35 +19,72 @@ pub(crate) struct Subscriber {
     pub(crate) subscription_id: Option<SubscriptionIdentifier>,
 }
 
-/// The Subscription Identifiers of all matching subscriptions of one client; mostly none.
+/// By which subscriptions a message comes to a client: their Subscription Identifiers, and the group if it is a
+/// Shared Subscription. Mostly nothing, and then it costs nothing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SubscriptionIds(Option<Arc<[SubscriptionIdentifier]>>);
+pub(crate) struct Via(Option<Arc<Origin>>);
 
-impl SubscriptionIds {
-    pub(crate) fn as_slice(&self) -> &[SubscriptionIdentifier] {
-        self.0.as_deref().unwrap_or_default()
-    }
+#[derive(Clone, Debug)]
+struct Origin {
+    subscription_ids: Box<[SubscriptionIdentifier]>,
+    /// Not kept alive by its own members.
+    group: Option<Weak<Group>>,
+}
 
+impl Via {
+    /// By one subscription of the client alone.
     pub(crate) fn one(id: Option<SubscriptionIdentifier>) -> Self {
-        Self(id.map(|id| Arc::from([id])))
+        match id {
+            None => Self(None),
+            Some(id) => Self::ids([id]),
+        }
     }
 
-    fn len(&self) -> usize {
-        self.as_slice().len()
+    /// By membership in a group.
+    pub(crate) fn group(group: &Arc<Group>, id: Option<SubscriptionIdentifier>) -> Self {
+        Self(Some(Arc::new(Origin {
+            subscription_ids: id.into_iter().collect(),
+            group: Some(Arc::downgrade(group)),
+        })))
     }
 
-    /// The first `len` of them.
+    /// The Subscription Identifiers to be sent along.
+    pub(crate) fn subscription_ids(&self) -> &[SubscriptionIdentifier] {
+        self.0
+            .as_ref()
+            .map_or(&[], |origin| &*origin.subscription_ids)
+    }
+
+    /// Whether it is a Shared Subscription.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.as_ref().is_some_and(|origin| origin.group.is_some())
+    }
+
+    /// The group, as long as it has members.
+    pub(crate) fn to_group(&self) -> Option<Arc<Group>> {
+        self.0.as_ref()?.group.as_ref()?.upgrade()
+    }
+
+    fn ids(ids: impl IntoIterator<Item = SubscriptionIdentifier>) -> Self {
+        Self(Some(Arc::new(Origin {
+            subscription_ids: ids.into_iter().collect(),
+            group: None,
+        })))
+    }
+
+    /// With the first `len` Subscription Identifiers only.
     fn first(&self, len: usize) -> Self {
-        match self.as_slice().get(..len) {
-            Some(first) if len < self.len() => Self(Some(first.into())),
+        match self.subscription_ids().get(..len) {
+            Some([]) => Self(None),
+            Some(first) if len < self.subscription_ids().len() => Self::ids(first.iter().copied()),
             _ => self.clone(),
         }
     }
 
     fn insert(&mut self, at: usize, id: SubscriptionIdentifier) {
-        let mut ids = self.as_slice().to_vec();
+        let mut ids = self.subscription_ids().to_vec();
         ids.insert(at.min(ids.len()), id);
-        self.0 = Some(ids.into());
+        *self = Self::ids(ids);
     }
 }
 
@@ -63,30 +101,52 @@ pub(crate) struct Route {
     pub(crate) retain_as_published: bool,
     retain_as_published_local: bool,
     /// Those of subscriptions with No Local come last.
-    pub(crate) subscription_ids: SubscriptionIds,
+    pub(crate) via: Via,
     /// How many Subscription Identifiers are of subscriptions without No Local.
     ids_local: u16,
 }
 
-/// What becomes of one message on its way to a subscriber.
-pub(crate) struct Share {
+/// Who gets one message, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<'a> {
+    pub(crate) cell: &'a Arc<SessionCell>,
+    /// The highest QoS wanted.
     pub(crate) qos: QoS,
     pub(crate) retain_as_published: bool,
-    pub(crate) subscription_ids: SubscriptionIds,
+    pub(crate) via: &'a Via,
+}
+
+/// What a subscriber gets of its own messages.
+#[derive(Debug)]
+pub(crate) struct Local {
+    qos: QoS,
+    retain_as_published: bool,
+    via: Via,
+}
+
+impl Local {
+    pub(crate) fn share<'a>(&'a self, cell: &'a Arc<SessionCell>) -> Share<'a> {
+        Share {
+            cell,
+            qos: self.qos,
+            retain_as_published: self.retain_as_published,
+            via: &self.via,
+        }
+    }
 }
 
 impl Route {
     pub(crate) fn of(subscriber: &Subscriber) -> Self {
         let options = subscriber.options;
-        let subscription_ids = SubscriptionIds::one(subscriber.subscription_id);
+        let via = Via::one(subscriber.subscription_id);
         Self {
             cell: Arc::clone(&subscriber.cell),
             qos: options.qos,
             qos_local: (!options.no_local).then_some(options.qos),
             retain_as_published: options.retain_as_published,
             retain_as_published_local: options.retain_as_published && !options.no_local,
-            ids_local: u16::from(!options.no_local && subscription_ids.len() == 1),
-            subscription_ids,
+            ids_local: u16::from(!options.no_local && subscriber.subscription_id.is_some()),
+            via,
         }
     }
 
@@ -96,7 +156,7 @@ impl Route {
         self.retain_as_published |= options.retain_as_published;
         if options.no_local {
             if let Some(id) = subscriber.subscription_id {
-                self.subscription_ids.insert(usize::MAX, id);
+                self.via.insert(usize::MAX, id);
             }
             return;
         }
@@ -104,17 +164,27 @@ impl Route {
         self.qos_local = Some(qos_local.max(options.qos));
         self.retain_as_published_local |= options.retain_as_published;
         if let Some(id) = subscriber.subscription_id {
-            self.subscription_ids.insert(0, id);
+            self.via.insert(0, id);
             self.ids_local = self.ids_local.saturating_add(1);
         }
     }
 
+    /// What the subscriber gets of others' messages.
+    pub(crate) fn share(&self) -> Share<'_> {
+        Share {
+            cell: &self.cell,
+            qos: self.qos,
+            retain_as_published: self.retain_as_published,
+            via: &self.via,
+        }
+    }
+
     /// What the subscriber gets of its own messages; v5 [MQTT-3.8.3-3].
-    pub(crate) fn local(&self) -> Option<Share> {
-        Some(Share {
+    pub(crate) fn local(&self) -> Option<Local> {
+        Some(Local {
             qos: self.qos_local?,
             retain_as_published: self.retain_as_published_local,
-            subscription_ids: self.subscription_ids.first(usize::from(self.ids_local)),
+            via: self.via.first(usize::from(self.ids_local)),
         })
     }
 }

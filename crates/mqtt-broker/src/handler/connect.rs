@@ -185,7 +185,6 @@ impl Connection {
                 set.push(Property::AssignedClientIdentifier(&open.client.client_id));
             }
             set.push(Property::TopicAliasMaximum(limits.topic_alias_maximum));
-            set.push(Property::SharedSubscriptionAvailable(false));
             if negotiated.keep_alive_s != connect.keep_alive_s {
                 set.push(Property::ServerKeepAlive(negotiated.keep_alive_s));
             }

@@ -92,6 +92,7 @@ impl Connection {
                         .message_expiry_interval_s()
                         .map(|s| now_ms.saturating_add(u64::from(s) * 1000)),
                     publisher: cell.key,
+                    publisher_id: &client.client_id,
                 };
                 let Some(routes) = routes.routes(&self.core.router, topic_name.as_str()) else {
                     return Ok(Step::Done);

@@ -4,7 +4,7 @@ use crate::access::{AccessRequest, Decision};
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::{LogPosition, LogRecord};
-use crate::core::{Batch, Core, Outgoing, Subscription, SubscriptionIds, ask, push};
+use crate::core::{Batch, Core, Outgoing, Subscription, Via, ask, push};
 use mqtt_codec::{
     Packet, Properties, QoS, ReasonCode, ReasonCodes, RetainHandling, SubAck, Subscribe,
     SubscriptionIdentifier, SubscriptionOptions, TopicFilter,
@@ -60,6 +60,8 @@ impl Connection {
                 Ok((is_new, written)) => {
                     position = position.max(written);
                     let wants_retained = match options.retain_handling {
+                        // Nobody in particular has asked for them; v5 §4.8.2.
+                        _ if topic_filter.shared().is_some() => false,
                         RetainHandling::SendAtSubscribe => true,
                         RetainHandling::SendIfNew => is_new,
                         RetainHandling::DoNotSend => false,
@@ -102,10 +104,11 @@ fn granted(qos: QoS) -> ReasonCode {
 }
 
 fn refusal(core: &Core, topic_filter: TopicFilter<'_>) -> Option<ReasonCode> {
-    if topic_filter.shared().is_some() {
-        return Some(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
-    }
-    (topic_filter.level_count() > core.limits.topic_levels_max)
+    // `$share` and the ShareName are no levels of the filter.
+    let matched = topic_filter
+        .shared()
+        .map_or(topic_filter, |shared| shared.topic_filter);
+    (matched.level_count() > core.limits.topic_levels_max)
         .then_some(ReasonCode::TOPIC_FILTER_INVALID)
 }
 
@@ -172,7 +175,7 @@ fn send_retained(
     if found.is_empty() {
         return;
     }
-    let subscription_ids = SubscriptionIds::one(subscription_id);
+    let via = Via::one(subscription_id);
     let mut state = open.cell.state.lock();
     for message in &found {
         if options.no_local && message.publisher == open.cell.key {
@@ -182,7 +185,7 @@ fn send_retained(
             message,
             qos: options.qos.min(message.qos),
             retain: true,
-            subscription_ids: &subscription_ids,
+            via: &via,
         };
         if !state.enqueue(batch, &core.limits, outgoing) {
             batch.overflowed.push(Arc::clone(&open.cell));
@@ -190,5 +193,6 @@ fn send_retained(
         }
     }
     state.refill(batch, &core.limits, now_ms);
+    open.cell.tell(&state, &core.limits);
     state.wake(batch);
 }

@@ -29,7 +29,6 @@ fn connack_says_what_the_client_cannot_guess_and_nothing_else() {
         [
             "MaximumPacketSize(1048576)",
             "ReceiveMaximum(1024)",
-            "SharedSubscriptionAvailable(false)",
             "TopicAliasMaximum(16)",
         ]
     );

@@ -15,6 +15,7 @@ mod log;
 mod malformed;
 mod properties;
 mod retained;
+mod shared;
 mod subscribe;
 mod takeover;
 mod will;

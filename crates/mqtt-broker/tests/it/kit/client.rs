@@ -11,6 +11,7 @@ use mqtt_codec::{
 };
 use mqtt_testkit::raw::{RawClient, RawPacket};
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub(crate) struct Client {
@@ -272,8 +273,8 @@ impl Client {
 
     /// Everything that was on its way to this client, up to a message it sends to itself.
     pub(crate) fn drain(&mut self) -> Vec<Message> {
-        self.next_packet_id += 1;
-        let barrier = format!("barrier/{}", self.next_packet_id);
+        static BARRIERS: AtomicUsize = AtomicUsize::new(0);
+        let barrier = format!("barrier/{}", BARRIERS.fetch_add(1, Ordering::Relaxed));
         self.ask_to_subscribe(&[(&barrier, options(QoS::AtMostOnce))], &[]);
         self.publish(&barrier, "");
         let mut messages = Vec::new();
