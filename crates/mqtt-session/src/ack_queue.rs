@@ -1,6 +1,10 @@
 //! Acknowledgements that may not leave yet, kept in the order the standard demands.
 
-use alloc::collections::VecDeque;
+#[cfg(feature = "alloc")]
+use crate::Heap;
+use crate::Storage;
+use crate::storage::Queue;
+use core::fmt;
 use mqtt_codec::{PacketId, PacketType, ReasonCode};
 
 /// The acknowledgements a receiver of PUBLISH sends.
@@ -41,28 +45,49 @@ pub struct PendingAck {
 /// A broker's gate is the position in its log that must be durable, a client's is whether the application is done.
 /// Its length is bounded by the Receive Maximum, which bounds what may be unfinished.
 /// Spec: v5 [MQTT-4.6.0-2], [MQTT-4.6.0-3]: PUBACK and PUBREC leave in the order of their PUBLISH packets.
-#[derive(Clone, Debug)]
-pub struct AckQueue<G, A = PendingAck> {
-    entries: VecDeque<(G, A)>,
+pub struct AckQueue<
+    G,
+    #[cfg(feature = "alloc")] A = PendingAck,
+    #[cfg(not(feature = "alloc"))] A,
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
+    entries: S::Acks<(G, A)>,
 }
 
-impl<G, A> Default for AckQueue<G, A> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
+#[cfg(feature = "alloc")]
 impl<G, A> AckQueue<G, A> {
     /// An empty queue; allocates nothing.
     pub const fn new() -> Self {
-        Self {
-            entries: VecDeque::new(),
-        }
+        Self::with_storage()
     }
 
     /// Puts `ack` at the end behind `gate`.
     pub fn push(&mut self, gate: G, ack: A) {
-        self.entries.push_back((gate, ack));
+        // There is always room.
+        let _ = self.try_push(gate, ack);
+    }
+}
+
+impl<G, A, S: Storage> AckQueue<G, A, S> {
+    /// An empty queue; allocates nothing.
+    pub const fn with_storage() -> Self {
+        Self {
+            entries: Queue::EMPTY,
+        }
+    }
+
+    /// Puts `ack` at the end behind `gate`.
+    ///
+    /// # Errors
+    /// Both, when there is no place.
+    pub fn try_push(&mut self, gate: G, ack: A) -> Result<(), (G, A)> {
+        self.entries.push_back((gate, ack))
+    }
+
+    /// Whether there is no place for one more.
+    pub fn is_full(&self) -> bool {
+        self.entries.is_full()
     }
 
     /// Takes the first acknowledgement if `open` says its gate is.
@@ -95,7 +120,27 @@ impl<G, A> AckQueue<G, A> {
 
     /// Forgets all: the Network Connection they belong to is gone, the peer will send again.
     pub fn clear(&mut self) {
-        self.entries = VecDeque::new();
+        self.entries = Queue::EMPTY;
+    }
+}
+
+impl<G, A, S: Storage> Default for AckQueue<G, A, S> {
+    fn default() -> Self {
+        Self::with_storage()
+    }
+}
+
+impl<G: Clone, A: Clone, S: Storage> Clone for AckQueue<G, A, S> {
+    fn clone(&self) -> Self {
+        Self {
+            entries: self.entries.duplicate(),
+        }
+    }
+}
+
+impl<G: fmt::Debug, A: fmt::Debug, S: Storage> fmt::Debug for AckQueue<G, A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.iter()).finish()
     }
 }
 

@@ -1,24 +1,36 @@
 //! Topic Aliases a peer sets, for the life of one Network Connection.
 
-use crate::ProtocolError;
-use alloc::boxed::Box;
-use alloc::vec::Vec;
+#[cfg(feature = "alloc")]
+use crate::Heap;
+use crate::storage::{TopicNameAt, TopicNames};
+use crate::{ProtocolError, Storage};
 use core::num::NonZeroU16;
 
 /// Topic Names the peer gave numbers to.
 ///
 /// Bounded by the Topic Alias Maximum we announced; spec: v5 §3.3.2.3.4.
-#[derive(Clone, Debug, Default)]
-pub struct InboundAliases {
-    topic_names: Vec<Option<Box<str>>>,
+#[derive(Clone, Debug)]
+pub struct InboundAliases<
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
+    topic_names: S::TopicNames,
     topic_alias_maximum: u16,
 }
 
+#[cfg(feature = "alloc")]
 impl InboundAliases {
     /// No aliases yet, `topic_alias_maximum` allowed; 0 means that none is.
     pub const fn new(topic_alias_maximum: u16) -> Self {
+        Self::with_storage(topic_alias_maximum)
+    }
+}
+
+impl<S: Storage> InboundAliases<S> {
+    /// As `new`, with its table in `S`.
+    pub const fn with_storage(topic_alias_maximum: u16) -> Self {
         Self {
-            topic_names: Vec::new(),
+            topic_names: TopicNames::EMPTY,
             topic_alias_maximum,
         }
     }
@@ -38,21 +50,21 @@ impl InboundAliases {
         }
         let at = usize::from(alias.get() - 1);
         let Some(topic_name) = topic_name else {
-            return self
-                .topic_names
-                .get(at)
-                .and_then(Option::as_deref)
-                .ok_or(invalid);
+            return match self.topic_names.get(at) {
+                TopicNameAt::Name(topic_name) => Ok(topic_name),
+                TopicNameAt::Nothing | TopicNameAt::TooLong => Err(invalid),
+            };
         };
-        if self.topic_names.len() <= at {
-            self.topic_names.resize(at + 1, None);
-        }
-        if let Some(slot) = self.topic_names.get_mut(at)
-            && slot.as_deref() != Some(topic_name)
-        {
-            *slot = Some(topic_name.into());
+        if self.topic_names.get(at) != TopicNameAt::Name(topic_name) {
+            self.topic_names.set(at, topic_name);
         }
         Ok(topic_name)
+    }
+}
+
+impl<S: Storage> Default for InboundAliases<S> {
+    fn default() -> Self {
+        Self::with_storage(0)
     }
 }
 
@@ -90,7 +102,7 @@ mod tests {
                 Err(invalid(above))
             );
             assert_eq!(aliases.resolve(alias(above), None), Err(invalid(above)));
-            assert_eq!(aliases.topic_names.capacity(), 0);
+            assert!(aliases.topic_names.is_untouched());
         }
         let error = invalid(1).reason_code();
         assert_eq!(error, mqtt_codec::ReasonCode::TOPIC_ALIAS_INVALID);

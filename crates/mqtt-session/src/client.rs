@@ -18,16 +18,22 @@ pub use error::{ClientError, NotSent, NotSentReason, SendRefusal};
 pub use event::{AckToken, ClientEvent, OutgoingMessage};
 pub use grants::ServerGrants;
 
-use crate::Session;
-use alloc::vec::Vec;
+#[cfg(feature = "alloc")]
+use crate::Heap;
+use crate::{NoJournal, Session, Storage};
 
 /// What a client keeps when the Network Connection is gone: its QoS flows.
 ///
 /// `M` is how the owner keeps a message until its last acknowledgement, `R` a SUBSCRIBE or UNSUBSCRIBE until its
 /// answer. Spec: v5 §4.1.
 #[derive(Clone, Debug)]
-pub struct ClientSession<M, R> {
-    flows: Session<Flow<M, R>>,
+pub struct ClientSession<
+    M,
+    R,
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
+    flows: Session<Flow<M, R>, NoJournal, S>,
     /// Whether a server accepted this session before, so that it may know it.
     established: bool,
     /// Network Connections so far.
@@ -38,21 +44,37 @@ pub struct ClientSession<M, R> {
 #[derive(Clone, Debug)]
 enum Flow<M, R> {
     Publish(M),
-    Subscribe { request: R, filters: usize },
-    Unsubscribe { request: R, filters: usize },
+    Subscribe {
+        request: R,
+        filters: usize,
+    },
+    Unsubscribe {
+        request: R,
+        filters: usize,
+    },
+    /// A message that has been given back; only its identifier is in use until PUBCOMP.
+    GivenUp,
 }
 
-impl<M, R> Default for ClientSession<M, R> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
+#[cfg(feature = "alloc")]
 impl<M, R> ClientSession<M, R> {
     /// A session that remembers nothing; allocates nothing.
     pub const fn new() -> Self {
+        Self::with_storage()
+    }
+}
+
+impl<M, R, S: Storage> Default for ClientSession<M, R, S> {
+    fn default() -> Self {
+        Self::with_storage()
+    }
+}
+
+impl<M, R, S: Storage> ClientSession<M, R, S> {
+    /// As `new`, with its tables in `S`.
+    pub const fn with_storage() -> Self {
         Self {
-            flows: Session::new(),
+            flows: Session::with_storage(NoJournal),
             established: false,
             connections: 0,
         }
@@ -63,14 +85,15 @@ impl<M, R> ClientSession<M, R> {
         self.flows.inflight()
     }
 
-    /// Ends the session: the messages without their last acknowledgement come back, in order.
-    pub fn clear(&mut self) -> Vec<M> {
+    fn lose(&mut self) {
         self.established = false;
-        self.flows
-            .clear()
-            .into_iter()
-            .filter_map(Flow::into_message)
-            .collect()
+        self.flows.lose();
+    }
+
+    /// Ends the session: the messages without their last acknowledgement come back, in order.
+    pub fn clear(&mut self) -> impl Iterator<Item = M> {
+        self.established = false;
+        self.flows.clear().filter_map(Flow::into_message)
     }
 }
 
@@ -78,13 +101,13 @@ impl<M, R> Flow<M, R> {
     fn into_message(self) -> Option<M> {
         match self {
             Self::Publish(message) => Some(message),
-            Self::Subscribe { .. } | Self::Unsubscribe { .. } => None,
+            Self::Subscribe { .. } | Self::Unsubscribe { .. } | Self::GivenUp => None,
         }
     }
 
     fn into_request(self) -> Option<R> {
         match self {
-            Self::Publish(_) => None,
+            Self::Publish(_) | Self::GivenUp => None,
             Self::Subscribe { request, .. } | Self::Unsubscribe { request, .. } => Some(request),
         }
     }

@@ -15,10 +15,14 @@
 //!
 //! Before PUBACK and PUBREC the application's own records have to be durable too.
 
+#[cfg(feature = "alloc")]
 mod memory;
+#[cfg(feature = "alloc")]
 mod write_gates;
 
+#[cfg(feature = "alloc")]
 pub use memory::{Barrier, MemoryJournal};
+#[cfg(feature = "alloc")]
 pub use write_gates::WriteGates;
 
 use core::fmt;

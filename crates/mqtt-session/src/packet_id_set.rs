@@ -1,5 +1,6 @@
 //! A set of Packet Identifiers that costs 16 bytes per 64 neighbouring members and nothing when empty.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use mqtt_codec::PacketId;
 
@@ -14,23 +15,36 @@ struct Chunk {
 }
 
 /// Packet Identifiers in use; at most 1,024 chunks (16 KiB) when all 65,535 are.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct PacketIdSet {
     /// INVARIANT: sorted by `base`, no `bits` of 0.
-    chunks: Vec<Chunk>,
+    #[expect(
+        clippy::box_collection,
+        reason = "8 bytes in each idle session, not 24"
+    )]
+    chunks: Option<Box<Vec<Chunk>>>,
+}
+
+impl Eq for PacketIdSet {}
+
+impl PartialEq for PacketIdSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.chunks() == other.chunks()
+    }
 }
 
 impl PacketIdSet {
     /// An empty set; allocates nothing.
     pub const fn new() -> Self {
-        Self { chunks: Vec::new() }
+        Self { chunks: None }
     }
 
     /// Adds `packet_id`; `false` when it was a member already.
     pub fn insert(&mut self, packet_id: PacketId) -> bool {
         let (base, bit) = place(packet_id);
-        match self.find(base) {
-            Ok(at) => match self.chunks.get_mut(at) {
+        let chunks = self.chunks.get_or_insert_default();
+        match find(chunks, base) {
+            Ok(at) => match chunks.get_mut(at) {
                 Some(chunk) if chunk.bits & bit == 0 => {
                     chunk.bits |= bit;
                     true
@@ -38,7 +52,7 @@ impl PacketIdSet {
                 _ => false,
             },
             Err(at) => {
-                self.chunks.insert(at, Chunk { base, bits: bit });
+                chunks.insert(at, Chunk { base, bits: bit });
                 true
             }
         }
@@ -47,10 +61,13 @@ impl PacketIdSet {
     /// Takes `packet_id` out; `false` when it was no member.
     pub fn remove(&mut self, packet_id: PacketId) -> bool {
         let (base, bit) = place(packet_id);
-        let Ok(at) = self.find(base) else {
+        let Some(chunks) = &mut self.chunks else {
             return false;
         };
-        let Some(chunk) = self.chunks.get_mut(at) else {
+        let Ok(at) = find(chunks, base) else {
+            return false;
+        };
+        let Some(chunk) = chunks.get_mut(at) else {
             return false;
         };
         if chunk.bits & bit == 0 {
@@ -58,7 +75,7 @@ impl PacketIdSet {
         }
         chunk.bits &= !bit;
         if chunk.bits == 0 {
-            self.chunks.remove(at);
+            chunks.remove(at);
         }
         true
     }
@@ -66,16 +83,13 @@ impl PacketIdSet {
     /// Whether `packet_id` is a member.
     pub fn contains(&self, packet_id: PacketId) -> bool {
         let (base, bit) = place(packet_id);
-        self.find(base).is_ok_and(|at| {
-            self.chunks
-                .get(at)
-                .is_some_and(|chunk| chunk.bits & bit != 0)
-        })
+        let chunk = self.chunk(base);
+        chunk.is_some_and(|chunk| chunk.bits & bit != 0)
     }
 
     /// Number of members, 0 to 65,535.
     pub fn len(&self) -> usize {
-        self.chunks
+        self.chunks()
             .iter()
             .map(|chunk| usize::try_from(chunk.bits.count_ones()).unwrap_or(0))
             .sum()
@@ -83,12 +97,12 @@ impl PacketIdSet {
 
     /// Whether there is no member.
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.chunks().is_empty()
     }
 
     /// The members in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = PacketId> + '_ {
-        self.chunks.iter().flat_map(|chunk| {
+        self.chunks().iter().flat_map(|chunk| {
             (0..64u16)
                 .filter(|bit| chunk.bits & (1 << bit) != 0)
                 .filter_map(|bit| PacketId::new(chunk.base * 64 + bit))
@@ -108,9 +122,9 @@ impl PacketIdSet {
 
     /// The first identifier of one chunk that is no member, among those whose bits are `wanted`.
     fn free_in(&self, base: u16, wanted: u64) -> Option<PacketId> {
-        let found = self.find(base).ok().and_then(|at| self.chunks.get(at));
         let zero = u64::from(base == 0);
-        let free = wanted & !(found.map_or(0, |chunk| chunk.bits) | zero);
+        let used = self.chunk(base).map_or(0, |chunk| chunk.bits);
+        let free = wanted & !(used | zero);
         let bit = u16::try_from(free.trailing_zeros()).ok()?;
         match free {
             0 => None,
@@ -120,12 +134,21 @@ impl PacketIdSet {
 
     /// Forgets all members and gives the memory back.
     pub fn clear(&mut self) {
-        self.chunks = Vec::new();
+        self.chunks = None;
     }
 
-    fn find(&self, base: u16) -> Result<usize, usize> {
-        self.chunks.binary_search_by_key(&base, |chunk| chunk.base)
+    fn chunks(&self) -> &[Chunk] {
+        self.chunks.as_ref().map_or(&[], |chunks| chunks.as_slice())
     }
+
+    fn chunk(&self, base: u16) -> Option<&Chunk> {
+        let chunks = self.chunks();
+        chunks.get(find(chunks, base).ok()?)
+    }
+}
+
+fn find(chunks: &[Chunk], base: u16) -> Result<usize, usize> {
+    chunks.binary_search_by_key(&base, |chunk| chunk.base)
 }
 
 fn place(packet_id: PacketId) -> (u16, u64) {
@@ -177,12 +200,12 @@ mod tests {
         for number in (1..=u16::MAX).rev() {
             assert!(set.insert(PacketId::new(number).unwrap()));
         }
-        assert_eq!((set.len(), set.chunks.len()), (65_535, 1_024));
+        assert_eq!((set.len(), set.chunks().len()), (65_535, 1_024));
         assert_eq!(set.free_from(PacketId::MIN), None);
         assert!(set.remove(PacketId::MAX));
         assert_eq!(set.free_from(PacketId::MIN), Some(PacketId::MAX));
         set.clear();
-        assert_eq!((set.len(), set.chunks.capacity()), (0, 0));
+        assert!(set.len() == 0 && set.chunks.is_none());
         assert!(set.is_empty());
     }
 }

@@ -1,7 +1,9 @@
 //! The quotas of one Network Connection: PUBLISH packets above QoS 0 that each side still takes.
 
-use crate::ProtocolError;
-use crate::packet_id_set::PacketIdSet;
+#[cfg(feature = "alloc")]
+use crate::Heap;
+use crate::storage::PacketIds;
+use crate::{ProtocolError, Storage};
 use mqtt_codec::PacketId;
 
 /// Unacknowledged PUBLISH packets the peer allows, counted down on sending and up on the last acknowledgement.
@@ -57,13 +59,16 @@ impl SendQuota {
 /// What is open from an earlier connection counts only when it is sent again.
 /// Spec: v5 §3.3.4, §4.9; made anew on each Network Connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ReceiveQuota {
+pub struct ReceiveQuota<
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
     /// PUBLISH packets whose PUBACK or PUBREC has not left.
     ///
     /// INVARIANT: together with `unreleased_len` at most `receive_maximum + grace`.
     unanswered: u16,
     /// QoS 2 flows whose PUBREC has left and whose PUBREL has not come.
-    unreleased: PacketIdSet,
+    unreleased: S::Unreleased,
     /// INVARIANT: members of `unreleased`.
     unreleased_len: u16,
     /// Flows of an earlier connection that were released on this one.
@@ -74,12 +79,20 @@ pub struct ReceiveQuota {
     receive_maximum: u16,
 }
 
+#[cfg(feature = "alloc")]
 impl ReceiveQuota {
     /// None unfinished, `receive_maximum` allowed, 1 to 65,535 packets.
     pub const fn new(receive_maximum: u16) -> Self {
+        Self::with_storage(receive_maximum)
+    }
+}
+
+impl<S: Storage> ReceiveQuota<S> {
+    /// As `new`, with tables in `S`.
+    pub const fn with_storage(receive_maximum: u16) -> Self {
         Self {
             unanswered: 0,
-            unreleased: PacketIdSet::new(),
+            unreleased: PacketIds::EMPTY,
             unreleased_len: 0,
             grace: 0,
             receive_maximum,
@@ -91,9 +104,14 @@ impl ReceiveQuota {
         self.unanswered.saturating_add(self.unreleased_len)
     }
 
+    /// Whether one more PUBLISH is too many.
+    pub(crate) const fn is_used_up(&self) -> bool {
+        self.unfinished() >= self.receive_maximum.saturating_add(self.grace)
+    }
+
     /// PUBLISH has come.
     pub(crate) const fn begin(&mut self) -> Result<(), ProtocolError> {
-        if self.unfinished() >= self.receive_maximum.saturating_add(self.grace) {
+        if self.is_used_up() {
             return Err(ProtocolError::ReceiveMaximumExceeded {
                 receive_maximum: self.receive_maximum,
             });
@@ -110,7 +128,8 @@ impl ReceiveQuota {
     /// PUBREC leaves and PUBREL is due: one for all PUBLISH packets with this identifier.
     pub(crate) fn received(&mut self, packet_id: PacketId) {
         self.answered();
-        if self.unreleased.insert(packet_id) {
+        // No place means a peer that has no Receive Maximum; what is not counted is not held against it.
+        if self.unreleased.insert(packet_id) == Some(true) {
             self.unreleased_len += 1;
         }
     }

@@ -1,8 +1,10 @@
 //! Receiving PUBLISH: duplicates of QoS 2 are known until PUBREL, and stay known across connections.
 
-use crate::packet_id_set::PacketIdSet;
+#[cfg(feature = "alloc")]
+use crate::Heap;
 use crate::quota::ReceiveQuota;
-use crate::{AckKind, ProtocolError};
+use crate::storage::PacketIds;
+use crate::{AckKind, ProtocolError, Storage};
 use mqtt_codec::{Delivery, PacketId, ReasonCode};
 
 /// What to do with a PUBLISH that came in.
@@ -41,26 +43,38 @@ impl Settling {
 }
 
 /// The receiving half of a session: identifiers of QoS 2 PUBLISH packets not yet released.
-#[derive(Clone, Debug, Default)]
-pub struct ReceiveFlows {
-    unreleased: PacketIdSet,
+#[derive(Clone, Debug)]
+pub struct ReceiveFlows<
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
+    unreleased: S::Unreleased,
 }
 
+#[cfg(feature = "alloc")]
 impl ReceiveFlows {
     /// Nothing unreleased; allocates nothing.
     pub const fn new() -> Self {
+        Self::with_storage()
+    }
+}
+
+impl<S: Storage> ReceiveFlows<S> {
+    /// As `new`, with its table in `S`.
+    pub const fn with_storage() -> Self {
         Self {
-            unreleased: PacketIdSet::new(),
+            unreleased: PacketIds::EMPTY,
         }
     }
 
     /// Takes a PUBLISH: whether it is new. Call [`ReceiveFlows::settle`] when its acknowledgement leaves.
     ///
     /// # Errors
-    /// [`ProtocolError::ReceiveMaximumExceeded`] when the peer has too many unfinished.
+    /// [`ProtocolError::ReceiveMaximumExceeded`] when the peer has too many unfinished, or more unreleased than there
+    /// is room for.
     pub fn handle_publish(
         &mut self,
-        quota: &mut ReceiveQuota,
+        quota: &mut ReceiveQuota<S>,
         delivery: Delivery,
     ) -> Result<Received, ProtocolError> {
         match delivery {
@@ -68,16 +82,23 @@ impl ReceiveFlows {
             Delivery::AtLeastOnce(_) => quota.begin().map(|()| Received::Deliver),
             Delivery::ExactlyOnce(packet_id) => {
                 quota.begin()?;
-                Ok(match self.unreleased.insert(packet_id) {
-                    true => Received::Deliver,
-                    false => Received::Duplicate,
-                })
+                match self.unreleased.insert(packet_id) {
+                    Some(true) => Ok(Received::Deliver),
+                    Some(false) => Ok(Received::Duplicate),
+                    None => {
+                        quota.answered();
+                        let capacity = self.unreleased.capacity();
+                        Err(ProtocolError::ReceiveMaximumExceeded {
+                            receive_maximum: u16::try_from(capacity).unwrap_or(u16::MAX),
+                        })
+                    }
+                }
             }
         }
     }
 
     /// The acknowledgement is about to leave; an error PUBREC makes the identifier new again, v5 [MQTT-4.3.3-9].
-    pub fn settle(&mut self, quota: &mut ReceiveQuota, settling: Settling, reason: ReasonCode) {
+    pub fn settle(&mut self, quota: &mut ReceiveQuota<S>, settling: Settling, reason: ReasonCode) {
         match settling.kind {
             AckKind::PubAck => quota.answered(),
             AckKind::PubRec if reason.is_error() => {
@@ -103,7 +124,11 @@ impl ReceiveFlows {
     }
 
     /// Takes PUBREL: the Reason Code for PUBCOMP, 0x92 when the identifier is not known.
-    pub fn handle_pubrel(&mut self, quota: &mut ReceiveQuota, packet_id: PacketId) -> ReasonCode {
+    pub fn handle_pubrel(
+        &mut self,
+        quota: &mut ReceiveQuota<S>,
+        packet_id: PacketId,
+    ) -> ReasonCode {
         if self.unreleased.remove(packet_id) {
             quota.released(packet_id);
             ReasonCode::SUCCESS
@@ -113,18 +138,24 @@ impl ReceiveFlows {
     }
 
     /// Identifiers of received QoS 2 messages not yet released.
-    pub const fn unreleased(&self) -> &PacketIdSet {
+    pub const fn unreleased(&self) -> &S::Unreleased {
         &self.unreleased
     }
 
-    /// Puts back an unreleased identifier that a store kept.
-    pub fn restore(&mut self, packet_id: PacketId) {
-        self.unreleased.insert(packet_id);
+    /// Puts back an unreleased identifier that a store kept; `false` when there is no place for it.
+    pub fn restore(&mut self, packet_id: PacketId) -> bool {
+        self.unreleased.insert(packet_id).is_some()
     }
 
     /// Forgets all: the session has ended.
     pub fn clear(&mut self) {
-        self.unreleased.clear();
+        self.unreleased = PacketIds::EMPTY;
+    }
+}
+
+impl<S: Storage> Default for ReceiveFlows<S> {
+    fn default() -> Self {
+        Self::with_storage()
     }
 }
 

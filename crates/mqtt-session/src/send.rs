@@ -1,10 +1,12 @@
 //! Sending: every flow that needs an acknowledgement, in the order it began.
 
-use crate::packet_id_set::PacketIdSet;
+#[cfg(feature = "alloc")]
+use crate::Heap;
+use crate::Storage;
 use crate::quota::SendQuota;
-use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
+use crate::storage::{PacketIds, Queue};
+use core::cmp::Reverse;
+use core::fmt;
 use mqtt_codec::{PacketId, QoS, ReasonCode};
 
 /// Identifiers there are: 1 to 65,535.
@@ -19,6 +21,8 @@ enum Stage {
     PubRec,
     PubComp,
     Answer,
+    /// It ended without its last acknowledgement, and its message has not been taken.
+    Lost,
     Ended,
 }
 
@@ -59,6 +63,8 @@ pub enum NotNowReason {
     Quota,
     /// All 65,535 Packet Identifiers are in use.
     PacketIds,
+    /// As many flows are open as there is room for.
+    Capacity,
     /// The journal of the session cannot keep another message.
     Journal,
 }
@@ -102,40 +108,59 @@ pub enum Resend<'a, M> {
     },
 }
 
+/// A packet that a resume owes.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    packet_id: PacketId,
+    /// That of the flow.
+    released: u32,
+}
+
 /// The sending half of a session.
-#[derive(Clone, Debug)]
-pub struct SendFlows<M> {
+pub struct SendFlows<
+    M,
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
     /// INVARIANT: in order of allocation; the first entry has not ended.
-    flows: VecDeque<Flow<M>>,
+    flows: S::Flows<Flow<M>>,
+    /// Still to be sent again on this connection.
+    ///
+    /// INVARIANT: the first names a flow that is [`Standing::Due`]; others may have ended meanwhile.
+    due: S::Due<Due>,
+    /// The identifiers of open flows while `lapped`, else empty.
+    in_use: S::InUse,
     /// INVARIANT: entries of `flows` at [`Stage::Ended`].
     ended: u32,
-    last_packet_id: u16,
-    /// The identifiers of open flows, once they no longer ascend (cyclically) from the first entry to
-    /// `last_packet_id`; while they do, one is found by halving and the next one is free.
-    lapped: Option<Box<PacketIdSet>>,
+    /// INVARIANT: entries of `flows` at [`Stage::Lost`].
+    lost: u32,
     next_released: u32,
-    /// Identifiers still to be sent again on this connection, last first.
-    ///
-    /// INVARIANT: the last names a flow that is [`Standing::Due`]; others may have ended meanwhile.
-    resend: Vec<PacketId>,
+    last_packet_id: u16,
+    /// Whether identifiers no longer ascend (cyclically) from the first entry to `last_packet_id`; while they do,
+    /// one is found by halving and the next one is free.
+    lapped: bool,
 }
 
-impl<M> Default for SendFlows<M> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
+#[cfg(feature = "alloc")]
 impl<M> SendFlows<M> {
     /// No flows; allocates nothing.
     pub const fn new() -> Self {
+        Self::with_storage()
+    }
+}
+
+impl<M, S: Storage> SendFlows<M, S> {
+    /// As `new`, with its tables in `S`.
+    pub const fn with_storage() -> Self {
         Self {
-            flows: VecDeque::new(),
+            flows: Queue::EMPTY,
+            due: Queue::EMPTY,
+            in_use: PacketIds::EMPTY,
             ended: 0,
-            last_packet_id: 0,
-            lapped: None,
             next_released: 0,
-            resend: Vec::new(),
+            last_packet_id: 0,
+            lost: 0,
+            lapped: false,
         }
     }
 
@@ -145,50 +170,34 @@ impl<M> SendFlows<M> {
     /// Spec: v5 [MQTT-4.9.0-2], [MQTT-4.3.2-1], [MQTT-4.3.3-1].
     ///
     /// # Errors
-    /// [`NotNow`] with the message when the quota is used up, a resume is not through, or no identifier is free.
+    /// [`NotNow`] with the message when the quota is used up, a resume is not through, or no identifier or place is
+    /// free.
     pub fn begin_publish(
         &mut self,
         quota: &mut SendQuota,
         qos: QoS,
         message: M,
     ) -> Result<PacketId, NotNow<M>> {
-        if quota.left() == 0 || !self.resend.is_empty() {
-            return Err(NotNow {
-                message,
-                reason: NotNowReason::Quota,
-            });
+        if quota.left() == 0 || !self.due.is_empty() {
+            let reason = NotNowReason::Quota;
+            return Err(NotNow { message, reason });
         }
-        let Some(packet_id) = self.allocate() else {
-            return Err(NotNow {
-                message,
-                reason: NotNowReason::PacketIds,
-            });
-        };
-        quota.take();
         let stage = if qos == QoS::ExactlyOnce {
             Stage::PubRec
         } else {
             Stage::PubAck
         };
-        self.push(packet_id, stage, Standing::Counted, message);
+        let packet_id = self.begin(stage, Standing::Counted, message)?;
+        quota.take();
         Ok(packet_id)
     }
 
     /// Opens a flow for SUBSCRIBE or UNSUBSCRIBE, which no quota delays; v5 [MQTT-4.9.0-3].
     ///
     /// # Errors
-    /// [`NotNow`] with the message when no identifier is free.
+    /// [`NotNow`] with the message when no identifier or place is free.
     pub fn begin_request(&mut self, message: M) -> Result<PacketId, NotNow<M>> {
-        match self.allocate() {
-            Some(packet_id) => {
-                self.push(packet_id, Stage::Answer, Standing::Free, message);
-                Ok(packet_id)
-            }
-            None => Err(NotNow {
-                message,
-                reason: NotNowReason::PacketIds,
-            }),
-        }
+        self.begin(Stage::Answer, Standing::Free, message)
     }
 
     /// Ends a flow whose packet could not be sent after all: quota and identifier are free again.
@@ -264,7 +273,7 @@ impl<M> SendFlows<M> {
             Stage::PubRec => false,
             Stage::PubComp => true,
             Stage::PubAck | Stage::Answer => return Err(UnexpectedAck::WrongKind),
-            Stage::Ended => return Err(UnexpectedAck::Unknown),
+            Stage::Lost | Stage::Ended => return Err(UnexpectedAck::Unknown),
         };
         let was_due = flow.standing == Standing::Due;
         if was_due {
@@ -294,33 +303,34 @@ impl<M> SendFlows<M> {
     /// Spec: v5 [MQTT-4.4.0-1]; PUBREL packets in the order of PUBREC, [MQTT-4.6.0-4], then PUBLISH packets in
     /// the order they were first sent, [MQTT-4.6.0-1].
     pub fn begin_resume(&mut self) {
-        let mut released: Vec<(u32, PacketId)> = Vec::new();
-        self.resend.clear();
-        for flow in &mut self.flows {
-            flow.standing = Standing::Due;
-            match flow.stage {
-                Stage::PubComp => released.push((flow.released, flow.packet_id)),
-                Stage::PubAck | Stage::PubRec => self.resend.push(flow.packet_id),
-                Stage::Answer | Stage::Ended => flow.standing = Standing::Free,
+        self.due = Queue::EMPTY;
+        // There are as many places in it as flows.
+        for flow in self.flows.iter_mut() {
+            flow.standing = match flow.stage {
+                Stage::PubComp => {
+                    let _ = self.due.push_back(Due::of(flow));
+                    Standing::Due
+                }
+                Stage::PubAck | Stage::PubRec => Standing::Due,
+                Stage::Answer | Stage::Lost | Stage::Ended => Standing::Free,
+            };
+        }
+        let next_released = self.next_released;
+        self.due
+            .sort_by_key(|due| Reverse(next_released.wrapping_sub(due.released)));
+        for flow in self.flows.iter() {
+            if matches!(flow.stage, Stage::PubAck | Stage::PubRec) {
+                let _ = self.due.push_back(Due::of(flow));
             }
         }
-        self.resend.reverse();
-        let next_released = self.next_released;
-        released.sort_by_key(|(released, _)| next_released.wrapping_sub(*released));
-        self.resend
-            .extend(released.into_iter().map(|(_, packet_id)| packet_id));
     }
 
     /// The next packet to send again: PUBREL packets first, then PUBLISH packets as the quota allows.
     pub fn poll_resend(&mut self, quota: &mut SendQuota) -> Option<Resend<'_, M>> {
-        let packet_id = *self.resend.last()?;
+        let packet_id = self.due.front()?.packet_id;
         let at = self.find(packet_id)?;
         let flow = self.flows.get_mut(at)?;
-        let qos = match flow.stage {
-            Stage::PubAck => Some(QoS::AtLeastOnce),
-            Stage::PubRec => Some(QoS::ExactlyOnce),
-            Stage::PubComp | Stage::Answer | Stage::Ended => None,
-        };
+        let qos = flow.stage.resent_as();
         flow.standing = match qos {
             None => Standing::Free,
             Some(_) if quota.take() => Standing::Counted,
@@ -338,64 +348,81 @@ impl<M> SendFlows<M> {
         })
     }
 
+    /// What [`SendFlows::poll_resend`] gives next: an identifier, and for PUBLISH its QoS and message.
+    pub(crate) fn next_resend(&self, quota: SendQuota) -> Option<(PacketId, Option<(QoS, &M)>)> {
+        let packet_id = self.due.front()?.packet_id;
+        let flow = self.flows.get(self.find(packet_id)?)?;
+        match flow.stage.resent_as() {
+            None => Some((packet_id, None)),
+            Some(qos) if quota.left() > 0 => Some((packet_id, Some((qos, flow.message.as_ref()?)))),
+            Some(_) => None,
+        }
+    }
+
     /// Whether no flow is open.
     pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
+        self.len() == 0
     }
 
     /// Whether packets of the resume are still to be sent; nothing new goes before them.
-    pub const fn is_resuming(&self) -> bool {
-        !self.resend.is_empty()
+    pub fn is_resuming(&self) -> bool {
+        !self.due.is_empty()
     }
 
     /// Open flows, 0 to 65,535.
     pub fn len(&self) -> usize {
-        self.flows.len() - usize::try_from(self.ended).unwrap_or(0)
+        self.flows.len() - usize::try_from(self.ended + self.lost).unwrap_or(0)
     }
 
     /// The messages of open flows, in order.
     pub fn messages(&self) -> impl Iterator<Item = &M> {
-        self.flows.iter().filter_map(|flow| flow.message.as_ref())
+        let open = self.flows.iter().filter(|flow| flow.is_open());
+        open.filter_map(|flow| flow.message.as_ref())
     }
 
-    /// Ends SUBSCRIBE and UNSUBSCRIBE flows, which do not outlive a Network Connection.
-    pub fn end_requests(&mut self) -> Vec<M> {
-        let mut ended = Vec::new();
-        for flow in &mut self.flows {
-            if flow.stage == Stage::Answer {
-                flow.stage = Stage::Ended;
-                self.ended += 1;
-                if let Some(in_use) = &mut self.lapped {
-                    in_use.remove(flow.packet_id);
-                }
-                ended.extend(flow.message.take());
+    /// Puts a flow with the next Packet Identifier at the end.
+    fn begin(
+        &mut self,
+        stage: Stage,
+        standing: Standing,
+        message: M,
+    ) -> Result<PacketId, NotNow<M>> {
+        match self.next_packet_id() {
+            Ok(packet_id) => {
+                self.push(packet_id, stage, standing, message)?;
+                Ok(packet_id)
             }
+            Err(reason) => Err(NotNow { message, reason }),
         }
-        self.drop_ended();
-        ended
     }
 
-    /// Ends everything and gives the messages back in order.
-    pub fn clear(&mut self) -> Vec<M> {
-        let flows = core::mem::take(&mut self.flows);
-        let last_packet_id = self.last_packet_id;
-        *self = Self::new();
-        self.last_packet_id = last_packet_id;
-        flows.into_iter().filter_map(|flow| flow.message).collect()
-    }
-
-    fn push(&mut self, packet_id: PacketId, stage: Stage, standing: Standing, message: M) {
-        self.last_packet_id = packet_id.get();
-        if let Some(in_use) = &mut self.lapped {
-            in_use.insert(packet_id);
-        }
-        self.flows.push_back(Flow {
+    fn push(
+        &mut self,
+        packet_id: PacketId,
+        stage: Stage,
+        standing: Standing,
+        message: M,
+    ) -> Result<(), NotNow<M>> {
+        let flow = Flow {
             packet_id,
             stage,
             standing,
             released: 0,
             message: Some(message),
-        });
+        };
+        if let Err(Flow {
+            message: Some(message),
+            ..
+        }) = self.flows.push_back(flow)
+        {
+            let reason = NotNowReason::Capacity;
+            return Err(NotNow { message, reason });
+        }
+        self.last_packet_id = packet_id.get();
+        if self.lapped {
+            self.in_use.insert(packet_id);
+        }
+        Ok(())
     }
 
     fn end(
@@ -416,24 +443,24 @@ impl<M> SendFlows<M> {
         flow.standing = Standing::Free;
         let message = flow.message.take();
         self.ended += 1;
-        if let Some(in_use) = &mut self.lapped {
-            in_use.remove(packet_id);
+        if self.lapped {
+            self.in_use.remove(packet_id);
         }
         self.drop_settled_resends();
         self.drop_ended();
         message.ok_or(UnexpectedAck::Unknown)
     }
 
-    /// Keeps the invariant of `resend`; gives its memory back at the end.
+    /// Keeps the invariant of `due`; gives its memory back at the end.
     fn drop_settled_resends(&mut self) {
-        while let Some(packet_id) = self.resend.last() {
-            let flow = self.find(*packet_id).and_then(|at| self.flows.get(at));
+        while let Some(due) = self.due.front() {
+            let flow = self.find(due.packet_id).and_then(|at| self.flows.get(at));
             if flow.is_some_and(|flow| flow.standing == Standing::Due) {
                 return;
             }
-            self.resend.pop();
-            if self.resend.is_empty() {
-                self.resend = Vec::new();
+            self.due.pop_front();
+            if self.due.is_empty() {
+                self.due = Queue::EMPTY;
             }
         }
     }
@@ -450,40 +477,53 @@ impl<M> SendFlows<M> {
         }
         let ended = usize::try_from(self.ended).unwrap_or(0);
         if ended > ENDED_MAX && ended > self.flows.len() / 2 {
-            self.flows.retain(|flow| flow.stage != Stage::Ended);
-            self.ended = 0;
+            self.compact();
         }
-        if self.lapped.is_some() && self.flows.len() < len_before && self.is_ascending() {
-            self.lapped = None;
+        if self.lapped && self.flows.len() < len_before && self.is_ascending() {
+            self.lapped = false;
+            self.in_use = PacketIds::EMPTY;
         }
-        if self.flows.is_empty() && self.flows.capacity() > ENDED_MAX * 8 {
-            self.flows = VecDeque::new();
+        if self.flows.is_empty() && self.flows.is_roomy(ENDED_MAX * 8) {
+            self.flows = Queue::EMPTY;
         }
     }
 
+    fn compact(&mut self) {
+        self.flows.retain(|flow| flow.stage != Stage::Ended);
+        self.ended = 0;
+    }
+
     /// The next identifier after the last one given out that no open flow holds; v5 [MQTT-2.2.1-3].
-    fn allocate(&mut self) -> Option<PacketId> {
-        let candidate = PacketId::new(following(self.last_packet_id))?;
-        if self.lapped.is_none() {
+    ///
+    /// It stays the next one until a flow begins, for which there is a place then.
+    pub(crate) fn next_packet_id(&mut self) -> Result<PacketId, NotNowReason> {
+        if self.flows.is_full() {
+            self.compact();
+            if self.flows.is_full() {
+                return Err(NotNowReason::Capacity);
+            }
+        }
+        let candidate = PacketId::new(following(self.last_packet_id)).unwrap_or(PacketId::MIN);
+        if !self.lapped {
             match self.flows.front() {
                 Some(first) if first.packet_id == candidate => {}
-                _ => return Some(candidate),
+                _ => return Ok(candidate),
             }
             // Once around: from here on what is still open has to be stepped over.
             self.keep_set_of_open();
         }
-        self.lapped.as_ref()?.free_from(candidate)
+        let free = self.in_use.free_from(candidate);
+        free.ok_or(NotNowReason::PacketIds)
     }
 
     fn keep_set_of_open(&mut self) {
-        if self.lapped.is_some() {
+        if self.lapped {
             return;
         }
-        let mut in_use = PacketIdSet::new();
         for flow in self.flows.iter().filter(|flow| flow.is_open()) {
-            in_use.insert(flow.packet_id);
+            self.in_use.insert(flow.packet_id);
         }
-        self.lapped = Some(Box::new(in_use));
+        self.lapped = true;
     }
 
     /// Where the open flow with `packet_id` is.
@@ -495,27 +535,19 @@ impl<M> SendFlows<M> {
         if self.flows.get(guess).is_some_and(open) {
             return Some(guess);
         }
-        if let Some(in_use) = &self.lapped {
-            if !in_use.contains(packet_id) {
+        if self.lapped {
+            if !self.in_use.contains(packet_id) {
                 return None;
             }
             // Only what was dropped before it can have moved it from where it would be, and mostly that is little.
             let near = self.flows.len().min(guess);
-            let nearby = self
-                .flows
-                .range(..near)
-                .rev()
-                .take(ENDED_MAX)
-                .position(open);
-            return match nearby {
-                Some(back) => Some(near - 1 - back),
-                None => self.flows.iter().position(open),
-            };
+            let is_there = |at: &usize| self.flows.get(*at).is_some_and(open);
+            let nearby = (near.saturating_sub(ENDED_MAX)..near).rev().find(is_there);
+            return nearby.or_else(|| self.flows.iter().position(open));
         }
         let at = self
             .flows
-            .binary_search_by_key(&distance, |flow| self::distance(from, flow.packet_id.get()))
-            .ok()?;
+            .binary_search_by_key(&distance, |flow| self::distance(from, flow.packet_id.get()))?;
         self.flows.get(at).is_some_and(open).then_some(at)
     }
 
@@ -531,9 +563,52 @@ impl<M> SendFlows<M> {
     }
 }
 
+impl<M, S: Storage> Default for SendFlows<M, S> {
+    fn default() -> Self {
+        Self::with_storage()
+    }
+}
+
+impl<M: Clone, S: Storage> Clone for SendFlows<M, S> {
+    fn clone(&self) -> Self {
+        Self {
+            flows: self.flows.duplicate(),
+            due: self.due.duplicate(),
+            in_use: self.in_use.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<M: fmt::Debug, S: Storage> fmt::Debug for SendFlows<M, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.flows.iter()).finish()
+    }
+}
+
+impl Stage {
+    /// The QoS of the PUBLISH that a resume sends again at this stage; none for PUBREL.
+    const fn resent_as(self) -> Option<QoS> {
+        match self {
+            Self::PubAck => Some(QoS::AtLeastOnce),
+            Self::PubRec => Some(QoS::ExactlyOnce),
+            Self::PubComp | Self::Answer | Self::Lost | Self::Ended => None,
+        }
+    }
+}
+
 impl<M> Flow<M> {
     fn is_open(&self) -> bool {
-        self.stage != Stage::Ended
+        !matches!(self.stage, Stage::Lost | Stage::Ended)
+    }
+}
+
+impl Due {
+    const fn of<M>(flow: &Flow<M>) -> Self {
+        Self {
+            packet_id: flow.packet_id,
+            released: flow.released,
+        }
     }
 }
 
@@ -553,8 +628,10 @@ const fn distance(from: u16, to: u16) -> u16 {
     }
 }
 
+mod ended;
 mod restore;
 
+pub use ended::EndedFlows;
 pub use restore::GivenUp;
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! `Session`: what both sides keep when the Network Connection is gone.
 
-use crate::journal::{Change, Journal, NoJournal, Record};
-use crate::packet_id_set::PacketIdSet;
+#[cfg(feature = "alloc")]
+use crate::Heap;
+#[cfg(feature = "alloc")]
+use crate::NoJournal;
+use crate::journal::{Change, Journal, Record};
 use crate::receive::ReceiveFlows;
 use crate::send::SendFlows;
+use crate::storage::PacketIds;
 use crate::{
-    AckKind, GivenUp, Link, NotNow, ProtocolError, PubRecOutcome, Received, Resend, Settling,
-    UnexpectedAck,
+    AckKind, EndedFlows, GivenUp, Link, NotNow, NotNowReason, ProtocolError, PubRecOutcome,
+    Received, Resend, Settling, Storage, UnexpectedAck,
 };
+#[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 use mqtt_codec::{Delivery, PacketId, QoS, ReasonCode};
 
@@ -20,32 +25,44 @@ use mqtt_codec::{Delivery, PacketId, QoS, ReasonCode};
 /// `J` is told each change, so that the session can outlive its process. What is encoded because of a call must not
 /// leave before [`Session::barrier`], asked after the call, is durable. Without a journal nothing waits.
 #[derive(Clone, Debug)]
-pub struct Session<M, J = NoJournal> {
-    send: SendFlows<M>,
-    receive: ReceiveFlows,
+pub struct Session<
+    M,
+    #[cfg(feature = "alloc")] J = NoJournal,
+    #[cfg(not(feature = "alloc"))] J,
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
+    send: SendFlows<M, S>,
+    receive: ReceiveFlows<S>,
     journal: J,
 }
 
-impl<M> Default for Session<M> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
+#[cfg(feature = "alloc")]
 impl<M> Session<M> {
     /// A session that remembers nothing; allocates nothing.
     pub const fn new() -> Self {
-        Self {
-            send: SendFlows::new(),
-            receive: ReceiveFlows::new(),
-            journal: NoJournal,
-        }
+        Self::with_storage(NoJournal)
     }
 }
 
-impl<M, J> Session<M, J> {
+impl<M, J: Default, S: Storage> Default for Session<M, J, S> {
+    fn default() -> Self {
+        Self::with_storage(J::default())
+    }
+}
+
+impl<M, J, S: Storage> Session<M, J, S> {
+    /// A session that remembers nothing, with its tables in `S`.
+    pub const fn with_storage(journal: J) -> Self {
+        Self {
+            send: SendFlows::with_storage(),
+            receive: ReceiveFlows::with_storage(),
+            journal,
+        }
+    }
+
     /// The same session with another journal, which knows it already or is told by [`Session::records`].
-    pub fn with_journal<K>(self, journal: K) -> Session<M, K> {
+    pub fn with_journal<K>(self, journal: K) -> Session<M, K, S> {
         Session {
             send: self.send,
             receive: self.receive,
@@ -71,16 +88,31 @@ impl<M, J> Session<M, J> {
     /// Takes over what a journal kept, record by record; nothing is told to the journal of this session.
     ///
     /// Order, identifiers, stages and the identifier given out last are those of the session that told the records.
-    pub fn replay(&mut self, record: Record<M>) {
+    ///
+    /// # Errors
+    /// `record`, when there is no place for it.
+    pub fn replay(&mut self, record: Record<M>) -> Result<(), Record<M>> {
         match record {
             Record::Begun {
                 packet_id,
                 qos,
                 message,
-            } => self.send.restore(packet_id, qos, message),
+            } => {
+                let restored = self.send.restore(packet_id, qos, message);
+                return restored.map_err(|NotNow { message, .. }| Record::Begun {
+                    packet_id,
+                    qos,
+                    message,
+                });
+            }
             Record::Change(Change::Released(packet_id)) => self.send.restore_released(packet_id),
             Record::Change(Change::Ended(packet_id)) => self.send.restore_ended(packet_id),
-            Record::Change(Change::Received(packet_id)) => self.receive.restore(packet_id),
+            Record::Change(Change::Received(packet_id)) => {
+                return match self.receive.restore(packet_id) {
+                    true => Ok(()),
+                    false => Err(record),
+                };
+            }
             Record::Change(Change::Forgotten(packet_id)) => self.receive.refuse(packet_id),
             Record::Change(Change::LastPacketId(packet_id)) => {
                 self.send.restore_last_packet_id(packet_id);
@@ -90,11 +122,13 @@ impl<M, J> Session<M, J> {
                 self.receive.clear();
             }
         }
+        Ok(())
     }
 
     /// The shortest records that tell this session, for a journal that sums up; requests are not in it.
     ///
     /// A QoS 2 message that was received and not yet taken counts as taken.
+    #[cfg(feature = "alloc")]
     pub fn records(&self) -> Vec<Record<&M>> {
         let mut records = self.send.records();
         let unreleased = self.receive.unreleased().iter();
@@ -103,7 +137,7 @@ impl<M, J> Session<M, J> {
     }
 }
 
-impl<M, J: Journal<M>> Session<M, J> {
+impl<M, J: Journal<M>, S: Storage> Session<M, J, S> {
     /// What has to be durable before the bytes that are encoded now leave.
     pub fn barrier(&self) -> J::Barrier {
         self.journal.barrier()
@@ -116,7 +150,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     /// or the journal cannot keep it; quota and identifier are as before.
     pub fn send_publish(
         &mut self,
-        link: &mut Link,
+        link: &mut Link<S>,
         qos: QoS,
         message: M,
     ) -> Result<PacketId, NotNow<M>> {
@@ -144,7 +178,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     ///
     /// # Errors
     /// [`UnexpectedAck`] when no open flow has this identifier.
-    pub fn cancel(&mut self, link: &mut Link, packet_id: PacketId) -> Result<M, UnexpectedAck> {
+    pub fn cancel(&mut self, link: &mut Link<S>, packet_id: PacketId) -> Result<M, UnexpectedAck> {
         let message = self.send.cancel(&mut link.send_quota, packet_id)?;
         self.journal.change(Change::Ended(packet_id));
         Ok(message)
@@ -156,7 +190,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     /// [`UnexpectedAck`] when no open flow with this identifier has a PUBLISH to send.
     pub fn give_up(
         &mut self,
-        link: &mut Link,
+        link: &mut Link<S>,
         packet_id: PacketId,
     ) -> Result<GivenUp<'_, M>, UnexpectedAck> {
         let given_up = self.send.give_up(&mut link.send_quota, packet_id)?;
@@ -173,7 +207,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     /// [`UnexpectedAck`] when no open flow waits for it.
     pub fn handle_puback(
         &mut self,
-        link: &mut Link,
+        link: &mut Link<S>,
         packet_id: PacketId,
     ) -> Result<M, UnexpectedAck> {
         let message = self.send.handle_puback(&mut link.send_quota, packet_id)?;
@@ -187,7 +221,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     /// [`UnexpectedAck::Unknown`]: answer PUBREL 0x92. [`UnexpectedAck::WrongKind`]: a Protocol Error.
     pub fn handle_pubrec(
         &mut self,
-        link: &mut Link,
+        link: &mut Link<S>,
         packet_id: PacketId,
         reason: ReasonCode,
     ) -> Result<PubRecOutcome<'_, M>, UnexpectedAck> {
@@ -207,7 +241,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     /// [`UnexpectedAck`] when no open flow waits for it.
     pub fn handle_pubcomp(
         &mut self,
-        link: &mut Link,
+        link: &mut Link<S>,
         packet_id: PacketId,
     ) -> Result<M, UnexpectedAck> {
         let message = self.send.handle_pubcomp(&mut link.send_quota, packet_id)?;
@@ -221,7 +255,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     /// [`UnexpectedAck`] when no request waits for it.
     pub fn handle_answer(
         &mut self,
-        link: &mut Link,
+        link: &mut Link<S>,
         packet_id: PacketId,
     ) -> Result<M, UnexpectedAck> {
         self.send.handle_answer(&mut link.send_quota, packet_id)
@@ -233,7 +267,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     /// [`ProtocolError::ReceiveMaximumExceeded`] when the peer has too many unfinished.
     pub fn handle_publish(
         &mut self,
-        link: &mut Link,
+        link: &mut Link<S>,
         delivery: Delivery,
     ) -> Result<Received, ProtocolError> {
         self.receive
@@ -255,7 +289,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     ///
     /// Only for a message that the application has for good, or has refused; also if it came on an earlier
     /// connection and this is the answer to a repeat.
-    pub fn settle(&mut self, link: &mut Link, settling: Settling, reason: ReasonCode) {
+    pub fn settle(&mut self, link: &mut Link<S>, settling: Settling, reason: ReasonCode) {
         let packet_id = settling.packet_id;
         match settling.kind {
             AckKind::PubRec if reason.is_error() => {
@@ -275,7 +309,7 @@ impl<M, J: Journal<M>> Session<M, J> {
     }
 
     /// Takes PUBREL: the Reason Code for PUBCOMP.
-    pub fn handle_pubrel(&mut self, link: &mut Link, packet_id: PacketId) -> ReasonCode {
+    pub fn handle_pubrel(&mut self, link: &mut Link<S>, packet_id: PacketId) -> ReasonCode {
         let quota = &mut link.receive_quota;
         let reason = self.receive.handle_pubrel(quota, packet_id);
         if !reason.is_error() {
@@ -292,12 +326,22 @@ impl<M, J: Journal<M>> Session<M, J> {
     /// The next packet of the resume, as far as the quota of `link` goes; call again after acknowledgements.
     ///
     /// Spec: v5 [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-4.9.0-1].
-    pub fn poll_resend(&mut self, link: &mut Link) -> Option<Resend<'_, M>> {
+    pub fn poll_resend(&mut self, link: &mut Link<S>) -> Option<Resend<'_, M>> {
         self.send.poll_resend(&mut link.send_quota)
     }
 
+    /// What [`Session::poll_resend`] gives next: an identifier, and for PUBLISH its QoS and message.
+    pub(crate) fn next_resend(&self, link: &Link<S>) -> Option<(PacketId, Option<(QoS, &M)>)> {
+        self.send.next_resend(link.send_quota)
+    }
+
+    /// The identifier of the flow that begins next, for which there is a place.
+    pub(crate) fn next_packet_id(&mut self) -> Result<PacketId, NotNowReason> {
+        self.send.next_packet_id()
+    }
+
     /// Whether packets of the resume are still to be sent; nothing new goes before them.
-    pub const fn is_resuming(&self) -> bool {
+    pub fn is_resuming(&self) -> bool {
         self.send.is_resuming()
     }
 
@@ -312,22 +356,34 @@ impl<M, J: Journal<M>> Session<M, J> {
     }
 
     /// Identifiers of received QoS 2 messages not yet released.
-    pub const fn unreleased(&self) -> &PacketIdSet {
+    pub const fn unreleased(&self) -> &S::Unreleased {
         self.receive.unreleased()
     }
 
-    /// Puts back an unreleased identifier that a store kept.
-    pub fn restore_unreleased(&mut self, packet_id: PacketId) {
-        self.receive.restore(packet_id);
+    /// Puts back an unreleased identifier that a store kept; `false` when there is no place for it.
+    pub fn restore_unreleased(&mut self, packet_id: PacketId) -> bool {
+        self.receive.restore(packet_id)
     }
 
     /// The Network Connection is gone: requests without an answer end and come back.
-    pub fn handle_connection_lost(&mut self) -> Vec<M> {
+    pub fn handle_connection_lost(&mut self) -> EndedFlows<'_, M, S> {
         self.send.end_requests()
     }
 
+    /// The session ended, and its messages wait to be taken by [`Session::poll_lost`].
+    pub(crate) fn lose(&mut self) {
+        self.journal.change(Change::Cleared);
+        self.receive.clear();
+        self.send.lose();
+    }
+
+    /// A message that was lost with the session, in order.
+    pub(crate) fn poll_lost(&mut self) -> Option<M> {
+        self.send.poll_lost()
+    }
+
     /// The session ended (Session Present 0, Clean Start, expiry): all open messages come back in order.
-    pub fn clear(&mut self) -> Vec<M> {
+    pub fn clear(&mut self) -> EndedFlows<'_, M, S> {
         self.journal.change(Change::Cleared);
         self.receive.clear();
         self.send.clear()

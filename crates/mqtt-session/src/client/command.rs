@@ -1,114 +1,100 @@
 //! What the application wants sent.
 
-use super::connection::{Phase, append};
+use super::connection::{ANSWER_LEN_MAX, Phase};
 use super::{
     AckToken, ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, SendRefusal,
+    ServerGrants,
 };
-use crate::{AckKind, NotNow, Resend, Settling};
-use alloc::vec::Vec;
+use crate::output::{append, append_publish};
+use crate::{AckKind, GivenUp, Negotiated, NotNow, Output, Settling, Storage};
+use core::mem;
 use mqtt_codec::{
-    Ack, Delivery, Packet, PacketId, Properties, ProtocolVersion, Publish, QoS, ReasonCode,
-    Subscribe, SubscribeFilters, SubscriptionOptions, TopicFilter, Unsubscribe, UnsubscribeFilters,
-    patch_packet_id,
+    Ack, Delivery, EncodeError, Packet, PacketId, Properties, QoS, ReasonCode, Subscribe,
+    SubscribeFilters, SubscriptionOptions, TopicFilter, Unsubscribe, UnsubscribeFilters,
 };
 
-impl<M: OutgoingMessage, R> ClientConnection<M, R> {
+impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
     /// Encodes PUBLISH to the end of `out`.
     ///
     /// A message of QoS 0 comes back at once, one of QoS 1 or 2 with its last acknowledgement.
     ///
     /// # Errors
-    /// [`NotSentReason::Later`] when the send quota is used up; [`NotSentReason::Never`] when this server does not
-    /// take such a message.
+    /// [`NotSentReason::Later`] when the send quota is used up, or there is no room for it in the session or in
+    /// `out`; [`NotSentReason::Never`] when this server does not take such a message, or an empty `out` has no room
+    /// for it.
     pub fn publish(
         &mut self,
         message: M,
         now_ms: u64,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<Option<M>, NotSent<M>> {
         self.now_ms = now_ms;
         let qos = message.qos();
-        let is_full = self.link.send_quota().left() == 0 || self.session.flows.is_resuming();
-        if self.phase == Phase::Connected && qos != QoS::AtMostOnce && is_full {
-            return Err(NotSent {
-                item: message,
-                reason: NotSentReason::Later,
-            });
-        }
-        let at = out.len();
-        let packet_id_at = match self.write_publish(&message, false, placeholder(qos), out) {
-            Ok(packet_id_at) => packet_id_at,
-            Err(refusal) => {
-                return Err(NotSent {
-                    item: message,
-                    reason: NotSentReason::Never(refusal),
-                });
-            }
+        let not_sent = |item, reason| Err(NotSent { item, reason });
+        let delivery = match self.next_delivery(qos) {
+            Ok(delivery) => delivery,
+            Err(reason) => return not_sent(message, reason),
         };
+        let at = out.len();
+        if let Err(refusal) = self.write_publish(&message, false, delivery, out) {
+            return not_sent(message, later_or_never(refusal, out));
+        }
         if qos == QoS::AtMostOnce {
             return Ok(Some(message));
         }
-        match self
-            .session
-            .flows
-            .send_publish(&mut self.link, qos, Flow::Publish(message))
-        {
-            Ok(packet_id) => {
-                if let Some(packet_id_at) = packet_id_at {
-                    patch_packet_id(out, packet_id_at, packet_id);
-                }
-                Ok(None)
-            }
+        let flow = Flow::Publish(message);
+        match self.session.flows.send_publish(&mut self.link, qos, flow) {
             Err(NotNow {
                 message: Flow::Publish(message),
                 ..
             }) => {
                 out.truncate(at);
-                Err(NotSent {
-                    item: message,
-                    reason: NotSentReason::Later,
-                })
+                not_sent(message, NotSentReason::Later)
             }
             // Only the message given can come back.
-            Err(_) => Ok(None),
+            Ok(_) | Err(_) => Ok(None),
         }
     }
 
-    /// Encodes the next packet of a resume to the end of `out`, as far as the quota goes.
+    /// Encodes what is owed to the end of `out`, as far as there is room and the quota goes: acknowledgements that
+    /// found no room before, then the packets of a resume.
     ///
     /// Call until it gives none. A message comes back when this server does not take it any more.
     /// Spec: v5 [MQTT-4.4.0-1].
-    pub fn poll_resend(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Option<(M, SendRefusal)> {
+    pub fn poll_resend(&mut self, now_ms: u64, out: &mut impl Output) -> Option<(M, SendRefusal)> {
         self.now_ms = now_ms;
-        while self.phase == Phase::Connected {
-            let (version, len_max) = (self.negotiated.version, self.negotiated.peer_packet_len_max);
-            let (packet_id, qos, refusal) = match self.session.flows.poll_resend(&mut self.link)? {
-                Resend::PubRel { packet_id } => {
-                    let pubrel = self.answer(packet_id, ReasonCode::SUCCESS);
-                    self.send(&Packet::PubRel(pubrel), out);
-                    continue;
-                }
-                Resend::Publish {
-                    packet_id,
-                    qos,
-                    message: Flow::Publish(message),
-                } => {
-                    let Some(delivery) = Delivery::new(qos, Some(packet_id)) else {
-                        continue;
-                    };
-                    let written = message.with_publish(true, delivery, |publish| {
-                        self.grants.check_publish(qos, publish.retain)?;
-                        append_publish(publish, version, len_max, out)
-                    });
-                    self.keep_alive.sent(now_ms);
-                    let Some(Err(refusal)) = written else {
-                        continue;
-                    };
-                    (packet_id, qos, refusal)
-                }
-                Resend::Publish { .. } => continue,
+        if self.phase != Phase::Connected {
+            return None;
+        }
+        self.send_acks(out);
+        // Also for the PUBREL of a message that is given up.
+        while out.room() >= ANSWER_LEN_MAX {
+            let (packet_id, publish) = self.session.flows.next_resend(&self.link)?;
+            let Some((qos, Flow::Publish(message))) = publish else {
+                let pubrel = self.answer(packet_id, ReasonCode::SUCCESS);
+                self.send(&Packet::PubRel(pubrel), out);
+                self.session.flows.poll_resend(&mut self.link);
+                continue;
             };
-            if let Some(message) = self.give_up(packet_id, qos) {
+            let delivery = Delivery::new(qos, Some(packet_id))?;
+            let written = write_publish(
+                message,
+                true,
+                delivery,
+                (self.grants, &self.negotiated),
+                out,
+            );
+            match written {
+                Ok(()) => self.keep_alive.sent(now_ms),
+                Err(refusal) if later_or_never(refusal, out) == NotSentReason::Later => {
+                    return None;
+                }
+                Err(_) => {}
+            }
+            self.session.flows.poll_resend(&mut self.link);
+            if let Err(refusal) = written
+                && let Some(message) = self.give_up(packet_id, out)
+            {
                 return Some((message, refusal));
             }
         }
@@ -125,7 +111,7 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         properties: Properties<'_>,
         request: R,
         now_ms: u64,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), NotSent<R>> {
         let refused = match properties.subscription_identifiers().next() {
             Some(_) if !self.grants.subscription_identifiers => {
@@ -139,16 +125,18 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
                 reason: NotSentReason::Never(refusal),
             });
         }
-        let packet = Packet::Subscribe(Subscribe {
-            packet_id: PacketId::MIN,
-            properties,
-            filters: SubscribeFilters::from(filters),
-        });
         let flow = Flow::Subscribe {
             request,
             filters: filters.len(),
         };
-        self.request(&packet, flow, now_ms, out)
+        let packet = |packet_id| {
+            Packet::Subscribe(Subscribe {
+                packet_id,
+                properties,
+                filters: SubscribeFilters::from(filters),
+            })
+        };
+        self.request(packet, flow, now_ms, out)
     }
 
     /// Encodes UNSUBSCRIBE to the end of `out`.
@@ -161,22 +149,25 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         properties: Properties<'_>,
         request: R,
         now_ms: u64,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), NotSent<R>> {
-        let packet = Packet::Unsubscribe(Unsubscribe {
-            packet_id: PacketId::MIN,
-            properties,
-            filters: UnsubscribeFilters::from(filters),
-        });
         let flow = Flow::Unsubscribe {
             request,
             filters: filters.len(),
         };
-        self.request(&packet, flow, now_ms, out)
+        let packet = |packet_id| {
+            Packet::Unsubscribe(Unsubscribe {
+                packet_id,
+                properties,
+                filters: UnsubscribeFilters::from(filters),
+            })
+        };
+        self.request(packet, flow, now_ms, out)
     }
 
     /// The application has the message of `token` and answers `reason`; what may leave now goes to `out`.
     ///
+    /// What finds no room leaves with [`ClientConnection::poll_resend`].
     /// Acknowledgements leave in the order their messages came, so this one may wait for others.
     /// Before v5 there is no negative answer: the message counts as taken whatever `reason` is.
     /// A refusal counts at once: if the connection ends before it leaves, what the server repeats is new.
@@ -185,7 +176,7 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         token: AckToken,
         reason: ReasonCode,
         now_ms: u64,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) {
         self.now_ms = now_ms;
         if token.epoch != self.epoch {
@@ -207,9 +198,11 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         }
     }
 
-    /// Sends the acknowledgements whose turn it is.
-    pub(super) fn send_acks(&mut self, out: &mut Vec<u8>) {
-        while let Some(pending) = self.acks.pop_if(|gate| gate.open) {
+    /// Sends the acknowledgements whose turn it is, as far as there is room.
+    pub(super) fn send_acks(&mut self, out: &mut impl Output) {
+        while out.room() >= ANSWER_LEN_MAX
+            && let Some(pending) = self.acks.pop_if(|gate| gate.open)
+        {
             let ack = Ack {
                 packet_id: pending.packet_id,
                 reason: pending.reason,
@@ -231,22 +224,26 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         }
     }
 
-    fn request(
+    fn request<'p>(
         &mut self,
-        packet: &Packet<'_>,
+        packet: impl FnOnce(PacketId) -> Packet<'p>,
         flow: Flow<M, R>,
         now_ms: u64,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), NotSent<R>> {
         self.now_ms = now_ms;
+        if self.phase != Phase::Connected {
+            return not_sent(flow, NotSentReason::Never(SendRefusal::NotConnected));
+        }
+        let Ok(packet_id) = self.session.flows.next_packet_id() else {
+            return not_sent(flow, NotSentReason::Later);
+        };
         let at = out.len();
-        if let Err(refusal) = self.write_request(packet, out) {
-            return not_sent(flow, NotSentReason::Never(refusal));
+        if let Err(refusal) = self.write_request(&packet(packet_id), out) {
+            return not_sent(flow, later_or_never(refusal, out));
         }
         match self.session.flows.send_request(flow) {
-            Ok(packet_id) => {
-                let packet_id_at = at + fixed_header_len(out.get(at..).unwrap_or_default());
-                patch_packet_id(out, packet_id_at, packet_id);
+            Ok(_) => {
                 self.keep_alive.sent(now_ms);
                 Ok(())
             }
@@ -257,82 +254,82 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         }
     }
 
-    fn write_request(&self, packet: &Packet<'_>, out: &mut Vec<u8>) -> Result<(), SendRefusal> {
-        if self.phase != Phase::Connected {
-            return Err(SendRefusal::NotConnected);
-        }
+    fn write_request(&self, packet: &Packet<'_>, out: &mut impl Output) -> Result<(), SendRefusal> {
         let len = packet.encoded_len(self.negotiated.version)?;
         check_len(len, self.negotiated.peer_packet_len_max)?;
         append(packet, self.negotiated.version, out)?;
         Ok(())
     }
 
-    /// Where the Packet Identifier is in `out`, if there is one.
+    /// With which identifier a message of `qos` can be sent now.
+    fn next_delivery(&mut self, qos: QoS) -> Result<Delivery, NotSentReason> {
+        if self.phase != Phase::Connected {
+            return Err(NotSentReason::Never(SendRefusal::NotConnected));
+        }
+        if qos == QoS::AtMostOnce {
+            return Ok(Delivery::AtMostOnce);
+        }
+        if self.link.send_quota().left() == 0 || self.session.flows.is_resuming() {
+            return Err(NotSentReason::Later);
+        }
+        let packet_id = self.session.flows.next_packet_id().ok();
+        Delivery::new(qos, packet_id).ok_or(NotSentReason::Later)
+    }
+
     fn write_publish(
         &mut self,
         message: &M,
         dup: bool,
         delivery: Delivery,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, SendRefusal> {
-        if self.phase != Phase::Connected {
-            return Err(SendRefusal::NotConnected);
-        }
-        let (version, len_max) = (self.negotiated.version, self.negotiated.peer_packet_len_max);
-        let written = message.with_publish(dup, delivery, |publish| {
-            self.grants.check_publish(delivery.qos(), publish.retain)?;
-            append_publish(publish, version, len_max, out)
-        });
+        out: &mut impl Output,
+    ) -> Result<(), SendRefusal> {
+        let offer = (self.grants, &self.negotiated);
+        write_publish(message, dup, delivery, offer, out)?;
         self.keep_alive.sent(self.now_ms);
-        written.unwrap_or(Ok(None))
+        Ok(())
     }
 
-    /// Ends the flow of a message that cannot be sent again, as if the server had refused it.
-    fn give_up(&mut self, packet_id: PacketId, qos: QoS) -> Option<M> {
-        let flows = &mut self.session.flows;
-        let flow = match qos {
-            QoS::AtMostOnce => return None,
-            QoS::AtLeastOnce => flows.handle_puback(&mut self.link, packet_id).ok()?,
-            QoS::ExactlyOnce => {
-                let refused = ReasonCode::PACKET_TOO_LARGE;
-                match flows
-                    .handle_pubrec(&mut self.link, packet_id, refused)
-                    .ok()?
-                {
-                    crate::PubRecOutcome::Refused(flow) => flow,
-                    _ => return None,
-                }
+    /// Ends the repetition of a message that cannot be sent again; the message comes back.
+    ///
+    /// The identifier of one of QoS 2 stays in use until the server has forgotten it.
+    fn give_up(&mut self, packet_id: PacketId, out: &mut impl Output) -> Option<M> {
+        match self.session.flows.give_up(&mut self.link, packet_id).ok()? {
+            GivenUp::Ended(flow) => flow.into_message(),
+            GivenUp::Release(flow) => {
+                let message = mem::replace(flow, Flow::GivenUp).into_message();
+                let pubrel = self.answer(packet_id, ReasonCode::SUCCESS);
+                self.send(&Packet::PubRel(pubrel), out);
+                message
             }
-        };
-        flow.into_message()
+        }
     }
 }
 
-/// Encodes PUBLISH to the end of `out`; leaves `out` as it was on an error.
-fn append_publish(
-    publish: &Publish<'_>,
-    version: ProtocolVersion,
-    len_max: u32,
-    out: &mut Vec<u8>,
-) -> Result<Option<usize>, SendRefusal> {
-    let head_len = publish.head_len(version, publish.payload.len())?;
-    check_len(head_len.saturating_add(publish.payload.len()), len_max)?;
-    let at = out.len();
-    out.resize(at.saturating_add(head_len), 0);
-    let head = publish.encode_head(
-        version,
-        publish.payload.len(),
-        out.get_mut(at..).unwrap_or_default(),
-    );
-    match head {
-        Ok(head) => {
-            out.extend_from_slice(publish.payload);
-            Ok(head.packet_id_at.map(|packet_id_at| at + packet_id_at))
+/// Encodes the PUBLISH of `message` to the end of `out`, if the server takes it.
+fn write_publish(
+    message: &impl OutgoingMessage,
+    dup: bool,
+    delivery: Delivery,
+    (grants, negotiated): (ServerGrants, &Negotiated),
+    out: &mut impl Output,
+) -> Result<(), SendRefusal> {
+    let written = message.with_publish(dup, delivery, |publish| {
+        grants.check_publish(delivery.qos(), publish.retain)?;
+        let len = publish.encoded_len(negotiated.version)?;
+        check_len(len, negotiated.peer_packet_len_max)?;
+        append_publish(publish, negotiated.version, out)?;
+        Ok(())
+    });
+    written.unwrap_or(Ok(()))
+}
+
+/// What did not fit can be sent when `out` has been, unless it is empty already.
+fn later_or_never(refusal: SendRefusal, out: &impl Output) -> NotSentReason {
+    match refusal {
+        SendRefusal::Encode(EncodeError::BufferTooSmall { .. }) if !out.is_empty() => {
+            NotSentReason::Later
         }
-        Err(error) => {
-            out.truncate(at);
-            Err(error.into())
-        }
+        refusal => NotSentReason::Never(refusal),
     }
 }
 
@@ -341,25 +338,6 @@ fn check_len(len: usize, len_max: u32) -> Result<(), SendRefusal> {
         Ok(short) if short <= len_max => Ok(()),
         _ => Err(SendRefusal::PacketTooLarge { len, len_max }),
     }
-}
-
-/// A delivery to measure and encode with before the Packet Identifier is known.
-fn placeholder(qos: QoS) -> Delivery {
-    match qos {
-        QoS::AtMostOnce => Delivery::AtMostOnce,
-        QoS::AtLeastOnce => Delivery::AtLeastOnce(PacketId::MIN),
-        QoS::ExactlyOnce => Delivery::ExactlyOnce(PacketId::MIN),
-    }
-}
-
-/// The first byte and the Remaining Length, whose last byte has no continuation bit.
-fn fixed_header_len(packet: &[u8]) -> usize {
-    let continued = packet
-        .iter()
-        .skip(1)
-        .take_while(|byte| **byte & 0x80 != 0)
-        .count();
-    continued + 2
 }
 
 fn not_sent<M, R>(flow: Flow<M, R>, reason: NotSentReason) -> Result<(), NotSent<R>> {

@@ -1,12 +1,17 @@
 //! `ClientConnection`: one Network Connection of a client, its state and its time.
 
 use super::{ClientError, ClientSession, Flow, SendRefusal, ServerGrants};
-use crate::{AckQueue, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated};
-use alloc::vec::Vec;
+#[cfg(feature = "alloc")]
+use crate::Heap;
+use crate::output::append;
+use crate::{
+    AckQueue, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated, Output,
+    PendingAck, Storage,
+};
 use core::num::NonZeroU16;
 use mqtt_codec::{
-    ConnAck, Connect, Disconnect, EncodeError, Packet, Properties, Property, PropertyList,
-    ProtocolVersion, ReasonCode,
+    ConnAck, Connect, Disconnect, Packet, Properties, Property, PropertyList, ProtocolVersion,
+    ReasonCode,
 };
 
 /// A CONNACK without a word, for the time before it comes.
@@ -15,6 +20,9 @@ const NOTHING_GRANTED: ConnAck<'static> = ConnAck {
     reason: ReasonCode::SUCCESS,
     properties: Properties::EMPTY,
 };
+
+/// The longest answer in a QoS flow: fixed header, Packet Identifier, Reason Code. Unit: bytes.
+pub(super) const ANSWER_LEN_MAX: usize = 5;
 
 /// What the client makes of a server that continues a session this process knows nothing of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,15 +44,20 @@ pub struct ClientSettings {
 
 /// One Network Connection of a client, from CONNECT on.
 #[derive(Debug)]
-pub struct ClientConnection<M, R> {
-    pub(super) session: ClientSession<M, R>,
+pub struct ClientConnection<
+    M,
+    R,
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
+    pub(super) session: ClientSession<M, R, S>,
     pub(super) phase: Phase,
     pub(super) negotiated: Negotiated,
     pub(super) grants: ServerGrants,
-    pub(super) link: Link,
-    pub(super) aliases: InboundAliases,
+    pub(super) link: Link<S>,
+    pub(super) aliases: InboundAliases<S>,
     /// INVARIANT: the serials are consecutive, so a token finds its own however often an identifier is in there.
-    pub(super) acks: AckQueue<Gate>,
+    pub(super) acks: AckQueue<Gate, PendingAck, S>,
     pub(super) next_serial: u64,
     pub(super) epoch: u64,
     pub(super) keep_alive: ClientKeepAlive,
@@ -80,17 +93,17 @@ pub(super) struct Asked {
     topic_alias_maximum: u16,
 }
 
-impl<M, R> ClientConnection<M, R> {
+impl<M, R, S: Storage> ClientConnection<M, R, S> {
     /// Encodes CONNECT to the end of `out` and waits for CONNACK; takes `session` over, leaving an empty one.
     ///
     /// # Errors
     /// `connect` cannot be written in its version; `session` stays as it was.
     pub fn connect(
-        session: &mut ClientSession<M, R>,
+        session: &mut ClientSession<M, R, S>,
         connect: &Connect<'_>,
         settings: ClientSettings,
         now_ms: u64,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<Self, SendRefusal> {
         append(&Packet::Connect(*connect), connect.version, out)?;
         let mut session = core::mem::take(session);
@@ -103,12 +116,12 @@ impl<M, R> ClientConnection<M, R> {
             phase: Phase::Connecting,
             negotiated,
             grants: ServerGrants::of(&NOTHING_GRANTED, connect.version),
-            link: Link::new(
+            link: Link::with_storage(
                 negotiated.peer_receive_maximum,
                 negotiated.own_receive_maximum,
             ),
-            aliases: InboundAliases::new(negotiated.own_topic_alias_maximum),
-            acks: AckQueue::new(),
+            aliases: InboundAliases::with_storage(negotiated.own_topic_alias_maximum),
+            acks: AckQueue::with_storage(),
             next_serial: 0,
             keep_alive: ClientKeepAlive::new(0, 0, now_ms),
             settings,
@@ -149,6 +162,14 @@ impl<M, R> ClientConnection<M, R> {
         self.keep_alive.received(now_ms);
     }
 
+    /// A message without its last acknowledgement that the server has forgotten, in order: after
+    /// [`super::ClientEvent::Connected`] without Session Present, until there is none.
+    ///
+    /// Each keeps its place in the session until it is taken. Spec: v5 [MQTT-3.2.2-5].
+    pub fn poll_lost(&mut self) -> Option<M> {
+        self.session.flows.poll_lost().and_then(Flow::into_message)
+    }
+
     /// When [`ClientConnection::handle_timeout`] has something to do; none while nothing is due.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         match (self.phase, self.keep_alive.step(self.now_ms)) {
@@ -164,7 +185,11 @@ impl<M, R> ClientConnection<M, R> {
     ///
     /// # Errors
     /// [`ClientError::KeepAliveTimeout`] when the server did not answer the last one.
-    pub fn handle_timeout(&mut self, now_ms: u64, out: &mut Vec<u8>) -> Result<(), ClientError> {
+    pub fn handle_timeout(
+        &mut self,
+        now_ms: u64,
+        out: &mut impl Output,
+    ) -> Result<(), ClientError> {
         self.now_ms = now_ms;
         if self.phase != Phase::Connected {
             return Ok(());
@@ -172,8 +197,9 @@ impl<M, R> ClientConnection<M, R> {
         match self.keep_alive.step(now_ms) {
             ClientKeepAliveStep::WaitUntil(_) => {}
             ClientKeepAliveStep::SendPing => {
-                self.send(&Packet::PingReq, out);
-                self.keep_alive.sent_ping(now_ms);
+                if self.send(&Packet::PingReq, out) {
+                    self.keep_alive.sent_ping(now_ms);
+                }
             }
             ClientKeepAliveStep::Dead => return Err(ClientError::KeepAliveTimeout),
         }
@@ -188,7 +214,7 @@ impl<M, R> ClientConnection<M, R> {
         &mut self,
         disconnect: &Disconnect<'_>,
         now_ms: u64,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<(), SendRefusal> {
         self.now_ms = now_ms;
         if self.phase != Phase::Connected {
@@ -206,7 +232,7 @@ impl<M, R> ClientConnection<M, R> {
     /// Ends the connection because of `error`: DISCONNECT with its Reason Code where the version has one.
     ///
     /// Spec: v5 §4.13.1; v3.1.1 has no way to tell a server, so the caller just closes.
-    pub fn fail(&mut self, error: ClientError, out: &mut Vec<u8>) {
+    pub fn fail(&mut self, error: ClientError, out: &mut impl Output) {
         if self.phase == Phase::Connected && self.negotiated.version.disconnect_has_body() {
             let disconnect = Disconnect {
                 reason: error.reason_code(),
@@ -217,23 +243,27 @@ impl<M, R> ClientConnection<M, R> {
         self.phase = Phase::Ended;
     }
 
-    /// The Network Connection is gone: what outlives it, and the requests that nobody will answer.
-    pub fn into_session(mut self) -> (ClientSession<M, R>, Vec<R>) {
+    /// The Network Connection is gone: the requests that nobody will answer, in order; nothing can be sent afterwards.
+    pub fn end_requests(&mut self) -> impl Iterator<Item = R> {
+        self.phase = Phase::Ended;
         let requests = self.session.flows.handle_connection_lost();
-        (
-            self.session,
-            requests
-                .into_iter()
-                .filter_map(Flow::into_request)
-                .collect(),
-        )
+        requests.filter_map(Flow::into_request)
     }
 
-    /// Sends a packet of ours that is correct by construction.
-    pub(super) fn send(&mut self, packet: &Packet<'_>, out: &mut Vec<u8>) {
-        if append(packet, self.negotiated.version, out).is_ok() {
+    /// The Network Connection is gone: what outlives it. Requests that [`ClientConnection::end_requests`] has not
+    /// given back are dropped.
+    pub fn into_session(mut self) -> ClientSession<M, R, S> {
+        drop(self.end_requests());
+        self.session
+    }
+
+    /// Sends a packet of ours that is correct by construction; `false` when there is no room for it.
+    pub(super) fn send(&mut self, packet: &Packet<'_>, out: &mut impl Output) -> bool {
+        let sent = append(packet, self.negotiated.version, out).is_ok();
+        if sent {
             self.keep_alive.sent(self.now_ms);
         }
+        sent
     }
 }
 
@@ -276,20 +306,4 @@ impl Asked {
         };
         Negotiated::of_connack(&connect, connack)
     }
-}
-
-/// Encodes `packet` to the end of `out`; leaves `out` as it was on an error.
-pub(super) fn append(
-    packet: &Packet<'_>,
-    version: ProtocolVersion,
-    out: &mut Vec<u8>,
-) -> Result<(), EncodeError> {
-    let at = out.len();
-    let len = packet.encoded_len(version)?;
-    out.resize(at.saturating_add(len), 0);
-    let encoded = packet.encode(version, out.get_mut(at..).unwrap_or_default());
-    if encoded.is_err() {
-        out.truncate(at);
-    }
-    encoded.map(|_| ())
 }

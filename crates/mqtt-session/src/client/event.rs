@@ -2,8 +2,7 @@
 
 use mqtt_codec::{Ack, ConnAck, Delivery, Disconnect, PacketId, Publish, QoS, SubAck, UnsubAck};
 
-use crate::AckKind;
-use alloc::vec::Vec;
+use crate::{AckKind, MessageExpiry};
 
 /// An Application Message as its owner keeps it until the last acknowledgement.
 pub trait OutgoingMessage {
@@ -17,6 +16,11 @@ pub trait OutgoingMessage {
         delivery: Delivery,
         use_publish: impl FnOnce(&Publish<'_>) -> T,
     ) -> Option<T>;
+
+    /// When it is of no more use: then it is not sent any more, and until then PUBLISH says how long it is.
+    fn expiry(&self) -> Option<MessageExpiry> {
+        None
+    }
 
     /// PUBREC came: the body will not be sent again and may be forgotten.
     fn forget_body(&mut self) {}
@@ -42,11 +46,9 @@ pub enum ClientEvent<'a, M, R> {
     /// CONNACK: the server accepted the connection.
     Connected {
         /// The answer; [`crate::Negotiated`] and [`super::ServerGrants`] are read from it already.
-        connack: ConnAck<'a>,
-        /// Messages without their last acknowledgement that the server has forgotten, in order.
         ///
-        /// Spec: v5 [MQTT-3.2.2-5].
-        lost: Vec<M>,
+        /// Without Session Present `ClientConnection::poll_lost` has the messages that the server has forgotten.
+        connack: ConnAck<'a>,
     },
     /// CONNACK: the server refused; the connection is over.
     Refused(ConnAck<'a>),

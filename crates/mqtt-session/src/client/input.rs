@@ -6,10 +6,9 @@ use super::{
     UnknownSession,
 };
 use crate::{
-    ClientKeepAlive, InboundAliases, Link, PendingAck, ProtocolError, PubRecOutcome, Received,
-    Settling, UnexpectedAck,
+    ClientKeepAlive, InboundAliases, Link, Output, PendingAck, ProtocolError, PubRecOutcome,
+    Received, Settling, Storage, UnexpectedAck,
 };
-use alloc::vec::Vec;
 use mqtt_codec::{
     Ack, ConnAck, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, Properties,
     PropertyId, ProtocolVersion, Publish, ReasonCode, SubAck, TopicName, UnsubAck,
@@ -18,7 +17,7 @@ use mqtt_codec::{
 /// Body of a CONNACK before v5: Session Present and the return code.
 const CONNACK_LEN_BEFORE_PROPERTIES: usize = 2;
 
-impl<M: OutgoingMessage, R> ClientConnection<M, R> {
+impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
     /// Takes one Control Packet; answers that need no application go to the end of `out`.
     ///
     /// Call [`ClientConnection::poll_resend`] afterwards: an acknowledgement may have made room.
@@ -29,7 +28,7 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         &'a mut self,
         frame: Frame<'a>,
         now_ms: u64,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
         self.now_ms = now_ms;
         self.keep_alive.received(now_ms);
@@ -74,7 +73,6 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
             return Ok(ClientEvent::Refused(connack));
         }
         let known = self.session.established && !self.asked.clean_start;
-        let mut lost = Vec::new();
         match (connack.session_present, known) {
             (true, true) => self.session.flows.begin_resume(),
             (true, false) => {
@@ -83,29 +81,29 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
                     return Err(ClientError::SessionUnknown);
                 }
             }
-            (false, _) => lost = self.session.clear(),
+            (false, _) => self.session.lose(),
         }
         self.session.established = true;
         self.phase = Phase::Connected;
         self.negotiated = self.asked.negotiated(&connack);
         self.grants = ServerGrants::of(&connack, self.negotiated.version);
-        self.link = Link::new(
+        self.link = Link::with_storage(
             self.negotiated.peer_receive_maximum,
             self.negotiated.own_receive_maximum,
         );
-        self.aliases = InboundAliases::new(self.negotiated.own_topic_alias_maximum);
+        self.aliases = InboundAliases::with_storage(self.negotiated.own_topic_alias_maximum);
         self.keep_alive = ClientKeepAlive::new(
             self.negotiated.keep_alive_s,
             self.settings.ping_answer_within_ms,
             self.now_ms,
         );
-        Ok(ClientEvent::Connected { connack, lost })
+        Ok(ClientEvent::Connected { connack })
     }
 
     fn handle_publish<'a>(
         &'a mut self,
         mut publish: Publish<'a>,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
         let received = self
             .session
@@ -137,7 +135,8 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
             packet_id,
             reason: ReasonCode::SUCCESS,
         };
-        self.acks.push(Gate { serial, open }, ack);
+        // There is a place: it was looked at before.
+        let _ = self.acks.try_push(Gate { serial, open }, ack);
         AckToken {
             kind,
             packet_id,
@@ -149,7 +148,7 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
     fn handle_pubrec<'a>(
         &'a mut self,
         ack: Ack<'a>,
-        out: &mut Vec<u8>,
+        out: &mut impl Output,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
         let Ack {
             packet_id, reason, ..
@@ -175,7 +174,7 @@ impl<M: OutgoingMessage, R> ClientConnection<M, R> {
         Ok(ClientEvent::Handled)
     }
 
-    fn handle_pubrel(&mut self, packet_id: PacketId, out: &mut Vec<u8>) {
+    fn handle_pubrel(&mut self, packet_id: PacketId, out: &mut impl Output) {
         let reason = self.session.flows.handle_pubrel(&mut self.link, packet_id);
         let pubcomp = self.answer(packet_id, reason);
         self.send(&Packet::PubComp(pubcomp), out);
@@ -278,7 +277,7 @@ fn acknowledged<'a, M, R>(
 ) -> Result<ClientEvent<'a, M, R>, ClientError> {
     match ended {
         Ok(Flow::Publish(message)) => Ok(ClientEvent::Acknowledged { message, ack }),
-        Err(UnexpectedAck::Unknown) => Ok(ClientEvent::Handled),
+        Ok(Flow::GivenUp) | Err(UnexpectedAck::Unknown) => Ok(ClientEvent::Handled),
         Ok(Flow::Subscribe { .. } | Flow::Unsubscribe { .. }) | Err(UnexpectedAck::WrongKind) => {
             Err(wrong(packet_type, ack.packet_id))
         }

@@ -1,9 +1,12 @@
 //! Flows as a journal tells them, and flows for a journal.
 
 use super::{Flow, NotNow, NotNowReason, SendFlows, Stage, Standing, distance};
+#[cfg(feature = "alloc")]
 use crate::journal::{Change, Record};
 use crate::quota::SendQuota;
-use crate::{PubRecOutcome, UnexpectedAck};
+use crate::storage::Queue;
+use crate::{PubRecOutcome, Storage, UnexpectedAck};
+#[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 use mqtt_codec::{PacketId, QoS, ReasonCode};
 
@@ -17,7 +20,7 @@ pub enum GivenUp<'a, M> {
     Release(&'a mut M),
 }
 
-impl<M> SendFlows<M> {
+impl<M, S: Storage> SendFlows<M, S> {
     /// Ends the repetition of a PUBLISH that the peer does not take any more, as one above its new Maximum Packet
     /// Size; its quota is free again.
     ///
@@ -47,12 +50,17 @@ impl<M> SendFlows<M> {
                     _ => Err(UnexpectedAck::WrongKind),
                 }
             }
-            Stage::PubComp | Stage::Answer | Stage::Ended => Err(UnexpectedAck::WrongKind),
+            Stage::PubComp | Stage::Answer | Stage::Lost | Stage::Ended => {
+                Err(UnexpectedAck::WrongKind)
+            }
         }
     }
 
     /// Puts back a flow that a journal kept, behind those put back before; one with its identifier ends.
-    pub fn restore(&mut self, packet_id: PacketId, qos: QoS, message: M) {
+    ///
+    /// # Errors
+    /// [`NotNow`] with the message when there is no place for it.
+    pub fn restore(&mut self, packet_id: PacketId, qos: QoS, message: M) -> Result<(), NotNow<M>> {
         self.restore_ended(packet_id);
         if !self.comes_after_all(packet_id) {
             self.keep_set_of_open();
@@ -61,7 +69,10 @@ impl<M> SendFlows<M> {
             QoS::ExactlyOnce => Stage::PubRec,
             QoS::AtLeastOnce | QoS::AtMostOnce => Stage::PubAck,
         };
-        self.push(packet_id, stage, Standing::Free, message);
+        if self.flows.is_full() {
+            self.compact();
+        }
+        self.push(packet_id, stage, Standing::Free, message)
     }
 
     /// The flow put back had its PUBREC, after those released before.
@@ -83,11 +94,12 @@ impl<M> SendFlows<M> {
         self.last_packet_id = packet_id.get();
     }
 
+    #[cfg(feature = "alloc")]
     /// What a journal has to keep of the open flows: all that began, in order, then what was released, in order.
     pub(crate) fn records(&self) -> Vec<Record<&M>> {
         let mut records = Vec::new();
         let mut released: Vec<(u32, PacketId)> = Vec::new();
-        for flow in &self.flows {
+        for flow in self.flows.iter() {
             let qos = match flow.stage {
                 Stage::PubAck => QoS::AtLeastOnce,
                 Stage::PubRec => QoS::ExactlyOnce,
@@ -95,7 +107,7 @@ impl<M> SendFlows<M> {
                     released.push((flow.released, flow.packet_id));
                     QoS::ExactlyOnce
                 }
-                Stage::Answer | Stage::Ended => continue,
+                Stage::Answer | Stage::Lost | Stage::Ended => continue,
             };
             records.extend(flow.message.as_ref().map(|message| Record::Begun {
                 packet_id: flow.packet_id,
