@@ -261,16 +261,21 @@ fn text(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
 /// Whether U+0000 is anywhere in `bytes`.
 #[inline]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
-    any_word(bytes, has_zero)
+    any(bytes, |byte| byte == 0, has_zero)
 }
 
 /// Whether U+0000, `+` or `#` is anywhere in `bytes`.
 #[inline]
 pub(crate) fn has_nul_or_wildcard(bytes: &[u8]) -> bool {
     // `#` with this bit set is `+`.
-    let bit = u64::from_ne_bytes([0x08; 8]);
+    const BIT: u8 = 0x08;
+    let bits = u64::from_ne_bytes([BIT; 8]);
     let plus = u64::from_ne_bytes([b'+'; 8]);
-    any_word(bytes, |word| has_zero(word) | has_zero((word | bit) ^ plus))
+    any(
+        bytes,
+        |byte| byte.min((byte | BIT) ^ b'+') == 0,
+        |word| has_zero(word) | has_zero((word | bits) ^ plus),
+    )
 }
 
 /// Not 0 when a byte of `word` is 0: only such a byte borrows from its own top bit.
@@ -281,30 +286,26 @@ fn has_zero(word: u64) -> u64 {
     word.wrapping_sub(low_bits) & !word & top_bits
 }
 
-/// Whether `test` returns anything but 0 for eight of `bytes`, taken so that none is left out;
-/// some may be taken twice.
-#[inline]
-fn any_word(bytes: &[u8], test: impl Fn(u64) -> u64) -> bool {
-    let Some(last) = bytes.last_chunk::<8>() else {
-        return test(short_word(bytes)) != 0;
-    };
-    let mut found = test(u64::from_ne_bytes(*last));
-    for word in bytes.as_chunks::<8>().0 {
-        found |= test(u64::from_ne_bytes(*word));
+/// Whether `in_byte` holds for any of `bytes`; `in_word` says the same of eight at a time by
+/// anything but 0. Bytes are taken so that none is left out; some may be taken twice.
+#[inline(always)]
+fn any(
+    bytes: &[u8],
+    in_byte: impl Fn(u8) -> bool + Copy,
+    in_word: impl Fn(u64) -> u64 + Copy,
+) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        // The compiler makes a few instructions for all sixteen bytes of this.
+        let in_chunk = |chunk: &[u8; 16]| chunk.map(in_byte) != [false; 16];
+        return bytes.as_chunks::<16>().0.iter().any(in_chunk) || in_chunk(last);
     }
-    found != 0
-}
-
-/// All of less than eight bytes, in a word filled up with others of them or with an innocent one.
-#[inline]
-fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let [first, last] = [first, last].map(|half| in_word(u64::from_ne_bytes(*half)));
+        return first | last != 0;
+    }
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         let [first, last] = [first, last].map(|half| u64::from(u32::from_ne_bytes(*half)));
-        return first << 32 | last;
+        return in_word(first << 32 | last) != 0;
     }
-    let mut word = [b'a'; 8];
-    for (byte, place) in bytes.iter().zip(&mut word) {
-        *place = *byte;
-    }
-    u64::from_ne_bytes(word)
+    bytes.iter().any(|byte| in_byte(*byte))
 }

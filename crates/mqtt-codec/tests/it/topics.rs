@@ -1,8 +1,11 @@
 //! Topic Names, Topic Filters, and which goes with which.
 
-use mqtt_codec::{Malformed, ReasonCode, SharedFilter, TopicError, TopicFilter, TopicName};
+use mqtt_codec::{
+    Connect, Malformed, ReasonCode, SharedFilter, TopicError, TopicFilter, TopicName,
+};
+use proptest::prelude::{prop_assert_eq, proptest};
 
-use crate::support::{STANDARD, answer, field, filter, name, no_properties, packet, refused};
+use crate::support::{STANDARD, V5, answer, field, filter, name, no_properties, packet, refused};
 
 fn matches(topic_filter: &str, topic_name: &str) -> bool {
     filter(topic_filter).matches(name(topic_name))
@@ -266,5 +269,43 @@ fn levels_are_parted_by_slashes() {
             (name(text).to_string(), filter(text).to_string()),
             (text.into(), text.into())
         );
+    }
+}
+
+/// What a Topic Name is refused for, looked for character by character.
+fn naive(text: &str) -> Result<TopicName<'_>, TopicError> {
+    match text {
+        "" => Err(TopicError::Empty),
+        _ if text.contains('\0') => Err(TopicError::NullCharacter),
+        _ if text.contains(['+', '#']) => Err(TopicError::Wildcard),
+        _ => Ok(name(text)),
+    }
+}
+
+/// Texts are searched many bytes at a time: nothing hides at any place in a text of any length.
+#[test]
+fn every_character_is_found_at_every_place() {
+    for len in 1..=40 {
+        for at in 0..len {
+            for byte in 0..0x80 {
+                let mut text = vec![b'a'; len];
+                text[at] = byte;
+                let text = str::from_utf8(&text).unwrap();
+                let special = matches!(byte, 0 | b'+' | b'#');
+                assert_eq!(TopicName::try_new(text).is_err(), special, "{text:?}");
+                let sent = Connect::new(V5, text).encoded_len();
+                assert_eq!(sent.is_err(), byte == 0, "{text:?}");
+                if special {
+                    assert_eq!(TopicName::try_new(text), naive(text), "{text:?}");
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn topic_names_are_refused_as_by_a_naive_check(text in "[\\x00+#a/\u{e9}]{0,3}.{0,40}") {
+        prop_assert_eq!(TopicName::try_new(&text), naive(&text));
     }
 }
