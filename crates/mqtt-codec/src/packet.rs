@@ -24,7 +24,14 @@ use unsuback::UnsubAck;
 use unsubscribe::Unsubscribe;
 
 use crate::write::Writer;
-use crate::{DecodeError, EncodeError, Frame, Lenience, Malformed, PacketType, ProtocolVersion};
+use crate::{
+    DecodeError, EncodeError, Frame, Lenience, Malformed, PacketId, PacketType, ProtocolVersion,
+};
+
+const PUB_ACK: u8 = PacketType::PubAck.first_byte();
+const PUB_REC: u8 = PacketType::PubRec.first_byte();
+const PUB_REL: u8 = PacketType::PubRel.first_byte();
+const PUB_COMP: u8 = PacketType::PubComp.first_byte();
 
 /// A Control Packet of any type and version, borrowing from the bytes it was read from.
 ///
@@ -84,29 +91,35 @@ impl<'a> Packet<'a> {
         version: ProtocolVersion,
         lenience: Lenience,
     ) -> Result<Self, DecodeError> {
-        let Some(packet_type) = frame.packet_type() else {
-            return Err(DecodeError::new(Malformed::PacketTypeReserved, 0));
-        };
-        Ok(match packet_type {
-            PacketType::Publish => {
-                Self::Publish(Publish::decode_lenient(frame, version, lenience)?)
+        if frame.first >> 4 == PacketType::Publish.get() {
+            return Publish::decode_lenient(frame, version, lenience).map(Self::Publish);
+        }
+        // An acknowledgement that says nothing but success, as nearly all do.
+        if let [high, low] = *frame.body
+            && let Some(packet_id) = PacketId::new(u16::from_be_bytes([high, low]))
+        {
+            let ack = Ack::new(packet_id);
+            match frame.first {
+                PUB_ACK => return Ok(Self::PubAck(ack)),
+                PUB_REC => return Ok(Self::PubRec(ack)),
+                PUB_REL => return Ok(Self::PubRel(ack)),
+                PUB_COMP => return Ok(Self::PubComp(ack)),
+                _ => {}
             }
-            PacketType::PubAck => Self::PubAck(Ack::decode(frame, version)?),
-            PacketType::PubRec => Self::PubRec(Ack::decode(frame, version)?),
-            PacketType::PubRel => Self::PubRel(Ack::decode(frame, version)?),
-            PacketType::PubComp => Self::PubComp(Ack::decode(frame, version)?),
-            _ => return Self::decode_other(frame, packet_type, version, lenience),
-        })
+        }
+        Self::decode_other(frame, version, lenience)
     }
 
     /// The types of which there are few; their room on the stack is not to cost the others time.
     #[inline(never)]
     fn decode_other(
         frame: Frame<'a>,
-        packet_type: PacketType,
         version: ProtocolVersion,
         lenience: Lenience,
     ) -> Result<Self, DecodeError> {
+        let Some(packet_type) = frame.packet_type() else {
+            return Err(DecodeError::new(Malformed::PacketTypeReserved, 0));
+        };
         Ok(match packet_type {
             PacketType::Connect => Self::Connect(Connect::decode_lenient(frame, lenience)?),
             PacketType::ConnAck => Self::ConnAck(ConnAck::decode(frame, version)?),
@@ -118,11 +131,13 @@ impl<'a> Packet<'a> {
             PacketType::PingResp => empty(frame, packet_type, Self::PingResp)?,
             PacketType::Disconnect => Self::Disconnect(Disconnect::decode(frame, version)?),
             PacketType::Auth => Self::Auth(Auth::decode(frame, version)?),
-            PacketType::Publish
-            | PacketType::PubAck
-            | PacketType::PubRec
-            | PacketType::PubRel
-            | PacketType::PubComp => return Self::decode_lenient(frame, version, lenience),
+            PacketType::Publish => {
+                Self::Publish(Publish::decode_lenient(frame, version, lenience)?)
+            }
+            PacketType::PubAck => Self::PubAck(Ack::decode(frame, version)?),
+            PacketType::PubRec => Self::PubRec(Ack::decode(frame, version)?),
+            PacketType::PubRel => Self::PubRel(Ack::decode(frame, version)?),
+            PacketType::PubComp => Self::PubComp(Ack::decode(frame, version)?),
         })
     }
 

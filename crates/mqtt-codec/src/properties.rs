@@ -49,6 +49,16 @@ impl<'a> Properties<'a> {
         seen: PropertySet::EMPTY,
     });
 
+    /// As [`Properties::EMPTY`], put together where it is needed: for the paths where copying a
+    /// constant from one place to the next is most of the work.
+    #[inline(always)]
+    pub(crate) const fn empty() -> Self {
+        Self(Source::Received {
+            block: &[],
+            seen: PropertySet::EMPTY,
+        })
+    }
+
     /// Checks a block that was kept, such as that of a stored message: what [`Properties::raw`]
     /// returned.
     ///

@@ -20,10 +20,10 @@ pub(crate) fn decode<'a>(
     scope: PropertyScope,
 ) -> Result<Properties<'a>, DecodeError> {
     if !version.has_properties() {
-        return Ok(Properties::EMPTY);
+        return Ok(Properties::empty());
     }
     if reader.skip(&[0]) {
-        return Ok(Properties::EMPTY);
+        return Ok(Properties::empty());
     }
     check(reader.block()?, scope)
 }

@@ -32,7 +32,7 @@ impl<'a> Ack<'a> {
         Self {
             packet_id,
             reason: ReasonCode::SUCCESS,
-            properties: Properties::EMPTY,
+            properties: Properties::empty(),
         }
     }
 
@@ -40,7 +40,7 @@ impl<'a> Ack<'a> {
     ///
     /// # Errors
     /// What is wrong, where, and by which rule; also for a packet of any other type.
-    #[inline(always)]
+    #[inline]
     pub fn decode(frame: Frame<'a>, version: ProtocolVersion) -> Result<Self, DecodeError> {
         let packet_type = check_header(frame, version)?;
         let body_at = frame.at(frame.body);

@@ -298,10 +298,10 @@ fn properties<'a>(
     version: ProtocolVersion,
 ) -> Result<(Properties<'a>, &'a [u8]), DecodeError> {
     if !version.has_properties() {
-        return Ok((Properties::EMPTY, rest));
+        return Ok((Properties::empty(), rest));
     }
     if let [0, payload @ ..] = rest {
-        return Ok((Properties::EMPTY, payload));
+        return Ok((Properties::empty(), payload));
     }
     let mut reader = Reader::new(Frame {
         body: rest,
