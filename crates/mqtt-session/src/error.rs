@@ -44,6 +44,29 @@ pub enum ProtocolError {
         /// Reason Codes in the answer.
         got: usize,
     },
+    /// A packet that uses what CONNACK said the server does not have; v5 §3.2.2.3.
+    #[error("{packet_type:?} uses what the server does not offer: {reason}")]
+    NotOffered {
+        /// What came.
+        packet_type: PacketType,
+        /// 0x9A, 0x9B, 0x9E, 0xA1 or 0xA2.
+        reason: ReasonCode,
+    },
+    /// PUBLISH from a client with a Subscription Identifier; v5 [MQTT-3.3.4-6].
+    #[error("subscription identifier in a publish from a client")]
+    SubscriptionIdentifierFromClient,
+    /// DISCONNECT with a Session Expiry Interval although CONNECT had none or 0; v5 §3.14.2.2.2.
+    #[error("session expiry interval raised from 0 at the end")]
+    SessionExpiryRaised,
+    /// AUTH or CONNACK with another Authentication Method than CONNECT; v5 [MQTT-4.12.0-5], [MQTT-4.12.1-1].
+    #[error("another authentication method than that of the connection")]
+    AuthenticationMethodChanged,
+    /// AUTH with a Reason Code that is not the next step; v5 §3.15.2.1, §4.12.
+    #[error("AUTH with {reason} is not the next step of the authentication")]
+    AuthenticationOutOfTurn {
+        /// As received.
+        reason: ReasonCode,
+    },
 }
 
 impl ProtocolError {
@@ -52,9 +75,14 @@ impl ProtocolError {
         match self {
             Self::ReceiveMaximumExceeded { .. } => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
             Self::TopicAliasInvalid { .. } => ReasonCode::TOPIC_ALIAS_INVALID,
+            Self::NotOffered { reason, .. } => reason,
             Self::WrongAcknowledgement { .. }
             | Self::Unexpected { .. }
-            | Self::ReasonCodeCount { .. } => ReasonCode::PROTOCOL_ERROR,
+            | Self::ReasonCodeCount { .. }
+            | Self::SubscriptionIdentifierFromClient
+            | Self::SessionExpiryRaised
+            | Self::AuthenticationMethodChanged
+            | Self::AuthenticationOutOfTurn { .. } => ReasonCode::PROTOCOL_ERROR,
         }
     }
 }

@@ -11,23 +11,40 @@ extern crate alloc;
 
 mod ack_queue;
 mod alias;
+#[cfg(feature = "alloc")]
+mod auth;
 mod client;
 mod error;
+#[cfg(feature = "alloc")]
+mod fitting;
+#[cfg(feature = "alloc")]
+mod held_acks;
 mod journal;
 mod keep_alive;
 mod link;
+mod message_expiry;
 mod negotiated;
+#[cfg(feature = "alloc")]
+mod outbound_aliases;
 mod output;
 #[cfg(feature = "alloc")]
 mod packet_id_set;
 mod quota;
 mod receive;
+mod seldom;
 mod send;
+#[cfg(feature = "alloc")]
+mod server;
 mod session;
+#[cfg(feature = "alloc")]
+mod stamp;
 mod storage;
+mod will;
 
 pub use ack_queue::{AckKind, AckQueue, PendingAck};
 pub use alias::InboundAliases;
+#[cfg(feature = "alloc")]
+pub use auth::{AuthExchange, AuthMethod};
 pub use client::{
     AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSent,
     NotSentReason, OutgoingMessage, SendRefusal, ServerGrants, UnknownSession,
@@ -38,7 +55,10 @@ pub use journal::{Barrier, MemoryJournal, WriteGates};
 pub use journal::{Change, Journal, JournalFull, NoJournal, Record};
 pub use keep_alive::{ClientKeepAlive, ClientKeepAliveStep, ServerKeepAlive};
 pub use link::Link;
+pub use message_expiry::MessageExpiry;
 pub use negotiated::{Negotiated, RefusedPublish, ServerLimits, SessionExpiry};
+#[cfg(feature = "alloc")]
+pub use outbound_aliases::{AliasTopic, OUTBOUND_ALIASES_DEFAULT, OutboundAliases, TopicForm};
 pub use output::{Output, OutputBuffer};
 #[cfg(feature = "alloc")]
 pub use packet_id_set::PacketIdSet;
@@ -47,7 +67,16 @@ pub use receive::{ReceiveFlows, Received, Settling};
 pub use send::{
     EndedFlows, GivenUp, NotNow, NotNowReason, PubRecOutcome, Resend, SendFlows, UnexpectedAck,
 };
+#[cfg(feature = "alloc")]
+pub use server::{
+    Acceptance, Accepted, Closed, EncodedPublish, HandshakeEvent, NotAccepted, RequestToken,
+    ServerConnection, ServerError, ServerEvent, ServerHandshake, ServerOffer, ServerSession,
+    SessionStep,
+};
 pub use session::Session;
+#[cfg(feature = "alloc")]
+pub use stamp::Stamp;
 #[cfg(feature = "alloc")]
 pub use storage::Heap;
 pub use storage::{Fixed, PacketIds, Storage};
+pub use will::{ConnectionEnd, Will, WillOutcome};

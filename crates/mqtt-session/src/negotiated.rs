@@ -1,7 +1,7 @@
 //! What CONNECT and CONNACK agreed on, and every difference between the versions that a session knows.
 
 use core::num::{NonZeroU16, NonZeroU32};
-use mqtt_codec::{ConnAck, Connect, PACKET_LEN_MAX, ProtocolVersion};
+use mqtt_codec::{ConnAck, Connect, PACKET_LEN_MAX, PacketType, ProtocolVersion, ReasonCode};
 
 /// How long Session State outlives the Network Connection.
 ///
@@ -64,10 +64,14 @@ pub struct Negotiated {
     pub own_topic_alias_maximum: u16,
     /// The largest packet the peer accepts, in bytes.
     pub peer_packet_len_max: u32,
+    /// The largest packet we accept, in bytes.
+    pub own_packet_len_max: u32,
     /// The Keep Alive in force, in seconds; 0 is off.
     pub keep_alive_s: u16,
     /// Whether Reason String and User Properties may accompany acknowledgements; v5 [MQTT-3.1.2-29].
     pub problem_information: bool,
+    /// Whether the client asked for Response Information; v5 [MQTT-3.1.2-28].
+    pub response_information: bool,
 }
 
 impl Negotiated {
@@ -100,11 +104,13 @@ impl Negotiated {
             peer_topic_alias_maximum: connect.properties.topic_alias_maximum().unwrap_or(0),
             own_topic_alias_maximum: limits.topic_alias_maximum,
             peer_packet_len_max: packet_len_max(connect.properties.maximum_packet_size()),
+            own_packet_len_max: limits.packet_len_max,
             keep_alive_s,
             problem_information: connect
                 .properties
                 .request_problem_information()
                 .unwrap_or(true),
+            response_information: asks_response_information(connect),
         }
     }
 
@@ -129,11 +135,32 @@ impl Negotiated {
             peer_topic_alias_maximum: granted.topic_alias_maximum().unwrap_or(0),
             own_topic_alias_maximum: connect.properties.topic_alias_maximum().unwrap_or(0),
             peer_packet_len_max: packet_len_max(granted.maximum_packet_size()),
+            own_packet_len_max: packet_len_max(connect.properties.maximum_packet_size()),
             keep_alive_s: granted
                 .server_keep_alive_s()
                 .unwrap_or(connect.keep_alive_s),
             problem_information: true,
+            response_information: asks_response_information(connect),
         }
+    }
+
+    /// `reason` as an acknowledgement in a QoS flow can say it: before v5 there is only success.
+    pub const fn ack_reason(&self, reason: ReasonCode) -> ReasonCode {
+        match self.version {
+            ProtocolVersion::V5 => reason,
+            ProtocolVersion::V31 | ProtocolVersion::V311 => ReasonCode::SUCCESS,
+        }
+    }
+
+    /// Whether Reason String and User Properties may be in a packet of this type; v5 [MQTT-3.1.2-29].
+    ///
+    /// The client can forbid them to the server, and not in PUBLISH, CONNACK and DISCONNECT.
+    pub const fn may_explain(&self, packet_type: PacketType) -> bool {
+        self.problem_information
+            || matches!(
+                packet_type,
+                PacketType::Publish | PacketType::ConnAck | PacketType::Disconnect
+            )
     }
 
     /// How a server answers a PUBLISH it refuses.
@@ -157,6 +184,13 @@ impl Negotiated {
         self.session_expiry = asked.min(max);
         true
     }
+}
+
+fn asks_response_information(connect: &Connect<'_>) -> bool {
+    connect
+        .properties
+        .request_response_information()
+        .unwrap_or(false)
 }
 
 fn receive_maximum(property: Option<NonZeroU16>) -> u16 {

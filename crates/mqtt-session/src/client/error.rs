@@ -84,6 +84,25 @@ pub enum SendRefusal {
     /// A Shared Subscription, which the server does not offer; v5 §3.2.2.3.13.
     #[error("the server has no shared subscriptions")]
     SharedSubscriptionsNotSupported,
+    /// Another number of Reason Codes than Topic Filters asked for; v5 [MQTT-3.8.4-6], [MQTT-3.11.3-1].
+    #[error("{got} reason codes for {wanted} topic filters")]
+    ReasonCodeCount {
+        /// Topic Filters in the request.
+        wanted: usize,
+        /// Reason Codes in the answer.
+        got: usize,
+    },
+    /// The peer owes the next step of the authentication, or CONNECT named no Authentication Method.
+    ///
+    /// Spec: v5 [MQTT-4.12.0-6], [MQTT-4.12.0-7].
+    #[error("it is not this side's turn to authenticate")]
+    AuthenticationNotDue,
+    /// Its Message Expiry Interval has passed before it could be sent; v5 [MQTT-3.3.2-5].
+    #[error("the message has expired")]
+    Expired,
+    /// A Session Expiry Interval in a DISCONNECT from a server; v5 [MQTT-3.14.2-2].
+    #[error("a server's DISCONNECT has no session expiry interval")]
+    SessionExpiryFromServer,
     /// The packet cannot be written in the version in use.
     #[error(transparent)]
     Encode(#[from] EncodeError),
