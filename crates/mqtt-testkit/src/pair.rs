@@ -354,7 +354,7 @@ impl Pair {
             inbound: Vec::new(),
         });
         if session_lost {
-            let given_back: Vec<u32> = end.session.clear().iter().map(|item| item.number).collect();
+            let given_back: Vec<u32> = end.session.clear().map(|item| item.number).collect();
             self.counts.note(Fault::SessionLost);
             return self.referees.of(side).began_anew(peer, &given_back);
         }
