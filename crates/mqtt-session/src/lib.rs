@@ -11,20 +11,16 @@ extern crate alloc;
 
 mod ack_queue;
 mod alias;
-#[cfg(feature = "alloc")]
 mod auth;
 mod client;
 mod error;
-#[cfg(feature = "alloc")]
 mod fitting;
-#[cfg(feature = "alloc")]
 mod held_acks;
 mod journal;
 mod keep_alive;
 mod link;
 mod message_expiry;
 mod negotiated;
-#[cfg(feature = "alloc")]
 mod outbound_aliases;
 mod output;
 #[cfg(feature = "alloc")]
@@ -33,17 +29,14 @@ mod quota;
 mod receive;
 mod seldom;
 mod send;
-#[cfg(feature = "alloc")]
 mod server;
 mod session;
-#[cfg(feature = "alloc")]
 mod stamp;
 mod storage;
 mod will;
 
 pub use ack_queue::{AckKind, AckQueue, PendingAck};
 pub use alias::InboundAliases;
-#[cfg(feature = "alloc")]
 pub use auth::{AuthExchange, AuthMethod};
 pub use client::{
     AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSent,
@@ -57,7 +50,6 @@ pub use keep_alive::{ClientKeepAlive, ClientKeepAliveStep, ServerKeepAlive};
 pub use link::Link;
 pub use message_expiry::MessageExpiry;
 pub use negotiated::{Negotiated, RefusedPublish, ServerLimits, SessionExpiry};
-#[cfg(feature = "alloc")]
 pub use outbound_aliases::{AliasTopic, OUTBOUND_ALIASES_DEFAULT, OutboundAliases, TopicForm};
 pub use output::{Output, OutputBuffer};
 #[cfg(feature = "alloc")]
@@ -67,14 +59,12 @@ pub use receive::{ReceiveFlows, Received, Settling};
 pub use send::{
     EndedFlows, GivenUp, NotNow, NotNowReason, PubRecOutcome, Resend, SendFlows, UnexpectedAck,
 };
-#[cfg(feature = "alloc")]
 pub use server::{
     Acceptance, Accepted, Closed, EncodedPublish, HandshakeEvent, NotAccepted, RequestToken,
     ServerConnection, ServerError, ServerEvent, ServerHandshake, ServerOffer, ServerSession,
     SessionStep,
 };
 pub use session::Session;
-#[cfg(feature = "alloc")]
 pub use stamp::Stamp;
 #[cfg(feature = "alloc")]
 pub use storage::Heap;

@@ -1,14 +1,18 @@
 //! Topic Aliases this side sets: which topics are worth one, for the life of one Network Connection.
 
+#[cfg(feature = "alloc")]
+use crate::Heap;
 use crate::stamp::append_publish_within;
-use crate::{Negotiated, Output, SendRefusal, Stamp};
-use alloc::boxed::Box;
-use alloc::vec::Vec;
+use crate::storage::{Queue, TopicNameAt, TopicNames};
+use crate::{Negotiated, Output, SendRefusal, Stamp, Storage};
+use core::fmt;
 use core::num::NonZeroU16;
 use mqtt_codec::{Publish, TopicName};
 
 /// Aliases this side sets on one connection unless it is told otherwise.
 pub const OUTBOUND_ALIASES_DEFAULT: u16 = 16;
+/// The most aliases this side sets on one connection: each PUBLISH looks through all.
+const ALIASES_MAX: u16 = 256;
 /// Shorter Topic Names are sent in full: the alias would save next to nothing. Unit: bytes.
 const NAME_LEN_MIN: usize = 8;
 /// Longer Topic Names are sent in full, so that the table is bounded in bytes too.
@@ -36,8 +40,9 @@ impl<'a> AliasTopic<'a> {
         }
     }
 
-    fn is_worth_one(self) -> bool {
-        (NAME_LEN_MIN..=NAME_LEN_MAX).contains(&self.name.len())
+    fn is_worth_one<S: Storage>(self) -> bool {
+        let len_max = NAME_LEN_MAX.min(S::TopicNames::NAME_LEN_MAX);
+        (NAME_LEN_MIN..=len_max).contains(&self.name.len())
     }
 }
 
@@ -67,16 +72,16 @@ impl TopicForm {
     }
 }
 
-#[derive(Clone, Debug)]
+/// A topic with an alias.
+#[derive(Clone, Copy, Debug)]
 struct Entry {
-    name: Box<str>,
     hash: u32,
     /// When it was sent last, in PUBLISH packets.
     used: u32,
 }
 
 /// A topic without an alias that was sent not long ago.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Sighting {
     hash: u32,
     /// When, in PUBLISH packets; 0 for never.
@@ -88,30 +93,42 @@ struct Sighting {
 /// A topic gets one the second time it is sent. When all are taken, it replaces the one unused for longest, but only
 /// if that has not been sent since the topic was: topics that come round in a circle too large for the table leave
 /// it as it is. Spec: v5 §3.3.2.3.4; a PUBLISH sent again on another connection has its Topic Name.
-#[derive(Clone, Debug)]
-pub struct OutboundAliases {
+pub struct OutboundAliases<
+    #[cfg(feature = "alloc")] S: Storage = Heap,
+    #[cfg(not(feature = "alloc"))] S: Storage,
+> {
     /// INVARIANT: the alias of an entry is its place from 1; at most `maximum`.
-    entries: Vec<Entry>,
-    /// INVARIANT: empty or `maximum * SIGHTINGS_PER_ALIAS`; a topic is at its hash modulo the length.
-    sightings: Vec<Sighting>,
+    entries: S::Aliases<Entry>,
+    /// INVARIANT: those of `entries`, each at the same place.
+    names: S::TopicNames,
+    /// INVARIANT: empty, or as long as it will be; a topic is at its hash modulo the length.
+    sightings: S::Sightings<Sighting>,
     /// PUBLISH packets so far; wraps, which at worst costs an alias.
     sent: u32,
     maximum: u16,
 }
 
+#[cfg(feature = "alloc")]
 impl OutboundAliases {
-    /// None yet, of at most `own_max` that this side cares for and the peer's Topic Alias Maximum.
+    /// None yet, of at most `own_max` that this side cares for (256 is the most) and the peer's Topic Alias Maximum.
     ///
     /// Spec: v5 [MQTT-3.1.2-26], [MQTT-3.1.2-27], [MQTT-3.2.2-17], [MQTT-3.2.2-18].
-    pub const fn new(own_max: u16, peer_topic_alias_maximum: u16) -> Self {
+    pub fn new(own_max: u16, peer_topic_alias_maximum: u16) -> Self {
+        Self::with_storage(own_max, peer_topic_alias_maximum)
+    }
+}
+
+impl<S: Storage> OutboundAliases<S> {
+    /// As `new`, with its tables in `S`, which may have room for fewer.
+    pub fn with_storage(own_max: u16, peer_topic_alias_maximum: u16) -> Self {
+        let room = u16::try_from(S::TOPIC_ALIAS_MAXIMUM).unwrap_or(u16::MAX);
+        let maximum = own_max.min(peer_topic_alias_maximum);
         Self {
-            entries: Vec::new(),
-            sightings: Vec::new(),
+            entries: Queue::EMPTY,
+            names: TopicNames::EMPTY,
+            sightings: Queue::EMPTY,
             sent: 0,
-            maximum: match own_max < peer_topic_alias_maximum {
-                true => own_max,
-                false => peer_topic_alias_maximum,
-            },
+            maximum: maximum.min(ALIASES_MAX).min(room),
         }
     }
 
@@ -122,7 +139,7 @@ impl OutboundAliases {
 
     /// How to name `topic` now; call [`OutboundAliases::sent`] if the packet does leave so.
     pub fn plan(&self, topic: AliasTopic<'_>) -> TopicForm {
-        if self.maximum == 0 || !topic.is_worth_one() {
+        if self.maximum == 0 || !topic.is_worth_one::<S>() {
             return TopicForm::Name;
         }
         if let Some(alias) = self.find(topic) {
@@ -139,27 +156,31 @@ impl OutboundAliases {
 
     /// A PUBLISH to `topic` has been written as `form` says, which [`OutboundAliases::plan`] gave.
     pub fn sent(&mut self, topic: AliasTopic<'_>, form: TopicForm) {
-        if self.maximum == 0 || !topic.is_worth_one() {
+        if self.maximum == 0 || !topic.is_worth_one::<S>() {
             return;
         }
         self.sent = self.sent.wrapping_add(1);
-        let used = self.sent;
+        let entry = Entry {
+            hash: topic.hash,
+            used: self.sent,
+        };
         match form {
             TopicForm::Name => self.see(topic.hash),
             TopicForm::Alias(alias) => {
-                if let Some(entry) = self.entries.get_mut(place(alias)) {
-                    entry.used = used;
+                if let Some(known) = self.entries.get_mut(place(alias)) {
+                    *known = entry;
                 }
             }
             TopicForm::NameAndAlias(alias) => {
-                let entry = Entry {
-                    name: topic.name.into(),
-                    hash: topic.hash,
-                    used,
+                let is_kept = match self.entries.get_mut(place(alias)) {
+                    Some(replaced) => {
+                        *replaced = entry;
+                        true
+                    }
+                    None => self.entries.push_back(entry).is_ok(),
                 };
-                match self.entries.get_mut(place(alias)) {
-                    Some(replaced) => *replaced = entry,
-                    None => self.entries.push(entry),
+                if is_kept {
+                    self.names.set(place(alias), topic.name);
                 }
             }
         }
@@ -192,10 +213,10 @@ impl OutboundAliases {
     }
 
     fn find(&self, topic: AliasTopic<'_>) -> Option<NonZeroU16> {
-        let found = self
-            .entries
-            .iter()
-            .position(|entry| entry.hash == topic.hash && *entry.name == *topic.name)?;
+        let mut entries = self.entries.iter().enumerate();
+        let (found, _) = entries.find(|(at, entry)| {
+            entry.hash == topic.hash && self.names.get(*at) == TopicNameAt::Name(topic.name)
+        })?;
         alias_at(found)
     }
 
@@ -205,12 +226,12 @@ impl OutboundAliases {
             return alias_at(self.entries.len());
         }
         let unused_for = |entry: &Entry| self.sent.wrapping_sub(entry.used);
-        let (at, oldest) = self
-            .entries
-            .iter()
-            .enumerate()
-            .max_by_key(|(_, entry)| unused_for(entry))?;
-        (unused_for(oldest) > age).then(|| alias_at(at)).flatten()
+        let entries = self.entries.iter().enumerate();
+        let (at, oldest) = entries.max_by_key(|(_, entry)| unused_for(entry))?;
+        match unused_for(oldest) > age {
+            true => alias_at(at),
+            false => None,
+        }
     }
 
     /// How many packets ago a topic of this hash was sent without an alias.
@@ -220,10 +241,9 @@ impl OutboundAliases {
     }
 
     fn see(&mut self, hash: u32) {
-        if self.sightings.is_empty() {
-            let len = usize::from(self.maximum) * usize::from(SIGHTINGS_PER_ALIAS);
-            self.sightings = alloc::vec![Sighting::default(); len];
-        }
+        let len = usize::from(self.maximum) * usize::from(SIGHTINGS_PER_ALIAS);
+        let nothing = Sighting { hash: 0, seen: 0 };
+        while self.sightings.len() < len && self.sightings.push_back(nothing).is_ok() {}
         let seen = self.sent;
         let at = self.sighting_at(hash);
         if let Some(sighting) = at.and_then(|at| self.sightings.get_mut(at)) {
@@ -232,9 +252,28 @@ impl OutboundAliases {
     }
 
     fn sighting_at(&self, hash: u32) -> Option<usize> {
-        usize::try_from(hash)
-            .ok()?
-            .checked_rem(self.sightings.len())
+        let len = self.sightings.len();
+        usize::try_from(hash).ok()?.checked_rem(len)
+    }
+}
+
+impl<S: Storage> Clone for OutboundAliases<S> {
+    fn clone(&self) -> Self {
+        Self {
+            entries: self.entries.duplicate(),
+            names: self.names.clone(),
+            sightings: self.sightings.duplicate(),
+            ..*self
+        }
+    }
+}
+
+impl<S: Storage> fmt::Debug for OutboundAliases<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboundAliases")
+            .field("len", &self.entries.len())
+            .field("maximum", &self.maximum)
+            .finish_non_exhaustive()
     }
 }
 

@@ -31,8 +31,12 @@ pub trait Storage: Copy + Debug + Default + Eq {
     type Acks<T>: Queue<T>;
     /// Identifiers received at QoS 2: up to twice the Receive Maximum, mostly none.
     type Unreleased: PacketIds;
-    /// Topic Names by alias.
+    /// Topic Names by alias, in each direction.
     type TopicNames: TopicNames;
+    /// What is known of each alias this side sets.
+    type Aliases<T>: Queue<T>;
+    /// Topics without an alias that were sent not long ago: twice as many.
+    type Sightings<T>: Queue<T>;
 }
 
 /// A queue with a look at every place in it.
@@ -138,6 +142,8 @@ pub trait PacketIds: Clone + Debug + Eq {
 pub trait TopicNames: Clone + Debug {
     /// Without names; allocates nothing.
     const EMPTY: Self;
+    /// The longest name there is room for, in bytes.
+    const NAME_LEN_MAX: usize;
 
     /// The name `at` that number.
     fn get(&self, at: usize) -> TopicNameAt<'_>;

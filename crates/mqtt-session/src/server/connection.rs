@@ -49,7 +49,7 @@ pub(super) enum Phase {
 pub(super) struct Rare<S: Storage> {
     pub(super) acks: HeldAcks<S>,
     pub(super) inbound: InboundAliases<S>,
-    pub(super) outbound: OutboundAliases,
+    pub(super) outbound: OutboundAliases<S>,
     pub(super) auth: Option<AuthExchange<AuthMethod>>,
     authenticate_within_ms: u64,
     /// When the client's time for its answer to AUTH is over; means something while it owes one.
@@ -274,7 +274,7 @@ impl<M, W, S: Storage> ServerConnection<M, W, S> {
         self.rare.get_or_make(|| Rare {
             acks: HeldAcks::new(self.session.connections.into()),
             inbound: InboundAliases::with_storage(self.negotiated.own_topic_alias_maximum),
-            outbound: OutboundAliases::new(
+            outbound: OutboundAliases::with_storage(
                 self.outbound_aliases_max,
                 self.negotiated.peer_topic_alias_maximum,
             ),
@@ -290,7 +290,7 @@ impl<M, W, S: Storage> ServerConnection<M, W, S> {
     }
 
     /// The aliases to set, if any may be.
-    pub(super) fn outbound_mut(&mut self) -> Option<&mut OutboundAliases> {
+    pub(super) fn outbound_mut(&mut self) -> Option<&mut OutboundAliases<S>> {
         match self.outbound_aliases_max {
             0 => None,
             _ => Some(&mut self.rare_mut().outbound),

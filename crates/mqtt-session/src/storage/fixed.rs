@@ -7,8 +7,8 @@ use mqtt_codec::PacketId;
 /// Tables inside the session, in memory that its owner gives by placing it.
 ///
 /// `FLOWS` is the number of PUBLISH packets above QoS 0, SUBSCRIBE and UNSUBSCRIBE packets that may wait for their
-/// last acknowledgement at once; `RECEIVE` the largest Receive Maximum; `ALIASES` the largest Topic Alias Maximum,
-/// and `NAME_LEN` the longest Topic Name, in bytes, that an alias is remembered for.
+/// last acknowledgement at once; `RECEIVE` the largest Receive Maximum; `ALIASES` the largest Topic Alias Maximum
+/// in each direction, and `NAME_LEN` the longest Topic Name, in bytes, that an alias is remembered for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Fixed<
     const FLOWS: usize,
@@ -32,6 +32,8 @@ impl<const FLOWS: usize, const RECEIVE: usize, const ALIASES: usize, const NAME_
     type Acks<T> = FixedQueue<T, RECEIVE, RECEIVE_FACTOR>;
     type Unreleased = FixedPacketIds<RECEIVE, RECEIVE_FACTOR>;
     type TopicNames = FixedTopicNames<ALIASES, NAME_LEN>;
+    type Aliases<T> = FixedQueue<T, ALIASES, 1>;
+    type Sightings<T> = FixedQueue<T, ALIASES, 2>;
 }
 
 /// A ring of `N * K` places.
@@ -254,6 +256,7 @@ struct FixedTopicName<const LEN: usize> {
 
 impl<const N: usize, const LEN: usize> TopicNames for FixedTopicNames<N, LEN> {
     const EMPTY: Self = Self { names: [None; N] };
+    const NAME_LEN_MAX: usize = LEN;
 
     fn get(&self, at: usize) -> TopicNameAt<'_> {
         let Some(Some(name)) = self.names.get(at) else {

@@ -21,6 +21,8 @@ impl Storage for Heap {
     type Acks<T> = Rare<T>;
     type Unreleased = PacketIdSet;
     type TopicNames = HeapTopicNames;
+    type Aliases<T> = Rare<T>;
+    type Sightings<T> = Rare<T>;
 }
 
 impl<T> Queue<T> for VecDeque<T> {
@@ -229,6 +231,7 @@ impl HeapTopicNames {
 
 impl TopicNames for HeapTopicNames {
     const EMPTY: Self = Self { names: None };
+    const NAME_LEN_MAX: usize = usize::MAX;
 
     fn get(&self, at: usize) -> TopicNameAt<'_> {
         match self.names.as_ref().and_then(|names| names.get(at)) {
