@@ -167,7 +167,12 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     ///
     /// Each keeps its place in the session until it is taken. Spec: v5 [MQTT-3.2.2-5].
     pub fn poll_lost(&mut self) -> Option<M> {
-        self.session.flows.poll_lost().and_then(Flow::into_message)
+        loop {
+            let lost = self.session.flows.poll_lost()?;
+            if let Some(message) = lost.into_message() {
+                return Some(message);
+            }
+        }
     }
 
     /// When [`ClientConnection::handle_timeout`] has something to do; none while nothing is due.

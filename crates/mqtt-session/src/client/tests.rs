@@ -2,6 +2,7 @@
 
 use super::*;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::num::{NonZeroU16, NonZeroU32};
 use mqtt_codec::{
     Ack, ConnAck, Connect, Delivery, Disconnect, PACKET_LEN_MAX, Packet, PacketId, Properties,
@@ -100,10 +101,9 @@ fn accept(
         .encode(version, &mut bytes)
         .unwrap();
     let frame = frame(&bytes, PACKET_LEN_MAX).unwrap().unwrap();
-    match connection.handle_frame(frame, 0, &mut Vec::new())? {
-        ClientEvent::Connected { lost, .. } => Ok(lost),
-        other => panic!("{other:?}"),
-    }
+    let event = connection.handle_frame(frame, 0, &mut Vec::new())?;
+    assert!(matches!(event, ClientEvent::Connected { .. }), "{event:?}");
+    Ok(core::iter::from_fn(|| connection.poll_lost()).collect())
 }
 
 fn connected(version: ProtocolVersion, properties: &[Property<'_>]) -> Connection {
@@ -115,7 +115,7 @@ fn connected(version: ProtocolVersion, properties: &[Property<'_>]) -> Connectio
 /// Drops the connection and makes the next one, on which the server continues the session.
 fn reconnected(connection: Connection, properties: &[Property<'_>]) -> Connection {
     let version = connection.negotiated().version;
-    let (mut session, _) = connection.into_session();
+    let mut session = connection.into_session();
     let mut connection = connecting(&mut session, version);
     assert_eq!(accept(&mut connection, true, properties), Ok(vec![]));
     connection
@@ -283,7 +283,7 @@ fn a_session_the_server_forgot_gives_its_messages_back() {
     );
     publish(&mut connection, first.clone());
     publish(&mut connection, second.clone());
-    let (mut session, _) = connection.into_session();
+    let mut session = connection.into_session();
     let mut connection = connecting(&mut session, V5);
     assert_eq!(accept(&mut connection, false, &[]), Ok(vec![first, second]));
     assert_eq!(connection.inflight(), 0);
@@ -319,8 +319,28 @@ fn a_message_the_new_connection_does_not_take_comes_back() {
         "{refusal}"
     );
     assert_eq!(connection.poll_resend(0, &mut out), None);
-    assert_eq!(read(&out, V5), [("PUBLISH", true, 2)]);
-    assert_eq!(connection.inflight(), 1);
+    let sent = [("PUBREL", false, 1), ("PUBLISH", true, 2)];
+    assert_eq!(read(&out, V5), sent);
+    assert_eq!(connection.inflight(), 2, "the server may know identifier 1");
+    let unknown = ack_with(1, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND);
+    let ended = handle(&mut connection, Packet::PubComp(unknown));
+    assert_eq!((ended, connection.inflight()), ((vec![], None), 1));
+}
+
+#[test]
+fn a_message_given_up_is_not_lost_with_its_session_once_more() {
+    let mut connection = connected(V5, &[]);
+    for qos in [QoS::ExactlyOnce, QoS::AtLeastOnce] {
+        publish(&mut connection, message("t", qos));
+    }
+    let small = [Property::MaximumPacketSize(NonZeroU32::new(5).unwrap())];
+    let mut connection = reconnected(connection, &small);
+    let mut out = Vec::new();
+    assert!(connection.poll_resend(0, &mut out).is_some());
+    let mut connection = connecting(&mut connection.into_session(), V5);
+    let lost = vec![message("t", QoS::AtLeastOnce)];
+    assert_eq!(accept(&mut connection, false, &[]), Ok(lost));
+    assert_eq!(connection.inflight(), 0);
 }
 
 #[test]
@@ -336,7 +356,8 @@ fn requests_end_with_their_connection() {
         .unwrap();
     assert_eq!(read(&out, V5), [("SUBSCRIBE", false, 1)]);
     publish(&mut connection, message("t", QoS::AtLeastOnce));
-    let (session, requests) = connection.into_session();
+    let requests: Vec<_> = connection.end_requests().collect();
+    let session = connection.into_session();
     assert_eq!((requests, session.inflight()), (vec!["request"], 1));
 }
 
@@ -483,7 +504,7 @@ fn nothing_is_sent_before_connack() {
 fn a_connect_that_cannot_be_written_leaves_the_session() {
     let mut connection = connected(V5, &[]);
     publish(&mut connection, message("t", QoS::AtLeastOnce));
-    let (mut session, _) = connection.into_session();
+    let mut session = connection.into_session();
     let mut connect = Connect::new(ProtocolVersion::V311, "me");
     connect.password = Some(b"alone");
     let mut out = Vec::new();

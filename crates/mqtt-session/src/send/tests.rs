@@ -87,7 +87,7 @@ fn one_stuck_flow_does_not_block_the_others() {
     }
     assert_eq!((flows.len(), quota.left()), (1, 2));
     assert_eq!(flows.handle_puback(&mut quota, id(1)), Ok(u32::MAX));
-    assert!(flows.lapped.is_none(), "it searches as before");
+    assert!(!flows.lapped, "it searches as before");
 }
 
 /// Covers: v5 [MQTT-4.9.0-1], v5 [MQTT-4.9.0-2], v5 [MQTT-3.3.4-7], v5 [MQTT-3.3.4-9].
@@ -314,7 +314,7 @@ fn requests_end_with_their_connection_and_are_not_sent_again() {
     assert_eq!(flows.begin_request(0), Ok(id(1)));
     begin(&mut flows, &mut quota, QOS_1, 1);
     assert_eq!(flows.begin_request(2), Ok(id(3)));
-    assert_eq!(flows.end_requests(), [0, 2]);
+    assert!(flows.end_requests().eq([0, 2]));
     flows.begin_resume();
     assert_eq!(resends(&mut flows, &mut quota), [(2, Some(1))]);
     let late = flows.handle_answer(&mut quota, id(3));
@@ -330,7 +330,7 @@ fn v311_3_1_2_6_a_cleared_session_sends_nothing_again() {
     }
     release(&mut flows, &mut quota, 2);
     flows.begin_resume();
-    assert_eq!(flows.clear(), [0, 1, 2]);
+    assert!(flows.clear().eq([0, 1, 2]));
     assert!(!flows.is_resuming() && flows.is_empty());
     let mut quota = SendQuota::new(10);
     assert_eq!(resends(&mut flows, &mut quota), vec![]);
@@ -355,5 +355,5 @@ fn what_has_ended_takes_no_memory_for_long() {
     flows.handle_puback(&mut quota, id(1)).unwrap();
     assert_eq!(flows.flows.capacity(), 0);
     flows.begin_resume();
-    assert_eq!(flows.resend.capacity(), 0);
+    assert!(!crate::storage::Queue::is_roomy(&flows.due, 0));
 }
