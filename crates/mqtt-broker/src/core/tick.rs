@@ -1,7 +1,7 @@
 //! What time brings: keep alive, session expiry, delayed wills, expired retained messages.
 
-use super::cause::EndCause;
-use super::session_cell::{SessionCell, SessionState};
+use super::cause::{EndCause, SessionEnd};
+use super::session_cell::{SessionCell, SessionKey, SessionState};
 use super::{Batch, Core, TICK_MS};
 use mqtt_session::ServerKeepAlive;
 use std::sync::Arc;
@@ -15,13 +15,37 @@ const TIMERS_PER_SESSION: usize = 4;
 /// Timers that are not worth looking through.
 const TIMERS_MIN: usize = 1024;
 
+/// Sessions whose turn has come; those not looked at when a panic ends the round stay due.
+struct Due<'a> {
+    core: &'a Core,
+    keys: std::vec::IntoIter<SessionKey>,
+    now_ms: u64,
+}
+
+impl Drop for Due<'_> {
+    fn drop(&mut self) {
+        if self.keys.len() == 0 {
+            return;
+        }
+        let mut timers = self.core.timers.lock();
+        for key in self.keys.by_ref() {
+            timers.insert(self.now_ms, key);
+        }
+    }
+}
+
 impl Core {
     /// Does what is due at `now_ms`; to be called every [`super::TICK_MS`].
     pub(crate) fn tick(&self, batch: &mut Batch, now_ms: u64) {
-        let mut due = Vec::new();
-        self.timers.lock().advance(now_ms, &mut due);
+        let mut keys = Vec::new();
+        self.timers.lock().advance(now_ms, &mut keys);
+        let mut due = Due {
+            core: self,
+            keys: keys.into_iter(),
+            now_ms,
+        };
         self.forget_idle_timers();
-        for key in due {
+        for key in due.keys.by_ref() {
             let cell = self.sessions.lock().find_key(key).cloned();
             if let Some(cell) = cell {
                 self.look_at(&cell, batch, now_ms);
@@ -89,7 +113,7 @@ impl Core {
             self.publish_will(&will, batch, now_ms);
         }
         if session_ends {
-            self.end_session(cell, batch, now_ms);
+            self.end_session(cell, SessionEnd::Expired, batch, now_ms);
         } else if !ending {
             self.arm(cell, now_ms);
         }
