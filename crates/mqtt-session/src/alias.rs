@@ -38,7 +38,8 @@ impl<S: Storage> InboundAliases<S> {
     /// The Topic Name of a PUBLISH: sets the alias when `topic_name` is there, looks it up when it is not.
     ///
     /// # Errors
-    /// [`ProtocolError::TopicAliasInvalid`] for an alias above the maximum or one not set on this connection.
+    /// [`ProtocolError::TopicAliasInvalid`] for an alias above the maximum or one not set on this connection;
+    /// [`ProtocolError::TopicNameTooLong`] for one whose Topic Name found no room.
     pub fn resolve<'a>(
         &'a mut self,
         alias: NonZeroU16,
@@ -52,7 +53,8 @@ impl<S: Storage> InboundAliases<S> {
         let Some(topic_name) = topic_name else {
             return match self.topic_names.get(at) {
                 TopicNameAt::Name(topic_name) => Ok(topic_name),
-                TopicNameAt::Nothing | TopicNameAt::TooLong => Err(invalid),
+                TopicNameAt::Nothing => Err(invalid),
+                TopicNameAt::TooLong => Err(ProtocolError::TopicNameTooLong { alias: alias.get() }),
             };
         };
         if self.topic_names.get(at) != TopicNameAt::Name(topic_name) {

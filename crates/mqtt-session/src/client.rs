@@ -15,7 +15,7 @@ mod tests;
 
 pub use connection::{ClientConnection, ClientSettings, UnknownSession};
 pub use error::{ClientError, NotSent, NotSentReason, SendRefusal};
-pub use event::{AckToken, ClientEvent, OutgoingMessage};
+pub use event::{ClientEvent, OutgoingMessage};
 pub use grants::ServerGrants;
 
 #[cfg(feature = "alloc")]

@@ -20,6 +20,12 @@ pub enum ProtocolError {
         /// The alias as received, 1 to 65,535.
         alias: u16,
     },
+    /// A Topic Alias whose Topic Name was too long to be remembered; not the peer's fault.
+    #[error("the topic name of topic alias {alias} was too long to be remembered")]
+    TopicNameTooLong {
+        /// The alias as received.
+        alias: u16,
+    },
     /// An acknowledgement of the wrong kind for the flow its Packet Identifier names; v5 [MQTT-4.3.3-1] ff.
     #[error(
         "acknowledgement {packet_type:?} does not fit the flow of packet identifier {packet_id}"
@@ -75,6 +81,7 @@ impl ProtocolError {
         match self {
             Self::ReceiveMaximumExceeded { .. } => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
             Self::TopicAliasInvalid { .. } => ReasonCode::TOPIC_ALIAS_INVALID,
+            Self::TopicNameTooLong { .. } => ReasonCode::QUOTA_EXCEEDED,
             Self::NotOffered { reason, .. } => reason,
             Self::WrongAcknowledgement { .. }
             | Self::Unexpected { .. }

@@ -84,6 +84,11 @@ impl<S: Storage> HeldAcks<S> {
             .filter(|ahead| *ahead < self.queue.len())
     }
 
+    /// Whether [`HeldAcks::hold`] has no place for one more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
     /// The next acknowledgement that may leave.
     pub(crate) fn pop(&mut self) -> Option<PendingAck> {
         self.queue.pop_if(|gate| gate.is_open)

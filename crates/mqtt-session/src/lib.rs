@@ -39,10 +39,11 @@ pub use ack_queue::{AckKind, AckQueue, PendingAck};
 pub use alias::InboundAliases;
 pub use auth::{AuthExchange, AuthMethod};
 pub use client::{
-    AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSent,
+    ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSent,
     NotSentReason, OutgoingMessage, SendRefusal, ServerGrants, UnknownSession,
 };
 pub use error::ProtocolError;
+pub use held_acks::AckToken;
 #[cfg(feature = "alloc")]
 pub use journal::{Barrier, MemoryJournal, WriteGates};
 pub use journal::{Change, Journal, JournalFull, NoJournal, Record};

@@ -2,11 +2,10 @@
 
 use super::connection::{ANSWER_LEN_MAX, Phase};
 use super::{
-    AckToken, ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, SendRefusal,
-    ServerGrants,
+    ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, SendRefusal, ServerGrants,
 };
 use crate::output::{append, append_publish};
-use crate::{AckKind, GivenUp, Negotiated, NotNow, Output, Settling, Storage};
+use crate::{AckKind, AckToken, GivenUp, Negotiated, NotNow, Output, Settling, Storage};
 use core::mem;
 use mqtt_codec::{
     Ack, Delivery, EncodeError, Packet, PacketId, Properties, QoS, ReasonCode, Subscribe,
@@ -179,19 +178,13 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         out: &mut impl Output,
     ) {
         self.now_ms = now_ms;
-        if token.epoch != self.epoch {
+        if self.acks.ahead_of(&token).is_none() {
             return;
         }
         let reason = self.answer(token.packet_id, reason).reason;
-        let first = self.acks.first_gate().map(|gate| gate.serial);
-        let ahead = first.and_then(|first| token.serial.checked_sub(first));
-        let ahead = ahead.and_then(|ahead| usize::try_from(ahead).ok());
-        if let Some((gate, ack)) = ahead.and_then(|ahead| self.acks.get_mut(ahead)) {
-            gate.open = true;
-            ack.reason = reason;
-            if token.kind == AckKind::PubRec && reason.is_error() {
-                self.session.flows.refuse(token.packet_id);
-            }
+        self.acks.open(&token, reason);
+        if token.kind == AckKind::PubRec && reason.is_error() {
+            self.session.flows.refuse(token.packet_id);
         }
         if self.phase == Phase::Connected {
             self.send_acks(out);
@@ -201,7 +194,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
     /// Sends the acknowledgements whose turn it is, as far as there is room.
     pub(super) fn send_acks(&mut self, out: &mut impl Output) {
         while out.room() >= ANSWER_LEN_MAX
-            && let Some(pending) = self.acks.pop_if(|gate| gate.open)
+            && let Some(pending) = self.acks.pop()
         {
             let ack = Ack {
                 packet_id: pending.packet_id,

@@ -3,15 +3,15 @@
 use super::{ClientError, ClientSession, Flow, SendRefusal, ServerGrants};
 #[cfg(feature = "alloc")]
 use crate::Heap;
+use crate::held_acks::HeldAcks;
 use crate::output::append;
 use crate::{
-    AckQueue, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated, Output,
-    PendingAck, Storage,
+    ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated, Output, Storage,
 };
 use core::num::NonZeroU16;
 use mqtt_codec::{
-    ConnAck, Connect, Disconnect, Packet, Properties, Property, PropertyList, ProtocolVersion,
-    ReasonCode,
+    ConnAck, Connect, Disconnect, Packet, Properties, Property, PropertyId, PropertyList,
+    ProtocolVersion, ReasonCode,
 };
 
 /// A CONNACK without a word, for the time before it comes.
@@ -56,10 +56,7 @@ pub struct ClientConnection<
     pub(super) grants: ServerGrants,
     pub(super) link: Link<S>,
     pub(super) aliases: InboundAliases<S>,
-    /// INVARIANT: the serials are consecutive, so a token finds its own however often an identifier is in there.
-    pub(super) acks: AckQueue<Gate, PendingAck, S>,
-    pub(super) next_serial: u64,
-    pub(super) epoch: u64,
+    pub(super) acks: HeldAcks<S>,
     pub(super) keep_alive: ClientKeepAlive,
     pub(super) settings: ClientSettings,
     pub(super) asked: Asked,
@@ -73,13 +70,6 @@ pub(super) enum Phase {
     Connected,
     /// DISCONNECT was sent or received, or CONNACK refused.
     Ended,
-}
-
-/// Whether the application has the message that an acknowledgement is for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Gate {
-    pub(super) serial: u64,
-    pub(super) open: bool,
 }
 
 /// What CONNECT said, for reading CONNACK.
@@ -97,7 +87,8 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     /// Encodes CONNECT to the end of `out` and waits for CONNACK; takes `session` over, leaving an empty one.
     ///
     /// # Errors
-    /// `connect` cannot be written in its version; `session` stays as it was.
+    /// `connect` cannot be written in its version, does not fit into `out`, or announces more than there is room for in
+    /// `S`; `session` stays as it was.
     pub fn connect(
         session: &mut ClientSession<M, R, S>,
         connect: &Connect<'_>,
@@ -105,13 +96,14 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
         now_ms: u64,
         out: &mut impl Output,
     ) -> Result<Self, SendRefusal> {
+        let asked = Asked::of(connect);
+        asked.check_room::<S>()?;
         append(&Packet::Connect(*connect), connect.version, out)?;
         let mut session = core::mem::take(session);
         session.connections += 1;
-        let asked = Asked::of(connect);
         let negotiated = asked.negotiated(&NOTHING_GRANTED);
         Ok(Self {
-            epoch: session.connections,
+            acks: HeldAcks::new(session.connections),
             session,
             phase: Phase::Connecting,
             negotiated,
@@ -121,8 +113,6 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
                 negotiated.own_receive_maximum,
             ),
             aliases: InboundAliases::with_storage(negotiated.own_topic_alias_maximum),
-            acks: AckQueue::with_storage(),
-            next_serial: 0,
             keep_alive: ClientKeepAlive::new(0, 0, now_ms),
             settings,
             asked,
@@ -287,6 +277,35 @@ impl Asked {
             receive_maximum: properties.receive_maximum(),
             topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
         }
+    }
+
+    /// Whether `S` has room for what the server may do.
+    fn check_room<S: Storage>(&self) -> Result<(), SendRefusal> {
+        let receive_maximum = self.receive_maximum.map_or(u16::MAX, NonZeroU16::get);
+        let announced = [
+            (
+                PropertyId::ReceiveMaximum,
+                receive_maximum,
+                S::RECEIVE_MAXIMUM,
+            ),
+            (
+                PropertyId::TopicAliasMaximum,
+                self.topic_alias_maximum,
+                S::TOPIC_ALIAS_MAXIMUM,
+            ),
+        ];
+        // A server before v5 is told of neither.
+        let told = announced.iter().filter(|_| self.version.has_properties());
+        for &(property, announced, room_for) in told {
+            if usize::from(announced) > room_for {
+                return Err(SendRefusal::AnnouncesTooMuch {
+                    property,
+                    announced,
+                    room_for,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// What CONNECT and `connack` agree on.

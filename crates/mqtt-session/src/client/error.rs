@@ -1,9 +1,9 @@
 //! Whose fault it is when a client cannot go on, or cannot send something.
 
 use crate::ProtocolError;
-use mqtt_codec::{DecodeError, EncodeError, QoS, ReasonCode};
+use mqtt_codec::{DecodeError, EncodeError, PropertyId, QoS, ReasonCode};
 
-/// What a server did wrong; the Network Connection ends.
+/// What a server did wrong; the Network Connection ends. Only [`ClientError::NoRoom`] is this side's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -16,6 +16,12 @@ pub enum ClientError {
     /// Session Present although no session was to be continued; v5 [MQTT-3.2.2-2], [MQTT-3.2.2-4].
     #[error("the server continues a session this client does not have")]
     SessionUnknown,
+    /// There is no room for what the packet brings about, and nothing has happened: give it again when output was sent,
+    /// or when a message was acknowledged.
+    ///
+    /// It never happens with `Heap` and a `Vec` for output.
+    #[error("no room for what the packet brings about")]
+    NoRoom,
     /// No answer to PINGREQ in time; v5 §3.1.2.10.
     #[error("no answer from the server within the keep alive")]
     KeepAliveTimeout,
@@ -28,6 +34,7 @@ impl ClientError {
             Self::Decode(error) => error.reason_code(),
             Self::Protocol(error) => error.reason_code(),
             Self::SessionUnknown => ReasonCode::PROTOCOL_ERROR,
+            Self::NoRoom => ReasonCode::QUOTA_EXCEEDED,
             Self::KeepAliveTimeout => ReasonCode::KEEP_ALIVE_TIMEOUT,
         }
     }
@@ -45,7 +52,8 @@ pub struct NotSent<T> {
 /// Why something was not sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NotSentReason {
-    /// Not now: the server's Receive Maximum is reached, a resume is not through, or no identifier is free.
+    /// Not now: the server's Receive Maximum is reached, a resume is not through, no identifier or place is free, or the
+    /// output is too full.
     Later,
     /// Not on this connection.
     Never(SendRefusal),
@@ -103,7 +111,17 @@ pub enum SendRefusal {
     /// A Session Expiry Interval in a DISCONNECT from a server; v5 [MQTT-3.14.2-2].
     #[error("a server's DISCONNECT has no session expiry interval")]
     SessionExpiryFromServer,
-    /// The packet cannot be written in the version in use.
+    /// CONNECT announces more than the session has room for.
+    #[error("{property:?} of {announced}, there is room for {room_for}")]
+    AnnouncesTooMuch {
+        /// Receive Maximum, 65,535 where it is not there, or Topic Alias Maximum.
+        property: PropertyId,
+        /// Its value.
+        announced: u16,
+        /// The largest value possible.
+        room_for: usize,
+    },
+    /// The packet cannot be written in the version in use, or not into the output given.
     #[error(transparent)]
     Encode(#[from] EncodeError),
 }

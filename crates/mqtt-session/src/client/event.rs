@@ -1,8 +1,8 @@
 //! What a packet from the server means for the application, and what the application gives for sending.
 
-use mqtt_codec::{Ack, ConnAck, Delivery, Disconnect, PacketId, Publish, QoS, SubAck, UnsubAck};
+use mqtt_codec::{Ack, ConnAck, Delivery, Disconnect, Publish, QoS, SubAck, UnsubAck};
 
-use crate::{AckKind, MessageExpiry};
+use crate::{AckToken, MessageExpiry};
 
 /// An Application Message as its owner keeps it until the last acknowledgement.
 pub trait OutgoingMessage {
@@ -24,17 +24,6 @@ pub trait OutgoingMessage {
 
     /// PUBREC came: the body will not be sent again and may be forgotten.
     fn forget_body(&mut self) {}
-}
-
-/// The right to acknowledge one PUBLISH, given to `ClientConnection::acknowledge` once the application has it.
-///
-/// A token of an earlier Network Connection does nothing.
-#[derive(Debug, Eq, PartialEq)]
-pub struct AckToken {
-    pub(super) kind: AckKind,
-    pub(super) packet_id: PacketId,
-    pub(super) serial: u64,
-    pub(super) epoch: u64,
 }
 
 /// What one packet from the server brought about.

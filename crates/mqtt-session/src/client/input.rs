@@ -1,17 +1,16 @@
 //! Packets from the server.
 
-use super::connection::{Asked, Gate, Phase};
+use super::connection::{ANSWER_LEN_MAX, Asked, Phase};
 use super::{
-    AckToken, ClientConnection, ClientError, ClientEvent, Flow, OutgoingMessage, ServerGrants,
-    UnknownSession,
+    ClientConnection, ClientError, ClientEvent, Flow, OutgoingMessage, ServerGrants, UnknownSession,
 };
 use crate::{
-    ClientKeepAlive, InboundAliases, Link, Output, PendingAck, ProtocolError, PubRecOutcome,
-    Received, Settling, Storage, UnexpectedAck,
+    ClientKeepAlive, InboundAliases, Link, Output, ProtocolError, PubRecOutcome, Received,
+    Settling, Storage, UnexpectedAck,
 };
 use mqtt_codec::{
     Ack, ConnAck, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, Properties,
-    PropertyId, ProtocolVersion, Publish, ReasonCode, SubAck, TopicName, UnsubAck,
+    PropertyId, ProtocolVersion, Publish, QoS, ReasonCode, SubAck, TopicName, UnsubAck,
 };
 
 /// Body of a CONNACK before v5: Session Present and the return code.
@@ -23,7 +22,8 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
     /// Call [`ClientConnection::poll_resend`] afterwards: an acknowledgement may have made room.
     ///
     /// # Errors
-    /// The server broke the protocol: end the connection with [`ClientConnection::fail`].
+    /// [`ClientError::NoRoom`]: nothing has happened, give `frame` again later. Else the server broke the protocol: end
+    /// the connection with [`ClientConnection::fail`].
     pub fn handle_frame<'a>(
         &'a mut self,
         frame: Frame<'a>,
@@ -35,7 +35,11 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         if self.phase == Phase::Connecting {
             return self.handle_connack(read_connack(frame, &self.asked)?);
         }
-        match Packet::decode(frame, self.negotiated.version)? {
+        let packet = Packet::decode(frame, self.negotiated.version)?;
+        if !self.has_room_for(&packet, out) {
+            return Err(ClientError::NoRoom);
+        }
+        match packet {
             Packet::Publish(publish) => self.handle_publish(publish, out),
             Packet::PubAck(ack) => {
                 let ended = self
@@ -61,6 +65,18 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             Packet::PingResp => Ok(ClientEvent::Handled),
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
             other => Err(unexpected(other.packet_type())),
+        }
+    }
+
+    /// Whether what `packet` brings about has a place: its answer in `out`, its acknowledgement behind others.
+    fn has_room_for(&self, packet: &Packet<'_>, out: &impl Output) -> bool {
+        match packet {
+            Packet::PubRec(_) | Packet::PubRel(_) => out.room() >= ANSWER_LEN_MAX,
+            Packet::Publish(publish) if publish.delivery.qos() != QoS::AtMostOnce => {
+                // One above the Receive Maximum is no case of waiting.
+                !self.acks.is_full() || self.link.receive_quota.is_used_up()
+            }
+            _ => true,
         }
     }
 
@@ -109,9 +125,11 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             .session
             .flows
             .handle_publish(&mut self.link, publish.delivery)?;
+        let is_duplicate = received == Received::Duplicate;
+        // There is a place: it was looked for before.
         let ack = Settling::of(publish.delivery)
-            .map(|settling| self.queue_ack(settling, received == Received::Duplicate));
-        if received == Received::Duplicate {
+            .and_then(|settling| self.acks.hold(settling, is_duplicate));
+        if is_duplicate {
             self.send_acks(out);
         }
         if let Some(alias) = publish.properties.topic_alias() {
@@ -123,26 +141,6 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             Received::Deliver => ClientEvent::Message { publish, ack },
             Received::Duplicate => ClientEvent::Handled,
         })
-    }
-
-    /// Puts the acknowledgement in its place in the order of arrival; v5 [MQTT-4.6.0-2], [MQTT-4.6.0-3].
-    fn queue_ack(&mut self, settling: Settling, open: bool) -> AckToken {
-        let serial = self.next_serial;
-        self.next_serial += 1;
-        let Settling { kind, packet_id } = settling;
-        let ack = PendingAck {
-            kind,
-            packet_id,
-            reason: ReasonCode::SUCCESS,
-        };
-        // There is a place: it was looked at before.
-        let _ = self.acks.try_push(Gate { serial, open }, ack);
-        AckToken {
-            kind,
-            packet_id,
-            serial,
-            epoch: self.epoch,
-        }
     }
 
     fn handle_pubrec<'a>(

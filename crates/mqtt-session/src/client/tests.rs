@@ -1,6 +1,7 @@
 //! The client's engine against packets written by hand: mostly what a reconnect does.
 
 use super::*;
+use crate::AckToken;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::num::{NonZeroU16, NonZeroU32};
