@@ -209,8 +209,15 @@ impl<'a> Packet<'a> {
     fn encode_other(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
         match self {
             Self::Connect(packet) => packet.encode(out),
-            Self::ConnAck(packet) => packet.encode(version, out),
             Self::Subscribe(packet) => packet.encode(version, out),
+            _ => self.encode_rest(version, out),
+        }
+    }
+
+    #[inline(never)]
+    fn encode_rest(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
+        match self {
+            Self::ConnAck(packet) => packet.encode(version, out),
             Self::SubAck(packet) => packet.encode(version, out),
             Self::Unsubscribe(packet) => packet.encode(version, out),
             Self::UnsubAck(packet) => packet.encode(version, out),
@@ -223,7 +230,9 @@ impl<'a> Packet<'a> {
             | Self::PubAck(_)
             | Self::PubRec(_)
             | Self::PubRel(_)
-            | Self::PubComp(_) => self.encode(version, out),
+            | Self::PubComp(_)
+            | Self::Connect(_)
+            | Self::Subscribe(_) => self.encode(version, out),
         }
     }
 }

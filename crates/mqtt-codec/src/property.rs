@@ -226,7 +226,7 @@ impl<'a> Property<'a> {
     }
 
     /// As [`Property::encoded_len`]; `None` when the value is not one that can be sent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn valid_len(&self) -> Option<usize> {
         match self.value() {
             Value::Byte(value) => (value < 2).then_some(2),
@@ -258,9 +258,9 @@ impl<'a> Property<'a> {
         wrong.unwrap_or(EncodeError::PropertyValueInvalid { property })
     }
 
-    /// Writes it and returns what is left of the buffer.
-    pub(crate) fn write<'o>(&self, rest: &'o mut [u8]) -> &'o mut [u8] {
-        let mut writer = Writer::at(rest);
+    /// Writes it.
+    #[inline(always)]
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         let id = self.id().get();
         match self.value() {
             Value::Byte(value) => writer.bytes(&[id, value]),
@@ -276,14 +276,13 @@ impl<'a> Property<'a> {
                 writer.byte(id);
                 writer.var_int(value);
             }
-            Value::Text(text) => write_field(id, text.as_bytes(), &mut writer),
-            Value::Binary(bytes) => write_field(id, bytes, &mut writer),
+            Value::Text(text) => writer.byte_and_field(id, text.as_bytes()),
+            Value::Binary(bytes) => writer.byte_and_field(id, bytes),
             Value::Pair(name, value) => {
-                write_field(id, name.as_bytes(), &mut writer);
+                writer.byte_and_field(id, name.as_bytes());
                 writer.field(value.as_bytes());
             }
         }
-        writer.rest()
     }
 
     /// The value in terms of the wire's data types.
@@ -330,14 +329,6 @@ enum Value<'a> {
     Text(&'a str),
     Binary(&'a [u8]),
     Pair(&'a str, &'a str),
-}
-
-/// An identifier and a string or binary field.
-#[inline(always)]
-fn write_field(id: u8, bytes: &[u8], writer: &mut Writer<'_>) {
-    let [high, low] = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
-    writer.bytes(&[id, high, low]);
-    writer.bytes(bytes);
 }
 
 /// A byte that may be 0 or 1 only.

@@ -70,94 +70,111 @@ fn lacks_method(seen: PropertySet) -> bool {
         && !seen.contains(PropertyId::AuthenticationMethod)
 }
 
-/// An outgoing block that has been measured.
+/// An outgoing block that has been checked and measured. Lengths are without the length in front.
 #[derive(Clone, Copy)]
-pub(crate) struct Block<'a> {
-    properties: &'a Properties<'a>,
-    /// The block without its length in front; `None` where the version has no properties.
-    len: Option<usize>,
-    /// Whether all parts of a list are sent one behind the other, nothing being replaced.
-    plain: bool,
+pub(crate) enum Block<'a> {
+    /// The version has no properties.
+    Absent,
+    /// Sent as it came in.
+    Received(&'a [u8]),
+    /// All parts are sent one behind the other, nothing being replaced.
+    List(&'a PropertyList<'a>, usize),
+    /// Anything else.
+    Entries(&'a PropertyList<'a>, usize),
 }
 
 impl<'a> Block<'a> {
     /// Checks and measures `properties`, which are left out where the version has none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
-        properties: &'a Properties<'a>,
+        properties: &Properties<'a>,
         version: ProtocolVersion,
         scope: PropertyScope,
     ) -> Result<Self, EncodeError> {
-        let mut plain = false;
-        let len = match properties.0 {
-            _ if !version.has_properties() => None,
-            Source::Received { block: [], .. } => Some(0),
-            Source::Received { .. } => Some(block_len(properties, scope)?),
-            Source::List(list) => {
-                let len = plain_len(list, scope);
-                plain = len.is_some();
-                match len {
-                    None => Some(block_len(properties, scope)?),
-                    len => len,
-                }
+        match Self::plain(properties, version, scope) {
+            Some(block) => Ok(block),
+            None => Self::entries(properties, scope),
+        }
+    }
+
+    /// As [`Block::new`] for what nearly all properties are; `None` for others, right or wrong.
+    #[inline(always)]
+    pub(crate) fn plain(
+        properties: &Properties<'a>,
+        version: ProtocolVersion,
+        scope: PropertyScope,
+    ) -> Option<Self> {
+        if !version.has_properties() {
+            return Some(Self::Absent);
+        }
+        match properties.0 {
+            Source::Received { block, seen } => {
+                let sent_as_it_is = scope.allowed().difference(MAY_REPEAT_ELSEWHERE);
+                seen.difference(sent_as_it_is.union(scope.repeatable()))
+                    .is_empty()
+                    .then_some(Self::Received(block))
             }
-        };
-        Ok(Self {
-            properties,
-            len,
-            plain,
+            Source::List(list) => plain_len(list, scope).map(|len| Self::List(list, len)),
+        }
+    }
+
+    #[cold]
+    fn entries(properties: &Properties<'a>, scope: PropertyScope) -> Result<Self, EncodeError> {
+        let len = block_len(properties, scope)?;
+        Ok(match properties.0 {
+            Source::Received { block, .. } => Self::Received(block),
+            Source::List(list) => Self::Entries(list, len),
         })
+    }
+
+    /// The bytes it takes without its length in front.
+    #[inline(always)]
+    const fn len(&self) -> usize {
+        match self {
+            Self::Absent => 0,
+            Self::Received(block) => block.len(),
+            Self::List(_, len) | Self::Entries(_, len) => *len,
+        }
     }
 
     /// Whether nothing but a length of 0 would be written.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
-        matches!(self.len, None | Some(0))
+        self.len() == 0
     }
 
     /// The bytes it takes with its length in front.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn encoded_len(&self) -> usize {
-        match self.len {
-            None => 0,
-            Some(len) => write::var_int_len(len).saturating_add(len),
+        match self {
+            Self::Absent => 0,
+            _ => write::var_int_len(self.len()).saturating_add(self.len()),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
-        match self.len {
-            None => {}
-            Some(0) => writer.byte(0),
-            Some(len) => {
-                writer.var_int(u32::try_from(len).unwrap_or(crate::frame::VAR_INT_MAX));
-                writer.with_rest(|rest| self.write_content(rest));
+        match *self {
+            Self::Absent => {}
+            Self::Received([]) => writer.byte(0),
+            Self::Received(block) => {
+                writer.seldom_long_var_int(block.len());
+                writer.bytes(block);
+            }
+            Self::List(list, len) => {
+                writer.seldom_long_var_int(len);
+                writer.with_rest(|rest| write_list(list, rest));
+            }
+            Self::Entries(list, len) => {
+                writer.seldom_long_var_int(len);
+                writer.with_rest(|rest| write_entries(list, rest));
             }
         }
-    }
-
-    /// Takes and returns the writer's rest rather than the writer, which can then be in registers.
-    #[inline(never)]
-    fn write_content<'o>(&self, rest: &'o mut [u8]) -> &'o mut [u8] {
-        let mut writer = Writer::at(rest);
-        match self.properties.0 {
-            Source::Received { block, .. } => writer.bytes(block),
-            Source::List(list) if self.plain => write_plain(list, &mut writer),
-            Source::List(_) => {
-                for entry in self.properties.entries() {
-                    match entry {
-                        Entry::Raw(id, value) => {
-                            writer.byte(id.get());
-                            writer.bytes(value);
-                        }
-                        Entry::Value(property) => writer.with_rest(|rest| property.write(rest)),
-                    }
-                }
-            }
-        }
-        writer.rest()
     }
 }
+
+/// What a received block may have more than once, depending on the packet it came in.
+const MAY_REPEAT_ELSEWHERE: PropertySet = PropertySet::of(&[PropertyId::SubscriptionIdentifier]);
 
 /// Measures a list in which nothing is replaced, left out or wrong: nearly all lists.
 ///
@@ -194,17 +211,39 @@ fn plain_len(list: &PropertyList<'_>, scope: PropertyScope) -> Option<usize> {
 }
 
 /// Writes a list that [`plain_len`] has measured.
-#[inline(always)]
-fn write_plain(list: &PropertyList<'_>, writer: &mut Writer<'_>) {
-    if let Source::Received { block, .. } = list.base.0 {
+///
+/// Takes and returns the writer's rest rather than the writer, which can then be in registers.
+#[inline(never)]
+fn write_list<'o>(list: &PropertyList<'_>, rest: &'o mut [u8]) -> &'o mut [u8] {
+    let mut writer = Writer::at(rest);
+    if let Source::Received { block, .. } = list.base.0
+        && !block.is_empty()
+    {
         writer.bytes(block);
     }
     for property in list.set {
-        writer.with_rest(|rest| property.write(rest));
+        property.write(&mut writer);
     }
     for value in list.subscription_ids {
-        writer.with_rest(|rest| Property::SubscriptionIdentifier(*value).write(rest));
+        Property::SubscriptionIdentifier(*value).write(&mut writer);
     }
+    writer.rest()
+}
+
+/// Writes properties one by one, each looked up where it comes from.
+#[cold]
+fn write_entries<'o>(list: &PropertyList<'_>, rest: &'o mut [u8]) -> &'o mut [u8] {
+    let mut writer = Writer::at(rest);
+    for entry in Properties::from(list).entries() {
+        match entry {
+            Entry::Raw(id, value) => {
+                writer.byte(id.get());
+                writer.bytes(value);
+            }
+            Entry::Value(property) => property.write(&mut writer),
+        }
+    }
+    writer.rest()
 }
 
 /// Checks and measures properties, without their length in front.

@@ -36,9 +36,36 @@ impl<'o> Writer<'o> {
     #[inline]
     pub(crate) fn header(first: u8, remaining_len: usize, out: &'o mut [u8]) -> Self {
         let mut writer = Self { rest: out };
-        writer.byte(first);
-        writer.var_int(u32::try_from(remaining_len).unwrap_or(VAR_INT_MAX));
+        let [.., high, low] = remaining_len.to_be_bytes();
+        if remaining_len < 0x80 {
+            writer.bytes(&[first, low]);
+        } else if remaining_len < 0x4000 {
+            writer.bytes(&[first, low | 0x80, (high << 1) | (low >> 7)]);
+        } else {
+            writer.byte(first);
+            writer.var_int(u32::try_from(remaining_len).unwrap_or(VAR_INT_MAX));
+        }
         writer
+    }
+
+    /// As [`Writer::start`] for a packet whose Remaining Length takes one or two bytes; `None`, and
+    /// nothing written, if that or `out` is too short.
+    #[inline(always)]
+    pub(crate) fn start_short(first: u8, remaining_len: usize, out: &'o mut [u8]) -> Option<Self> {
+        let [.., high, low] = remaining_len.to_be_bytes();
+        if remaining_len < 0x80 {
+            let (head, rest) = out.split_first_chunk_mut::<2>()?;
+            let rest = rest.get_mut(..remaining_len)?;
+            *head = [first, low];
+            return Some(Self { rest });
+        }
+        if remaining_len < 0x4000 {
+            let (head, rest) = out.split_first_chunk_mut::<3>()?;
+            let rest = rest.get_mut(..remaining_len)?;
+            *head = [first, low | 0x80, (high << 1) | (low >> 7)];
+            return Some(Self { rest });
+        }
+        None
     }
 
     /// Writes into a buffer that is known to be long enough.
@@ -59,12 +86,12 @@ impl<'o> Writer<'o> {
         self.rest = fill(core::mem::take(&mut self.rest));
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         if let Some((head, tail)) =
             core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())
         {
-            head.copy_from_slice(bytes);
+            copy(head, bytes);
             self.rest = tail;
         }
     }
@@ -93,25 +120,95 @@ impl<'o> Writer<'o> {
         }
     }
 
+    /// As [`Writer::var_int`], for a value that seldom takes more than one byte.
+    #[inline(always)]
+    pub(crate) fn seldom_long_var_int(&mut self, value: usize) {
+        match u8::try_from(value) {
+            Ok(value) if value < 0x80 => self.byte(value),
+            _ => self.with_rest(|rest| write_var_int(value, rest)),
+        }
+    }
+
     /// A string or binary field, with its length in front.
-    #[inline]
+    ///
+    /// INVARIANT: it is not longer than [`FIELD_LEN_MAX`].
+    #[inline(always)]
     pub(crate) fn field(&mut self, bytes: &[u8]) {
-        self.two_byte(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
-        self.bytes(bytes);
+        let len = bytes.len().saturating_add(2);
+        let [.., len_high, len_low] = bytes.len().to_be_bytes();
+        if let Some((place, rest)) = core::mem::take(&mut self.rest).split_at_mut_checked(len)
+            && let [high, low, place @ ..] = place
+        {
+            [*high, *low] = [len_high, len_low];
+            copy(place, bytes);
+            self.rest = rest;
+        }
+    }
+
+    /// As [`Writer::field`], with one byte before it.
+    #[inline(always)]
+    pub(crate) fn byte_and_field(&mut self, byte: u8, bytes: &[u8]) {
+        let len = bytes.len().saturating_add(3);
+        let [.., len_high, len_low] = bytes.len().to_be_bytes();
+        if let Some((place, rest)) = core::mem::take(&mut self.rest).split_at_mut_checked(len)
+            && let [first, high, low, place @ ..] = place
+        {
+            [*first, *high, *low] = [byte, len_high, len_low];
+            copy(place, bytes);
+            self.rest = rest;
+        }
     }
 
     /// As [`Writer::field`], with one byte behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn field_and_byte(&mut self, bytes: &[u8], byte: u8) {
         let len = bytes.len().saturating_add(3);
+        let [.., len_high, len_low] = bytes.len().to_be_bytes();
         if let Some((place, rest)) = core::mem::take(&mut self.rest).split_at_mut_checked(len)
             && let [high, low, place @ .., last] = place
         {
-            [*high, *low] = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
-            place.copy_from_slice(bytes);
+            [*high, *low] = [len_high, len_low];
+            copy(place, bytes);
             *last = byte;
             self.rest = rest;
         }
+    }
+}
+
+#[cold]
+fn write_var_int(value: usize, rest: &mut [u8]) -> &mut [u8] {
+    let mut writer = Writer::at(rest);
+    writer.var_int(u32::try_from(value).unwrap_or(VAR_INT_MAX));
+    writer.rest()
+}
+
+/// Copies all of `from` to `to`, which is as long: what is short in a few moves, without the call
+/// that costs more than they do.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        65.. if to.len() == from.len() => to.copy_from_slice(from),
+        65.. => {}
+        33.. => copy_ends::<32>(to, from),
+        16.. => copy_ends::<16>(to, from),
+        8.. => copy_ends::<8>(to, from),
+        4.. => copy_ends::<4>(to, from),
+        _ => {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        }
+    }
+}
+
+/// Copies the first and the last `N` bytes, which may overlap.
+#[inline(always)]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
+        *to = *from;
     }
 }
 
@@ -149,23 +246,30 @@ pub(crate) fn binary_len(field: Field, bytes: &[u8]) -> Result<usize, EncodeErro
 }
 
 /// The length of a string with the two bytes in front. Spec: v5 [MQTT-1.5.4-2].
-#[inline]
+#[inline(always)]
 pub(crate) fn string_len(field: Field, text: &str) -> Result<usize, EncodeError> {
-    let len = binary_len(field, text.as_bytes())?;
-    if read::has_nul(text.as_bytes()) {
-        return Err(EncodeError::NullCharacter { field });
+    match valid_string_len(text) {
+        Some(len) => Ok(len),
+        None => Err(string_is_wrong(field, text)),
     }
-    Ok(len)
+}
+
+#[cold]
+fn string_is_wrong(field: Field, text: &str) -> EncodeError {
+    match binary_len(field, text.as_bytes()) {
+        Ok(_) => EncodeError::NullCharacter { field },
+        Err(error) => error,
+    }
 }
 
 /// As [`binary_len`], without saying what is wrong.
-#[inline]
+#[inline(always)]
 pub(crate) fn valid_binary_len(bytes: &[u8]) -> Option<usize> {
     (bytes.len() <= FIELD_LEN_MAX).then_some(2 + bytes.len())
 }
 
 /// As [`string_len`], without saying what is wrong.
-#[inline]
+#[inline(always)]
 pub(crate) fn valid_string_len(text: &str) -> Option<usize> {
     valid_binary_len(text.as_bytes()).filter(|_| !read::has_nul(text.as_bytes()))
 }

@@ -166,6 +166,7 @@ impl<'a> Connect<'a> {
     ///
     /// # Errors
     /// `out` is too small, or the packet is not one that its version has. `out` is untouched.
+    #[inline(never)]
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let sizes = self.measure()?;
         let first = PacketType::Connect.first_byte();

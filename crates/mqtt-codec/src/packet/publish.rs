@@ -137,13 +137,45 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     /// `out` is too small, or the packet is not one that this version has. `out` is untouched.
-    #[inline]
+    #[inline(always)]
     pub fn encode(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
+        match self.encode_plain(version, out) {
+            Some(len) => Ok(len),
+            None => self.encode_any(version, out),
+        }
+    }
+
+    #[inline(never)]
+    fn encode_any(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
         let sizes = self.measure(version, self.payload.len())?;
         let (mut writer, len) = Writer::start(self.first_byte(), sizes.remaining, out)?;
         self.write_head(sizes.block, &mut writer);
         writer.bytes(self.payload);
         Ok(len)
+    }
+
+    /// Writes what nearly every PUBLISH is: one with a Topic Name, less than 16 KiB, and with
+    /// properties of which none replaces another. `None`, and `out` untouched, for any other, and
+    /// where something is wrong.
+    #[inline(always)]
+    fn encode_plain(&self, version: ProtocolVersion, out: &mut [u8]) -> Option<usize> {
+        let topic = self.topic_name?.as_str().as_bytes();
+        let block = Block::plain(&self.properties, version, SCOPE)?;
+        let packet_id = self.delivery.packet_id();
+        if self.dup && packet_id.is_none() {
+            return None;
+        }
+        let remaining = (2 + topic.len() + if packet_id.is_some() { 2 } else { 0 })
+            .checked_add(block.encoded_len())?
+            .checked_add(self.payload.len())?;
+        let mut writer = Writer::start_short(self.first_byte(), remaining, out)?;
+        writer.field(topic);
+        if let Some(packet_id) = packet_id {
+            writer.two_byte(packet_id.get());
+        }
+        block.write(&mut writer);
+        writer.bytes(self.payload);
+        Some(remaining + if remaining < 0x80 { 2 } else { 3 })
     }
 
     /// The bytes [`Publish::encode_head`] writes.

@@ -142,19 +142,61 @@ impl<'a> SubscribeFilters<'a> {
         Iter(self.0)
     }
 
-    /// Does `work` for all of them until it fails; asks only once where they come from.
-    #[inline]
-    fn each(
-        &self,
-        mut work: impl FnMut(TopicFilter<'a>, SubscriptionOptions) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        if let Source::List(list) = self.0 {
-            return list
-                .iter()
-                .try_for_each(|(topic_filter, options)| work(*topic_filter, *options));
+    /// Checks all of them for a version in which the option bits of `mask` have a meaning.
+    ///
+    /// Returns the bytes they take.
+    #[inline(always)]
+    fn measure(&self, mask: u8) -> Result<usize, EncodeError> {
+        let mut used = 0;
+        let len = match self.0 {
+            Source::Received { bytes, .. } => {
+                for (_, options) in self.iter() {
+                    used |= options.to_byte();
+                }
+                bytes.len()
+            }
+            Source::List(list) => {
+                let mut len = 0_usize;
+                for (topic_filter, options) in list {
+                    used |= options.to_byte();
+                    len = len.saturating_add(3 + topic_filter.as_str().len());
+                }
+                len
+            }
+        };
+        if used & !mask != 0 {
+            return Err(EncodeError::NotInVersion {
+                field: Field::SubscriptionOptions,
+            });
         }
-        self.iter()
-            .try_for_each(|(topic_filter, options)| work(topic_filter, options))
+        if used & NO_LOCAL != 0 {
+            self.check_no_local()?;
+        }
+        Ok(len)
+    }
+
+    /// Spec: v5 [MQTT-3.8.3-4].
+    #[cold]
+    fn check_no_local(&self) -> Result<(), EncodeError> {
+        let wrong = |(topic_filter, options): (TopicFilter<'_>, SubscriptionOptions)| {
+            options.no_local && topic_filter.shared().is_some()
+        };
+        if self.iter().any(wrong) {
+            return Err(EncodeError::NoLocalOnShared);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn write(&self, writer: &mut Writer<'_>) {
+        match self.0 {
+            Source::Received { bytes, .. } => writer.bytes(bytes),
+            Source::List(list) => {
+                for (topic_filter, options) in list {
+                    writer.field_and_byte(topic_filter.as_str().as_bytes(), options.to_byte());
+                }
+            }
+        }
     }
 }
 
@@ -231,16 +273,14 @@ impl<'a> Subscribe<'a> {
     /// # Errors
     /// `out` is too small, or the packet is not one that this version has: before v5 an option
     /// other than the QoS. `out` is untouched.
+    #[inline(never)]
     pub fn encode(&self, version: ProtocolVersion, out: &mut [u8]) -> Result<usize, EncodeError> {
         let sizes = self.measure(version)?;
         let first = PacketType::Subscribe.first_byte();
         let (mut writer, len) = Writer::start(first, sizes.remaining, out)?;
         writer.two_byte(self.packet_id.get());
         sizes.block.write(&mut writer);
-        self.filters.each(|topic_filter, options| {
-            writer.field_and_byte(topic_filter.as_str().as_bytes(), options.to_byte());
-            Ok(())
-        })?;
+        self.filters.write(&mut writer);
         Ok(len)
     }
 
@@ -252,20 +292,11 @@ impl<'a> Subscribe<'a> {
             });
         }
         let block = Block::new(&self.properties, version, SCOPE)?;
-        let mut remaining = block.encoded_len().saturating_add(2);
-        let mask = version.subscribe_option_mask();
-        self.filters.each(|topic_filter, options| {
-            if options.to_byte() & !mask != 0 {
-                return Err(EncodeError::NotInVersion {
-                    field: Field::SubscriptionOptions,
-                });
-            }
-            if options.no_local && topic_filter.shared().is_some() {
-                return Err(EncodeError::NoLocalOnShared);
-            }
-            remaining = remaining.saturating_add(3 + topic_filter.as_str().len());
-            Ok(())
-        })?;
+        let filters_len = self.filters.measure(version.subscribe_option_mask())?;
+        let remaining = block
+            .encoded_len()
+            .saturating_add(2)
+            .saturating_add(filters_len);
         Ok(Sizes { remaining, block })
     }
 }
