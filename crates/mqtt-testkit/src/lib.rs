@@ -5,3 +5,4 @@ pub mod packets;
 pub mod pair;
 pub mod raw;
 pub mod reference;
+pub mod seeds;

@@ -2,15 +2,44 @@
 //! fuzz target calls it and nothing else.
 
 use mqtt_codec::{
-    DecodeError, EncodeError, Frame, PACKET_LEN_MAX, Packet, PacketType, Properties, Property,
-    PropertyList, PropertyScope, PropertySet, ProtocolVersion, Publish, TopicFilter, TopicName,
-    bytes_missing, frame,
+    Ack, DecodeError, EncodeError, Frame, Malformed, PACKET_LEN_MAX, Packet, PacketType,
+    Properties, Property, PropertyList, PropertyScope, PropertySet, ProtocolVersion, Publish,
+    TopicFilter, TopicName, bytes_missing, frame,
 };
 
-use crate::reference;
+use crate::packets;
+use crate::reference::{self, Framing};
 
 /// The most of an input that is looked at where the work grows with its square. Unit: bytes.
 const SPLIT_LEN_MAX: usize = 2048;
+
+/// A fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name, and that of the folder its regression inputs lie in.
+    pub name: &'static str,
+    /// The oracle it is one call to.
+    pub oracle: fn(&[u8]),
+}
+
+/// Every fuzz target.
+pub const TARGETS: [Target; 11] = [
+    target("decode_v31", |bytes| decode(ProtocolVersion::V31, bytes)), // version: a target for each
+    target("decode_v311", |bytes| decode(ProtocolVersion::V311, bytes)), // version: a target for each
+    target("decode_v5", |bytes| decode(ProtocolVersion::V5, bytes)), // version: a target for each
+    target("split", split),
+    target("reencode", reencode),
+    target("any_packet", any_packet),
+    target("properties", properties),
+    target("topic_match", topic_match),
+    target("publish", publish_as_reference),
+    target("acks", ack_as_reference),
+    target("frame", frame_as_reference),
+];
+
+const fn target(name: &'static str, oracle: fn(&[u8])) -> Target {
+    Target { name, oracle }
+}
 
 /// Reading never panics, never goes beyond the packet, and says where it failed; what was read can
 /// be looked at as a whole.
@@ -186,24 +215,17 @@ pub fn topic_match(bytes: &[u8]) {
     }
 }
 
-/// The reader of PUBLISH, made for speed, agrees with one made to be simple.
+/// The reader of PUBLISH, made for speed, agrees with one made to be simple. After the choice of
+/// the version come the flags of the first byte, then the body.
 ///
 /// # Panics
 /// When it does not hold.
 pub fn publish_as_reference(bytes: &[u8]) {
-    let Some((version, bytes)) = split_version(bytes) else {
-        return;
-    };
-    let Some((flags, body)) = bytes.split_first() else {
+    let Some((version, [flags, body @ ..])) = split_version(bytes) else {
         return;
     };
     let first = PacketType::Publish.first_byte() | (flags & 0x0F);
-    let found = Frame {
-        first,
-        body,
-        len: body.len() + 2,
-    };
-    let fast = Publish::decode(found, version).ok();
+    let fast = Publish::decode(frame_of(first, body), version).ok();
     let fast = fast.map(|publish| reference::Publish {
         dup: publish.dup,
         retain: publish.retain,
@@ -216,10 +238,80 @@ pub fn publish_as_reference(bytes: &[u8]) {
         properties: publish.properties.raw().unwrap_or_default(),
         payload: publish.payload,
     });
-    assert_eq!(
-        fast,
-        reference::publish(first, body, version.has_properties())
-    );
+    assert_eq!(fast, reference::publish(version.level(), first, body));
+}
+
+/// The reader of the four acknowledgements, made for speed, agrees with one made to be simple.
+/// After the choice of the version come the first byte, then the body.
+///
+/// # Panics
+/// When it does not hold.
+pub fn ack_as_reference(bytes: &[u8]) {
+    let Some((version, [first, body @ ..])) = split_version(bytes) else {
+        return;
+    };
+    let found = frame_of(*first, body);
+    let fast = Ack::decode(found, version);
+    if let Err(error) = fast {
+        check_error(error, found.len);
+    }
+    let fast = fast.ok().map(|ack| reference::Ack {
+        packet_id: ack.packet_id.get(),
+        reason: ack.reason.get(),
+        properties: ack.properties.raw().unwrap_or_default(),
+    });
+    assert_eq!(fast, reference::ack(version.level(), *first, body));
+}
+
+/// Framing, made for speed, agrees with one made to be simple, also about the bytes that are
+/// missing. The first two bytes are the longest packet accepted; 0xFFFF stands for any.
+///
+/// # Panics
+/// When it does not hold.
+pub fn frame_as_reference(bytes: &[u8]) {
+    let Some((len_max, bytes)) = bytes.split_first_chunk::<2>() else {
+        return;
+    };
+    let len_max = match u16::from_be_bytes(*len_max) {
+        u16::MAX => PACKET_LEN_MAX,
+        len_max => u32::from(len_max),
+    };
+    let found = frame(bytes, len_max);
+    let missing = bytes_missing(bytes);
+    let slow = reference::frame(bytes, len_max);
+    let agrees = match (found, slow) {
+        (Ok(None), Framing::Incomplete { missing: slow }) => missing == slow,
+        (Ok(Some(found)), Framing::Whole { first, body, rest }) => {
+            let len = bytes.len() - rest.len();
+            missing == 0 && found == Frame { first, body, len }
+        }
+        (Err(error), Framing::TooLarge) => error.kind == Malformed::PacketTooLarge && error.at == 1,
+        (Err(error), Framing::Broken { at }) => {
+            missing == 0 && error.kind != Malformed::PacketTooLarge && error.at == at
+        }
+        _ => false,
+    };
+    assert!(agrees, "{found:?}, {missing} missing, {slow:?}");
+}
+
+/// Any packet at all, grown from the bytes, is written and read back as it was.
+///
+/// # Panics
+/// When it does not hold.
+pub fn any_packet(bytes: &[u8]) {
+    let Some((version, bytes)) = split_version(bytes) else {
+        return;
+    };
+    packets::from_bytes(version, bytes).with(|packet| round_trip(packet, version));
+}
+
+/// A packet of this first byte and body, whatever they are.
+fn frame_of(first: u8, body: &[u8]) -> Frame<'_> {
+    Frame {
+        first,
+        body,
+        len: body.len() + 2,
+    }
 }
 
 fn check_error(error: DecodeError, len: usize) {

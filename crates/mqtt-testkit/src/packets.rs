@@ -1,6 +1,7 @@
 //! Owned models of every Control Packet, made to be lent out as the codec's borrowing types, and
 //! generators of them.
 
+mod grow;
 mod strategies;
 
 use core::num::{NonZeroU16, NonZeroU32};
@@ -12,6 +13,7 @@ use mqtt_codec::{
     TopicFilter, TopicName, UnsubAck, Unsubscribe, UnsubscribeFilters, Will,
 };
 
+pub use grow::from_bytes;
 pub use strategies::{
     binary, connect, packet, packet_id, packet_of, properties, publish, qos, text, topic_filter,
     topic_name,

@@ -86,16 +86,7 @@ pub fn properties(
     version: ProtocolVersion,
     scope: PropertyScope,
 ) -> BoxedStrategy<Vec<PropertyModel>> {
-    if !version.has_properties() {
-        return Just(Vec::new()).boxed();
-    }
-    let mut ids: Vec<PropertyId> = PropertyId::ALL
-        .into_iter()
-        .filter(|id| match scope {
-            PropertyScope::Packet(packet_type) => id.allowed_in(packet_type),
-            PropertyScope::Will => id.allowed_in_will(),
-        })
-        .collect();
+    let mut ids = allowed_properties(version, scope);
     let repeated = |ids: &mut Vec<PropertyId>, id| {
         if ids.contains(&id) {
             ids.extend([id, id]);
@@ -111,6 +102,21 @@ pub fn properties(
         .prop_map(with_method)
         .prop_flat_map(|ids| ids.into_iter().map(property).collect::<Vec<_>>())
         .boxed()
+}
+
+/// The properties that may stand in `scope`; none in a version that has none.
+pub(super) fn allowed_properties(
+    version: ProtocolVersion,
+    scope: PropertyScope,
+) -> Vec<PropertyId> {
+    let is_allowed = |id: &PropertyId| match scope {
+        PropertyScope::Packet(packet_type) => id.allowed_in(packet_type),
+        PropertyScope::Will => id.allowed_in_will(),
+    };
+    match version.has_properties() {
+        true => PropertyId::ALL.into_iter().filter(is_allowed).collect(),
+        false => Vec::new(),
+    }
 }
 
 fn properties_of(
@@ -180,7 +186,7 @@ pub fn packet_of(packet_type: PacketType, version: ProtocolVersion) -> BoxedStra
 fn connack(version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
     (
         any::<bool>(),
-        connack_reason(version),
+        reason(PacketType::ConnAck, version),
         properties_of(PacketType::ConnAck, version),
     )
         .prop_map(move |(present, reason, properties)| PacketModel::ConnAck {
@@ -194,7 +200,7 @@ fn connack(version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
 fn ack(packet_type: PacketType, version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
     (
         packet_id(),
-        ack_reason(packet_type, version),
+        reason(packet_type, version),
         properties_of(packet_type, version),
     )
         .prop_map(move |(packet_id, reason, properties)| PacketModel::Ack {
@@ -227,7 +233,7 @@ fn subscribe(version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
 }
 
 fn suback(version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
-    let reasons = vec(suback_reason(version), 1..6);
+    let reasons = vec(reason(PacketType::SubAck, version), 1..6);
     (
         packet_id(),
         properties_of(PacketType::SubAck, version),
@@ -264,7 +270,7 @@ fn unsuback(version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
     } else {
         0..1
     };
-    let reasons = vec(reason(PacketType::UnsubAck), len);
+    let reasons = vec(reason(PacketType::UnsubAck, version), len);
     (
         packet_id(),
         properties_of(PacketType::UnsubAck, version),
@@ -288,7 +294,7 @@ fn disconnect(version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
         .boxed();
     }
     (
-        reason(PacketType::Disconnect),
+        reason(PacketType::Disconnect, version),
         properties_of(PacketType::Disconnect, version),
     )
         .prop_map(|(reason, properties)| PacketModel::Disconnect { reason, properties })
@@ -297,7 +303,7 @@ fn disconnect(version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
 
 fn auth(version: ProtocolVersion) -> BoxedStrategy<PacketModel> {
     (
-        reason(PacketType::Auth),
+        reason(PacketType::Auth, version),
         properties_of(PacketType::Auth, version),
         text(),
     )
@@ -421,40 +427,29 @@ fn subscription_options(version: ProtocolVersion) -> impl Strategy<Value = Subsc
     )
 }
 
-/// Any Reason Code that `packet_type` may have in v5.
-fn reason(packet_type: PacketType) -> impl Strategy<Value = ReasonCode> {
-    reasons(move |reason| reason.allowed_in(packet_type))
+fn reason(packet_type: PacketType, version: ProtocolVersion) -> impl Strategy<Value = ReasonCode> {
+    proptest::sample::select(allowed_reasons(packet_type, version))
 }
 
-fn reasons(allowed: impl Fn(ReasonCode) -> bool) -> impl Strategy<Value = ReasonCode> {
-    let all: Vec<_> = (0..=u8::MAX)
-        .map(ReasonCode::new)
-        .filter(|reason| allowed(*reason))
-        .collect();
-    proptest::sample::select(all)
-}
-
-fn connack_reason(version: ProtocolVersion) -> impl Strategy<Value = ReasonCode> {
-    reasons(move |reason| {
-        reason.allowed_in(PacketType::ConnAck)
-            && version.connack_reason(version.connack_code(reason)) == Some(reason)
-    })
-}
-
-fn ack_reason(
+/// The Reason Codes that `packet_type` may have and that `version` writes as they are; never empty
+/// where the packet has one.
+pub(super) fn allowed_reasons(
     packet_type: PacketType,
     version: ProtocolVersion,
-) -> impl Strategy<Value = ReasonCode> {
-    reasons(move |reason| {
-        reason.allowed_in(packet_type)
-            && (version.has_ack_reason() || reason == ReasonCode::SUCCESS)
-    })
-}
-
-fn suback_reason(version: ProtocolVersion) -> impl Strategy<Value = ReasonCode> {
-    reasons(move |reason| {
-        reason.allowed_in(PacketType::SubAck)
-            && version.suback_code(reason) == reason.get()
-            && (version.has_suback_failure() || !reason.is_error())
-    })
+) -> Vec<ReasonCode> {
+    let is_written = |reason: &ReasonCode| match packet_type {
+        PacketType::ConnAck => {
+            version.connack_reason(version.connack_code(*reason)) == Some(*reason)
+        }
+        PacketType::SubAck => {
+            version.suback_code(*reason) == reason.get()
+                && (version.has_suback_failure() || !reason.is_error())
+        }
+        _ => version.has_ack_reason() || *reason == ReasonCode::SUCCESS,
+    };
+    (0..=u8::MAX)
+        .map(ReasonCode::new)
+        .filter(|reason| reason.allowed_in(packet_type))
+        .filter(is_written)
+        .collect()
 }
