@@ -90,7 +90,10 @@ fn code_rules(sources: &[Source]) -> Vec<Checked> {
             code::version_matches,
         ),
         checked("tokio stays out of the broker's core", code::tokio_in_core),
-        checked("nom is named in read.rs only", code::nom_outside_read),
+        checked(
+            "nom is named in the two read.rs only",
+            code::nom_outside_read,
+        ),
         checked(
             "a file begins with a line that says what it is",
             code::missing_head,
