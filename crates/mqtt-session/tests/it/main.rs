@@ -1,5 +1,12 @@
 //! Tests of sessions as their owners see them: two ends against each other, and faults that others have had.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod aliases;
+mod auth;
+mod fitting;
+mod handshake;
+mod kit;
 mod pair;
 mod regress;
+mod server;
+mod will;
