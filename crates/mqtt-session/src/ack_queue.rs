@@ -92,10 +92,8 @@ impl<G, A, S: Storage> AckQueue<G, A, S> {
 
     /// Takes the first acknowledgement if `open` says its gate is.
     pub fn pop_if(&mut self, open: impl FnOnce(&G) -> bool) -> Option<A> {
-        if !open(&self.entries.front()?.0) {
-            return None;
-        }
-        self.entries.pop_front().map(|(_, ack)| ack)
+        let first = self.entries.pop_front_if(|(gate, _)| open(gate));
+        first.map(|(_, ack)| ack)
     }
 
     /// The gate and the acknowledgement `ahead` of which wait, to open the one or change the other.

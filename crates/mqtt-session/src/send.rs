@@ -436,10 +436,10 @@ impl<M, S: Storage> SendFlows<M, S> {
         if flow.stage != stage {
             return Err(UnexpectedAck::WrongKind);
         }
-        flow.stage = Stage::Ended;
         if flow.standing == Standing::Counted {
             quota.give_back();
         }
+        flow.stage = Stage::Ended;
         flow.standing = Standing::Free;
         let message = flow.message.take();
         self.ended += 1;
@@ -451,8 +451,15 @@ impl<M, S: Storage> SendFlows<M, S> {
         message.ok_or(UnexpectedAck::Unknown)
     }
 
-    /// Keeps the invariant of `due`; gives its memory back at the end.
     fn drop_settled_resends(&mut self) {
+        if !self.due.is_empty() {
+            self.drop_settled();
+        }
+    }
+
+    /// Keeps the invariant of `due`; gives its memory back at the end.
+    #[cold]
+    fn drop_settled(&mut self) {
         while let Some(due) = self.due.front() {
             let flow = self.find(due.packet_id).and_then(|at| self.flows.get(at));
             if flow.is_some_and(|flow| flow.standing == Standing::Due) {
@@ -467,12 +474,12 @@ impl<M, S: Storage> SendFlows<M, S> {
 
     fn drop_ended(&mut self) {
         let len_before = self.flows.len();
-        while self
-            .flows
-            .front()
-            .is_some_and(|flow| flow.stage == Stage::Ended)
+        while self.ended > 0
+            && self
+                .flows
+                .pop_front_if(|flow| flow.stage == Stage::Ended)
+                .is_some()
         {
-            self.flows.pop_front();
             self.ended -= 1;
         }
         let ended = usize::try_from(self.ended).unwrap_or(0);
@@ -529,7 +536,11 @@ impl<M, S: Storage> SendFlows<M, S> {
     /// Where the open flow with `packet_id` is.
     fn find(&self, packet_id: PacketId) -> Option<usize> {
         let open = |flow: &Flow<M>| flow.packet_id == packet_id && flow.is_open();
-        let from = self.flows.front()?.packet_id.get();
+        let first = self.flows.front()?;
+        if open(first) {
+            return Some(0);
+        }
+        let from = first.packet_id.get();
         let distance = distance(from, packet_id.get());
         let guess = usize::from(distance);
         if self.flows.get(guess).is_some_and(open) {

@@ -80,6 +80,9 @@ pub trait Queue<T>: Sized {
     /// Takes the first.
     fn pop_front(&mut self) -> Option<T>;
 
+    /// Takes the first if `wanted` says so.
+    fn pop_front_if(&mut self, wanted: impl FnOnce(&T) -> bool) -> Option<T>;
+
     /// All, from the first.
     fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
     where

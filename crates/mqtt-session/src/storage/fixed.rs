@@ -102,6 +102,13 @@ impl<T, const N: usize, const K: usize> Queue<T> for FixedQueue<T, N, K> {
         entry
     }
 
+    fn pop_front_if(&mut self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        match wanted(self.front()?) {
+            true => self.pop_front(),
+            false => None,
+        }
+    }
+
     fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
     where
         T: 'a,

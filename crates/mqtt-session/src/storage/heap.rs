@@ -53,6 +53,10 @@ impl<T> Queue<T> for VecDeque<T> {
         self.pop_front()
     }
 
+    fn pop_front_if(&mut self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        self.pop_front_if(|first| wanted(first))
+    }
+
     fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
     where
         T: 'a,
@@ -127,6 +131,10 @@ impl<T> Queue<T> for Rare<T> {
 
     fn pop_front(&mut self) -> Option<T> {
         self.entries.as_mut()?.pop_front()
+    }
+
+    fn pop_front_if(&mut self, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        self.entries.as_mut()?.pop_front_if(|first| wanted(first))
     }
 
     fn iter<'a>(&'a self) -> impl Iterator<Item = &'a T>
