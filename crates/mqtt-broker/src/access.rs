@@ -1,7 +1,8 @@
 //! Who may connect, publish and subscribe. An answer may be pending: only that client waits.
 
 use async_trait::async_trait;
-use mqtt_codec::{QoS, ReasonCode};
+use mqtt_codec::{ProtocolVersion, QoS, ReasonCode};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ pub enum Decision {
     Allow,
     /// Refuse with this Reason Code; one that the answer cannot carry becomes Not authorized.
     Deny(ReasonCode),
+    /// Refuse and end the connection; a v5 client is told this Reason Code by DISCONNECT, or CONNACK if it connects.
+    Disconnect(ReasonCode),
 }
 
 /// A decision, or the promise of one.
@@ -36,13 +39,30 @@ impl fmt::Debug for Answer {
 
 /// Who asks.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct ClientInfo {
     /// The Client Identifier, as sent or as assigned.
     pub client_id: Box<str>,
-    /// The User Name of CONNECT.
+    /// The User Name of CONNECT, or the one that authentication gave instead.
     pub username: Option<Box<str>>,
     /// The address the connection comes from.
     pub peer: SocketAddr,
+    /// The version it speaks.
+    pub version: ProtocolVersion,
+    /// The name of the listener it came through.
+    pub listener: Arc<str>,
+    /// Whether it may do everything, so that nobody asks.
+    pub superuser: bool,
+    /// What authentication knows about it; none when that is nothing.
+    pub attributes: Option<Arc<BTreeMap<Box<str>, Box<str>>>>,
+}
+
+impl ClientInfo {
+    /// One of its attributes.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let attributes = self.attributes.as_deref()?;
+        attributes.get(name).map(|value| &**value)
+    }
 }
 
 /// What is asked for.

@@ -1,14 +1,19 @@
 //! The broker as a library: build, start, look at, shut down.
 
 use crate::access::{Access, AllowAll};
+use crate::authenticate::Authenticate;
 use crate::config::{Config, ConfigError};
 use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::Limits;
 use crate::core::log::{CommitLog, MemoryLog};
 use crate::core::share_group::SharedStrategy;
-use crate::core::{Batch, Core};
-use crate::net::{Clock, Door, run_ticks, serve};
+use crate::core::{Batch, Core, Offer, Parts};
+use crate::hooks::Hooks;
+use crate::hub::Hub;
+use crate::net::{Bound, Clock, Door, run_ticks, serve};
+use crate::ownership::{Fabric, Ownership, SingleNode};
+use mqtt_codec::QoS;
 use mqtt_io::Listener;
 use mqtt_session::SessionExpiry;
 use std::fmt;
@@ -48,7 +53,11 @@ pub enum StartError {
 pub struct Builder {
     config: Config,
     access: Option<Arc<dyn Access>>,
+    authenticate: Option<Arc<dyn Authenticate>>,
+    hooks: Vec<Arc<dyn Hooks>>,
     log: Arc<dyn CommitLog>,
+    ownership: Arc<dyn Ownership>,
+    fabric: Arc<dyn Fabric>,
     runtimes: Vec<Handle>,
 }
 
@@ -79,6 +88,40 @@ impl Builder {
         }
     }
 
+    /// Who clients are; without it [`Access`] is asked about CONNECT too, and there is no enhanced authentication.
+    #[must_use]
+    pub fn authenticate(self, authenticate: impl Authenticate) -> Self {
+        Self {
+            authenticate: Some(Arc::new(authenticate)),
+            ..self
+        }
+    }
+
+    /// Sees and changes what happens; hooks are called in the order they were added.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.hooks.push(Arc::new(hooks));
+        self
+    }
+
+    /// Who may own sessions, where there are other brokers.
+    #[must_use]
+    pub fn ownership(self, ownership: impl Ownership) -> Self {
+        Self {
+            ownership: Arc::new(ownership),
+            ..self
+        }
+    }
+
+    /// What carries live messages to other brokers.
+    #[must_use]
+    pub fn fabric(self, fabric: impl Fabric) -> Self {
+        Self {
+            fabric: Arc::new(fabric),
+            ..self
+        }
+    }
+
     /// Where what must survive is written; the default keeps everything in memory.
     #[must_use]
     pub fn commit_log(self, log: impl CommitLog) -> Self {
@@ -102,17 +145,26 @@ impl Builder {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(self) -> Result<Broker, StartError> {
-        if self.access.is_none() {
+        if self.access.is_none() && self.authenticate.is_none() {
             self.config.check()?;
         }
         let access = self.access.unwrap_or_else(|| Arc::new(AllowAll));
         let listeners = listen(&self.config)?;
         let local_addrs = listeners
             .iter()
-            .filter_map(|(listener, _)| listener.local_addr().ok())
+            .filter_map(|bound| bound.listener.local_addr().ok())
             .collect();
         let mqtt = &self.config.mqtt;
-        let core = Arc::new(Core::new(limits(&self.config), access, self.log));
+        let core = Arc::new(Core::new(Parts {
+            limits: limits(&self.config),
+            offer: offer(&self.config),
+            access,
+            authenticate: self.authenticate,
+            log: self.log,
+            ownership: self.ownership,
+            fabric: self.fabric,
+            hub: Hub::new(self.hooks),
+        }));
         let clock = Clock::start();
         let (stop, stopped) = watch::channel(false);
         let door = Arc::new(Door {
@@ -129,7 +181,7 @@ impl Builder {
         });
         let tasks = listeners
             .into_iter()
-            .map(|(listener, max)| tokio::spawn(serve(Arc::clone(&door), listener, max)))
+            .map(|bound| tokio::spawn(serve(Arc::clone(&door), bound)))
             .collect();
         let ticks = tokio::spawn(run_ticks(core, clock));
         Ok(Broker {
@@ -180,7 +232,11 @@ impl Broker {
         Builder {
             config: Config::default(),
             access: None,
+            authenticate: None,
+            hooks: Vec::new(),
             log: Arc::new(MemoryLog),
+            ownership: Arc::new(SingleNode),
+            fabric: Arc::new(SingleNode),
             runtimes: Vec::new(),
         }
     }
@@ -246,12 +302,16 @@ impl Drop for Broker {
 }
 
 /// Binds every address asked for; an optional one that the machine does not have is left out.
-fn listen(config: &Config) -> Result<Vec<(Listener, Option<usize>)>, StartError> {
+fn listen(config: &Config) -> Result<Vec<Bound>, StartError> {
     let mut listeners = Vec::new();
-    for listener in config.listeners.values() {
+    for (name, listener) in &config.listeners {
         for address in listener.bind.addresses() {
             match Listener::bind(address.addr) {
-                Ok(bound) => listeners.push((bound, listener.max_connections)),
+                Ok(bound) => listeners.push(Bound {
+                    listener: bound,
+                    name: name.as_str().into(),
+                    connections_max: listener.max_connections,
+                }),
                 Err(error) if !address.required && is_absent(&error) => {
                     tracing::debug!(addr = %address.addr, %error, "address left out");
                 }
@@ -273,6 +333,18 @@ fn is_absent(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
     )
+}
+
+fn offer(config: &Config) -> Offer {
+    let mqtt = &config.mqtt;
+    Offer {
+        qos_max: QoS::from_u8(mqtt.max_qos_allowed).unwrap_or(QoS::ExactlyOnce),
+        retain: mqtt.retain_available,
+        wildcards: mqtt.wildcard_subscription,
+        shared: mqtt.shared_subscription,
+        exclusive: mqtt.exclusive_subscription,
+        response_information: mqtt.response_information.as_str().into(),
+    }
 }
 
 fn limits(config: &Config) -> Limits {

@@ -5,14 +5,18 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+mod authenticate;
 mod broker;
 pub mod config;
 mod core;
 mod data_dir;
 mod handler;
+mod hooks;
+mod hub;
 mod net;
+mod ownership;
 
-pub use crate::core::cause::{DropCause, EndCause};
+pub use crate::core::cause::{DropCause, EndCause, SessionEnd};
 pub use crate::core::counters::Totals;
 pub use crate::core::log::{CommitLog, LogFull, LogPosition, LogRecord, MemoryLog};
 pub use crate::core::message::Message;
@@ -22,6 +26,14 @@ pub use access::{
     Access, AccessRequest, AllowAll, Answer, AsyncAccess, ClientInfo, Decision, Deferred,
     OwnedAccessRequest,
 };
+pub use authenticate::{
+    AuthAnswer, AuthStep, Authenticate, ConnectRequest, Exchange, Grant, Refusal,
+};
 pub use broker::{Broker, Builder, Sizes, StartError};
 pub use config::Config;
 pub use data_dir::{DataDir, DataDirError};
+pub use hooks::{
+    Acked, Changes, DeliverVerdict, Dropped, Handover, Hooks, Interest, Publication, PublishAnswer,
+    PublishVerdict,
+};
+pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};

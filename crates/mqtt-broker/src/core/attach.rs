@@ -1,6 +1,6 @@
 //! Connections meet their sessions here: attach, take over, lose, end.
 
-use super::cause::EndCause;
+use super::cause::{EndCause, SessionEnd};
 use super::log::{LogPosition, LogRecord};
 use super::message::Message;
 use super::router::shared_filter;
@@ -8,6 +8,7 @@ use super::session_cell::{SessionCell, SessionState, Will};
 use super::sessions::Sessions;
 use super::share_group::GroupKey;
 use super::{Batch, Core, Via};
+use crate::ownership::OwnerEpoch;
 use mqtt_codec::{QoS, ReasonCode};
 use mqtt_session::{Negotiated, SessionExpiry};
 use std::collections::HashSet;
@@ -22,6 +23,8 @@ pub(crate) struct AttachRequest<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) clean_start: bool,
     pub(crate) negotiated: Negotiated,
+    /// Under which the session was claimed.
+    pub(crate) owner_epoch: OwnerEpoch,
 }
 
 /// A connection with its session.
@@ -53,7 +56,8 @@ impl Core {
         };
         let resumed = found.and_then(|cell| {
             let mut state = cell.state.lock();
-            if state.connected {
+            let was_connected = state.connected;
+            if was_connected {
                 state.end = Some(EndCause::SessionTakenOver);
                 state.wake(batch);
             }
@@ -67,6 +71,9 @@ impl Core {
             cell.tell(&state, &self.limits);
             let epoch = state.epoch;
             drop(state);
+            if !was_connected {
+                self.counters.client_connected();
+            }
             Some((cell, epoch))
         });
         let attached = match resumed {
@@ -82,12 +89,18 @@ impl Core {
         };
         drop(sessions);
         if let Some(replaced) = replaced {
-            self.end_session(&replaced, batch, now_ms);
+            self.end_session(&replaced, SessionEnd::CleanStart, batch, now_ms);
         }
         let (cell, epoch, session_present, position) = attached?;
+        if !session_present {
+            self.counters.client_connected();
+            self.hub.session_started(&cell.client_id);
+        }
         cell.wire_version
             .store(request.negotiated.version.level(), Ordering::Relaxed);
         cell.last_alive_ms.store(now_ms, Ordering::Relaxed);
+        cell.owner_epoch
+            .store(request.owner_epoch.0, Ordering::Relaxed);
         if let Some(will) = due_will {
             self.publish_will(&will, batch, now_ms);
         }
@@ -151,6 +164,7 @@ impl Core {
             return;
         }
         state.connected = false;
+        self.counters.client_disconnected();
         state.end = None;
         state.waker = None;
         state.woken = false;
@@ -166,7 +180,7 @@ impl Core {
         cell.tell(&state, &self.limits);
         drop(state);
         if session_ends {
-            self.end_session(cell, batch, now_ms);
+            self.end_session(cell, SessionEnd::Disconnected, batch, now_ms);
         } else {
             self.arm(cell, now_ms);
             self.hand_over(cell, batch, now_ms);
@@ -177,8 +191,20 @@ impl Core {
     }
 
     /// The session is over: nothing of it stays. A delayed will is published now; v5 [MQTT-3.1.2-8].
-    pub(crate) fn end_session(&self, cell: &Arc<SessionCell>, batch: &mut Batch, now_ms: u64) {
+    pub(crate) fn end_session(
+        &self,
+        cell: &Arc<SessionCell>,
+        cause: SessionEnd,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) {
         let mut state = cell.state.lock();
+        if !state.ended {
+            self.counters.session_ended(cause);
+            let epoch = OwnerEpoch(cell.owner_epoch.load(Ordering::Relaxed));
+            self.ownership.release(&cell.client_id, epoch);
+            self.hub.session_ended(&cell.client_id, cause);
+        }
         if state.ended && state.subscriptions.is_empty() && state.will.is_none() {
             drop(state);
             self.sessions.lock().remove(cell);

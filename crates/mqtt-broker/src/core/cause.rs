@@ -40,6 +40,9 @@ pub enum EndCause {
     /// CONNECT was refused.
     #[error("CONNECT refused: {0}")]
     ConnectRefused(ReasonCode),
+    /// A re-authentication failed.
+    #[error("authentication failed: {0}")]
+    AuthenticationFailed(ReasonCode),
     /// A PUBLISH was refused and the version has no answer for that.
     #[error("PUBLISH refused: {0}")]
     PublishRefused(ReasonCode),
@@ -72,10 +75,22 @@ impl EndCause {
             Self::ServerShuttingDown => Some(ReasonCode::SERVER_SHUTTING_DOWN),
             Self::Malformed(error) => Some(error.reason_code()),
             Self::Protocol(error) => Some(error.reason_code()),
-            Self::PublishRefused(reason) | Self::SubscribeRefused(reason) => Some(reason),
+            Self::AuthenticationFailed(reason)
+            | Self::PublishRefused(reason)
+            | Self::SubscribeRefused(reason) => Some(reason),
             Self::QueueFull => Some(ReasonCode::QUOTA_EXCEEDED),
             Self::Administrative => Some(ReasonCode::ADMINISTRATIVE_ACTION),
             Self::Panicked => Some(ReasonCode::UNSPECIFIED_ERROR),
+        }
+    }
+
+    /// What a v5 client is told in words, beyond the Reason Code; none where that says it all.
+    pub(crate) const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::QueueFull => Some("too many messages waited, the session has ended"),
+            Self::PublishRefused(_) => Some("a PUBLISH was refused"),
+            Self::SubscribeRefused(_) => Some("a SUBSCRIBE was refused"),
+            _ => None,
         }
     }
 
@@ -98,6 +113,7 @@ impl EndCause {
             Self::Malformed(_) => "malformed_packet",
             Self::Protocol(_) => "protocol_error",
             Self::ConnectRefused(_) => "connect_refused",
+            Self::AuthenticationFailed(_) => "authentication_failed",
             Self::PublishRefused(_) => "publish_refused",
             Self::SubscribeRefused(_) => "subscribe_refused",
             Self::QueueFull => "queue_full",
@@ -107,8 +123,38 @@ impl EndCause {
     }
 }
 
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// It ends with its connection: Session Expiry Interval 0, or Clean Session before v5.
+    Disconnected,
+    /// Its Session Expiry Interval has passed.
+    Expired,
+    /// Its client began anew: Clean Start, or the session would have ended with the connection taken over.
+    CleanStart,
+    /// Too many messages waited for it.
+    QueueFull,
+    /// An administrator or an embedding program ended it.
+    Administrative,
+}
+
+impl SessionEnd {
+    /// A short stable word for counters.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Expired => "expired",
+            Self::CleanStart => "clean_start",
+            Self::QueueFull => "queue_full",
+            Self::Administrative => "administrative",
+        }
+    }
+}
+
 /// Why a message did not reach a subscriber; counted, never silent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
 pub enum DropCause {
     /// QoS 0 for a session without a connection.
     Offline,
@@ -126,4 +172,56 @@ pub enum DropCause {
     RetainedFull,
     /// The publisher may not publish there, and QoS 0 has no answer to say so.
     Denied,
+    /// A hook discarded it or withheld it from a subscriber.
+    Hook,
+    /// Too many messages published to `$delayed` wait for their time.
+    DelayedFull,
+}
+
+impl DropCause {
+    /// Every cause.
+    pub const ALL: [Self; 10] = [
+        Self::Offline,
+        Self::OutboxFull,
+        Self::Expired,
+        Self::TooLarge,
+        Self::QueueFull,
+        Self::ShareEnded,
+        Self::RetainedFull,
+        Self::Denied,
+        Self::Hook,
+        Self::DelayedFull,
+    ];
+
+    /// Its place in [`DropCause::ALL`].
+    pub(crate) const fn slot(self) -> usize {
+        match self {
+            Self::Offline => 0,
+            Self::OutboxFull => 1,
+            Self::Expired => 2,
+            Self::TooLarge => 3,
+            Self::QueueFull => 4,
+            Self::ShareEnded => 5,
+            Self::RetainedFull => 6,
+            Self::Denied => 7,
+            Self::Hook => 8,
+            Self::DelayedFull => 9,
+        }
+    }
+
+    /// A short stable word for counters.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::OutboxFull => "outbox_full",
+            Self::Expired => "expired",
+            Self::TooLarge => "too_large",
+            Self::QueueFull => "queue_full",
+            Self::ShareEnded => "share_ended",
+            Self::RetainedFull => "retained_full",
+            Self::Denied => "denied",
+            Self::Hook => "hook",
+            Self::DelayedFull => "delayed_full",
+        }
+    }
 }

@@ -6,7 +6,8 @@ use super::router::RouteCache;
 use super::session_cell::SessionCell;
 use super::{Batch, Core, Gate};
 use crate::access::ClientInfo;
-use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketType, Properties};
+use crate::handler::AuthState;
+use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketType};
 use mqtt_io::{Verdict, WriteQueue};
 use mqtt_session::{AckQueue, InboundAliases, Negotiated, PendingAck, ReceiveQuota};
 use std::net::SocketAddr;
@@ -54,11 +55,17 @@ pub(crate) struct Connection {
     /// Answers to this client, written before what its session has for it.
     pub(crate) out: Vec<u8>,
     pub(crate) open: Option<Box<Open>>,
+    /// The name of the listener it came through.
+    pub(crate) listener: Arc<str>,
+    /// Enhanced authentication, where CONNECT asked for it.
+    pub(crate) auth: Option<Box<AuthState>>,
+    /// Control Packets written that are not yet counted.
+    pub(crate) answers_sent: u64,
     end: Option<EndCause>,
 }
 
 impl Connection {
-    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr) -> Self {
+    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr, listener: Arc<str>) -> Self {
         core.counters
             .connections_opened
             .fetch_add(1, Ordering::Relaxed);
@@ -68,6 +75,9 @@ impl Connection {
             gate: Gate::default(),
             out: Vec::new(),
             open: None,
+            listener,
+            auth: None,
+            answers_sent: 0,
             end: None,
         }
     }
@@ -86,8 +96,13 @@ impl Connection {
             return Verdict::Pause;
         }
         self.gate.begin();
+        batch.counts.packets_received += 1;
         match self.dispatch(frame, batch, now_ms) {
-            Ok(Step::Wait) => Verdict::Pause,
+            Ok(Step::Wait) => {
+                // It is offered again and must not be counted twice.
+                batch.counts.packets_received -= 1;
+                Verdict::Pause
+            }
             Ok(Step::Done) => {
                 self.gate.done();
                 if self.end.is_some() {
@@ -111,7 +126,15 @@ impl Connection {
     ) -> Result<Step, EndCause> {
         let Some(open) = &self.open else {
             return match frame.packet_type() {
-                Some(PacketType::Connect) => self.handle_connect(frame, batch, now_ms),
+                Some(PacketType::Connect) if !self.is_authenticating() => {
+                    self.handle_connect(frame, batch, now_ms)
+                }
+                Some(PacketType::Auth) if self.is_authenticating() => {
+                    self.handle_first_auth(frame, batch, now_ms)
+                }
+                Some(PacketType::Disconnect) if self.is_authenticating() => {
+                    Err(EndCause::ClientDisconnect)
+                }
                 _ => Err(EndCause::ConnectExpected),
             };
         };
@@ -127,7 +150,9 @@ impl Connection {
             Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(unsubscribe)?,
             Packet::PingReq => {
                 super::push(&mut self.out, version, &Packet::PingResp);
+                self.answers_sent += 1;
             }
+            Packet::Auth(auth) if version.has_auth() => return self.handle_auth(auth),
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect)?,
             Packet::Connect(_)
             | Packet::ConnAck(_)
@@ -161,11 +186,11 @@ impl Connection {
         };
         let version = open.negotiated.version;
         if open.greeted && version.server_may_disconnect() {
-            let disconnect = Disconnect {
-                reason,
-                properties: Properties::EMPTY,
-            };
-            super::push(&mut self.out, version, &Packet::Disconnect(disconnect));
+            let words = cause.words();
+            super::push_fitting(&mut self.out, &open.negotiated, &[], words, |properties| {
+                Packet::Disconnect(Disconnect { reason, properties })
+            });
+            self.answers_sent += 1;
         }
     }
 
@@ -186,8 +211,7 @@ impl Connection {
 
     /// No answer in time counts as a refusal.
     pub(crate) fn give_up_deciding(&mut self) {
-        let reason = mqtt_codec::ReasonCode::NOT_AUTHORIZED;
-        self.gate.give_up(crate::access::Decision::Deny(reason));
+        self.gate.give_up();
     }
 
     /// Whether input has to wait: for a decision, or for answers that wait for the log.
@@ -226,6 +250,7 @@ impl Connection {
         let durable = self.core.log.durable();
         while let Some(answer) = open.held.pop_if(|position| *position <= durable) {
             push_held(&mut self.out, open, answer);
+            self.answers_sent += 1;
         }
         if let Some(position) = open.held.first_gate() {
             self.core.log.wake_when_durable(*position, waker);
@@ -238,6 +263,7 @@ impl Connection {
         let is_durable = position == LogPosition::NONE || position <= self.core.log.durable();
         if is_durable && open.held.is_empty() {
             push_held(&mut self.out, open, answer);
+            self.answers_sent += 1;
         } else {
             open.held.push(position, answer);
         }
@@ -287,6 +313,7 @@ impl Connection {
         if let Some(cause) = ended {
             self.end_with(cause);
         }
+        batch.counts.answers_sent += std::mem::take(&mut self.answers_sent);
         if !self.out.is_empty() {
             queue.push(std::mem::take(&mut self.out));
         } else if self.out.capacity() > 0 {
@@ -315,6 +342,7 @@ impl Connection {
             _ => tracing::info!(peer = %self.peer, client_id, %cause, "connection closed"),
         }
         if let Some(open) = self.open.take() {
+            self.core.hub.disconnected(&open.client, cause);
             self.core
                 .detach(&open.cell, open.epoch, cause, batch, now_ms);
         }

@@ -1,12 +1,14 @@
 //! What the broker counts. Connections gather per read batch and add once, so that nothing is shared per message.
 
-use super::cause::{DropCause, EndCause};
+use super::cause::{DropCause, EndCause, SessionEnd};
+use super::session_cell::SessionCell;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Variants of [`DropCause`].
-const DROP_CAUSES: usize = 8;
+const DROP_CAUSES: usize = DropCause::ALL.len();
 
 /// The broker's counters since its start.
 #[derive(Debug, Default)]
@@ -14,10 +16,19 @@ pub(crate) struct Counters {
     pub(crate) connections_opened: AtomicU64,
     pub(crate) connections_closed: AtomicU64,
     pub(crate) connections_panicked: AtomicU64,
+    /// Clients connected now.
+    pub(crate) connected: AtomicU64,
+    /// The most that were connected at a time.
+    pub(crate) connected_max: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     queued: AtomicU64,
+    packets_received: AtomicU64,
+    packets_sent: AtomicU64,
+    bytes_received: AtomicU64,
+    bytes_sent: AtomicU64,
     dropped: [AtomicU64; DROP_CAUSES],
+    sessions_ended: Mutex<BTreeMap<&'static str, u64>>,
     ends: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -31,6 +42,18 @@ pub struct Totals {
     pub connections_closed: u64,
     /// Connections ended by a panic in their own code.
     pub connections_panicked: u64,
+    /// Clients connected now.
+    pub clients_connected: u64,
+    /// The most clients connected at a time.
+    pub clients_maximum: u64,
+    /// Control Packets of all types taken from clients.
+    pub packets_received: u64,
+    /// Control Packets of all types written for clients.
+    pub packets_sent: u64,
+    /// Bytes taken from clients.
+    pub bytes_received: u64,
+    /// Bytes written to clients.
+    pub bytes_sent: u64,
     /// PUBLISH packets taken from clients.
     pub messages_received: u64,
     /// PUBLISH packets handed to connections, without those sent again.
@@ -53,23 +76,84 @@ pub struct Totals {
     pub dropped_denied: u64,
     /// Messages of Shared Subscriptions that ended before a member took them.
     pub dropped_share_ended: u64,
+    /// Messages that hooks discarded or withheld.
+    pub dropped_hook: u64,
+    /// Messages published to `$delayed` while too many waited.
+    pub dropped_delayed_full: u64,
+    /// Sessions ended, by cause.
+    pub sessions_ended: BTreeMap<&'static str, u64>,
     /// Connections ended, by cause.
     pub ends: BTreeMap<&'static str, u64>,
 }
 
+impl Totals {
+    /// Messages dropped, for whatever cause.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_offline
+            + self.dropped_outbox_full
+            + self.dropped_expired
+            + self.dropped_too_large
+            + self.dropped_queue_full
+            + self.dropped_retained_full
+            + self.dropped_denied
+            + self.dropped_share_ended
+            + self.dropped_hook
+            + self.dropped_delayed_full
+    }
+}
+
+/// Messages dropped, for the hooks that want to know.
+#[derive(Debug)]
+pub(crate) struct DropNote {
+    pub(crate) cause: DropCause,
+    pub(crate) messages: u64,
+    pub(crate) cell: Option<Arc<SessionCell>>,
+    pub(crate) topic_name: Box<str>,
+}
+
 /// What one read batch adds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct BatchCounts {
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) queued: u64,
+    pub(crate) packets_received: u64,
+    /// Control Packets written, but for what `sent` counts.
+    pub(crate) answers_sent: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
     dropped: [u64; DROP_CAUSES],
+    /// Whether `notes` are taken.
+    pub(crate) watches_drops: bool,
+    /// Drops to be told to hooks; emptied with each batch.
+    pub(crate) notes: Vec<DropNote>,
 }
 
 impl BatchCounts {
     pub(crate) fn dropped(&mut self, cause: DropCause, messages: u64) {
-        if let Some(count) = self.dropped.get_mut(slot(cause)) {
+        if let Some(count) = self.dropped.get_mut(cause.slot()) {
             *count += messages;
+        }
+        if self.watches_drops && messages > 0 {
+            self.notes.push(DropNote {
+                cause,
+                messages,
+                cell: None,
+                topic_name: Box::default(),
+            });
+        }
+    }
+
+    /// Says what the drops since the last naming were: whose, and of which topic where that is not said yet.
+    pub(crate) fn name_drops(&mut self, cell: Option<&Arc<SessionCell>>, topic_name: &str) {
+        for note in self.notes.iter_mut().rev() {
+            if note.cell.is_some() {
+                return;
+            }
+            note.cell = cell.cloned();
+            if note.topic_name.is_empty() {
+                note.topic_name = topic_name.into();
+            }
         }
     }
 }
@@ -84,10 +168,33 @@ impl Counters {
         add(&self.received, batch.received);
         add(&self.sent, batch.sent);
         add(&self.queued, batch.queued);
+        add(&self.packets_received, batch.packets_received);
+        add(&self.packets_sent, batch.sent + batch.answers_sent);
+        add(&self.bytes_received, batch.bytes_received);
+        add(&self.bytes_sent, batch.bytes_sent);
         for (counter, count) in self.dropped.iter().zip(batch.dropped) {
             add(counter, count);
         }
-        *batch = BatchCounts::default();
+        *batch = BatchCounts {
+            watches_drops: batch.watches_drops,
+            notes: std::mem::take(&mut batch.notes),
+            ..BatchCounts::default()
+        };
+    }
+
+    /// A client is connected that was not.
+    pub(crate) fn client_connected(&self) {
+        let now = self.connected.fetch_add(1, Ordering::Relaxed) + 1;
+        self.connected_max.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// A client is not connected any more.
+    pub(crate) fn client_disconnected(&self) {
+        self.connected.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn session_ended(&self, cause: SessionEnd) {
+        *self.sessions_ended.lock().entry(cause.label()).or_default() += 1;
     }
 
     pub(crate) fn ended(&self, cause: EndCause) {
@@ -96,11 +203,17 @@ impl Counters {
 
     pub(crate) fn totals(&self) -> Totals {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let dropped = |cause| self.dropped.get(slot(cause)).map_or(0, load);
+        let dropped = |cause: DropCause| self.dropped.get(cause.slot()).map_or(0, load);
         Totals {
             connections_opened: load(&self.connections_opened),
             connections_closed: load(&self.connections_closed),
             connections_panicked: load(&self.connections_panicked),
+            clients_connected: load(&self.connected),
+            clients_maximum: load(&self.connected_max),
+            packets_received: load(&self.packets_received),
+            packets_sent: load(&self.packets_sent),
+            bytes_received: load(&self.bytes_received),
+            bytes_sent: load(&self.bytes_sent),
             messages_received: load(&self.received),
             messages_sent: load(&self.sent),
             messages_queued: load(&self.queued),
@@ -112,20 +225,10 @@ impl Counters {
             dropped_retained_full: dropped(DropCause::RetainedFull),
             dropped_denied: dropped(DropCause::Denied),
             dropped_share_ended: dropped(DropCause::ShareEnded),
+            dropped_hook: dropped(DropCause::Hook),
+            dropped_delayed_full: dropped(DropCause::DelayedFull),
+            sessions_ended: self.sessions_ended.lock().clone(),
             ends: self.ends.lock().clone(),
         }
-    }
-}
-
-const fn slot(cause: DropCause) -> usize {
-    match cause {
-        DropCause::Offline => 0,
-        DropCause::OutboxFull => 1,
-        DropCause::Expired => 2,
-        DropCause::TooLarge => 3,
-        DropCause::QueueFull => 4,
-        DropCause::RetainedFull => 5,
-        DropCause::Denied => 6,
-        DropCause::ShareEnded => 7,
     }
 }

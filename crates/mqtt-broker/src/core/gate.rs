@@ -1,21 +1,65 @@
 //! Decisions that may be pending: the packet that asked is offered again when its answers are there.
 
-use crate::access::{Access, AccessRequest, Answer, Decision};
+use crate::access::{Access, AccessRequest, Answer, ClientInfo, Decision};
+use crate::authenticate::{AuthAnswer, AuthStep};
+use crate::hooks::{PublishAnswer, PublishVerdict};
+use crate::ownership::{Claim, ClaimAnswer};
 use mqtt_codec::{PacketType, ReasonCode};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+type Promise<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// An answer that came late.
+#[derive(Clone, Debug)]
+enum Late {
+    Decision(Decision),
+    Verdict(PublishVerdict),
+    Step(AuthStep),
+    Claim(Claim),
+}
+
+/// What is waited for.
+enum Pending {
+    Decision(Promise<Decision>),
+    Verdict(Promise<PublishVerdict>),
+    Step(Promise<AuthStep>),
+    Claim(Promise<Claim>),
+}
+
+impl Pending {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
+        match self {
+            Self::Decision(promise) => promise.as_mut().poll(cx).map(Late::Decision),
+            Self::Verdict(promise) => promise.as_mut().poll(cx).map(Late::Verdict),
+            Self::Step(promise) => promise.as_mut().poll(cx).map(Late::Step),
+            Self::Claim(promise) => promise.as_mut().poll(cx).map(Late::Claim),
+        }
+    }
+
+    /// What it counts as when it takes too long.
+    fn overdue(&self) -> Late {
+        let reason = ReasonCode::NOT_AUTHORIZED;
+        match self {
+            Self::Decision(_) => Late::Decision(Decision::Deny(reason)),
+            Self::Verdict(_) => Late::Verdict(PublishVerdict::Refuse(reason)),
+            Self::Step(_) => Late::Step(AuthStep::refuse(reason)),
+            Self::Claim(_) => Late::Claim(Claim::Refused(ReasonCode::SERVER_UNAVAILABLE)),
+        }
+    }
+}
+
 /// The decisions the packet in hand has asked for. Nothing is allocated while answers are ready at once.
 #[derive(Default)]
 pub(crate) struct Gate {
     /// Answers that came late, each with its place among the questions of the packet.
-    answers: Vec<(usize, Decision)>,
+    answers: Vec<(usize, Late)>,
     /// The place of the question that is pending.
     waiting_for: usize,
     asked: usize,
-    pending: Option<Pin<Box<dyn Future<Output = Decision> + Send>>>,
+    pending: Option<Pending>,
 }
 
 impl fmt::Debug for Gate {
@@ -48,42 +92,110 @@ impl Gate {
         let Some(pending) = &mut self.pending else {
             return Poll::Ready(());
         };
-        match pending.as_mut().poll(cx) {
+        match pending.poll(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(decision) => {
-                self.answers.push((self.waiting_for, decision));
+            Poll::Ready(late) => {
+                self.answers.push((self.waiting_for, late));
                 self.pending = None;
                 Poll::Ready(())
             }
         }
     }
 
-    /// Time is up: the pending decision counts as `decision`.
-    pub(crate) fn give_up(&mut self, decision: Decision) {
-        if self.pending.take().is_some() {
-            self.answers.push((self.waiting_for, decision));
+    /// Time is up: the pending decision counts as a refusal.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.answers.push((self.waiting_for, pending.overdue()));
+        }
+    }
+
+    /// The place of the next question, and its answer if that came late.
+    fn next(&mut self) -> (usize, Option<&Late>) {
+        let nth = self.asked;
+        self.asked += 1;
+        let found = self.answers.iter().find(|(place, _)| *place == nth);
+        (nth, found.map(|(_, late)| late))
+    }
+
+    fn wait(&mut self, nth: usize, pending: Pending) {
+        self.pending = Some(pending);
+        self.waiting_for = nth;
+    }
+
+    /// The verdict of a hook, or none: the packet has to be offered again later.
+    pub(crate) fn verdict(
+        &mut self,
+        ask: impl FnOnce() -> PublishAnswer,
+    ) -> Option<PublishVerdict> {
+        let nth = match self.next() {
+            (_, Some(Late::Verdict(verdict))) => return Some(verdict.clone()),
+            (nth, _) => nth,
+        };
+        match ask() {
+            PublishAnswer::Ready(verdict) => Some(verdict),
+            PublishAnswer::Pending(promise) => {
+                self.wait(nth, Pending::Verdict(promise));
+                None
+            }
+        }
+    }
+
+    /// A step of authentication, or none: the packet has to be offered again later.
+    ///
+    /// Once answered it is not asked for again, even where the answer came at once.
+    pub(crate) fn step(&mut self, ask: impl FnOnce() -> AuthAnswer) -> Option<AuthStep> {
+        let nth = match self.next() {
+            (_, Some(Late::Step(step))) => return Some(step.clone()),
+            (nth, _) => nth,
+        };
+        match ask() {
+            AuthAnswer::Ready(step) => {
+                self.answers.push((nth, Late::Step(step.clone())));
+                Some(step)
+            }
+            AuthAnswer::Pending(promise) => {
+                self.wait(nth, Pending::Step(promise));
+                None
+            }
+        }
+    }
+
+    /// Whether the session may be had, or none: the packet has to be offered again later.
+    pub(crate) fn claim(&mut self, ask: impl FnOnce() -> ClaimAnswer) -> Option<Claim> {
+        let nth = match self.next() {
+            (_, Some(Late::Claim(claim))) => return Some(*claim),
+            (nth, _) => nth,
+        };
+        match ask() {
+            ClaimAnswer::Ready(claim) => Some(claim),
+            ClaimAnswer::Pending(promise) => {
+                self.wait(nth, Pending::Claim(promise));
+                None
+            }
         }
     }
 }
 
-/// The decision on `request`, or none: the packet has to be offered again later, with nothing done yet.
+/// The decision on `request` of `client`, or none: the packet has to be offered again later, with nothing done yet.
 ///
 /// Questions that were answered at once before one that was pending are asked again.
 pub(crate) fn ask(
     gate: &mut Gate,
     access: &dyn Access,
+    client: Option<&ClientInfo>,
     request: &AccessRequest<'_>,
 ) -> Option<Decision> {
-    let nth = gate.asked;
-    gate.asked += 1;
-    if let Some((_, decision)) = gate.answers.iter().find(|(place, _)| *place == nth) {
-        return Some(sayable(*decision, request));
+    if client.is_some_and(|client| client.superuser) {
+        return Some(Decision::Allow);
     }
+    let nth = match gate.next() {
+        (_, Some(Late::Decision(decision))) => return Some(sayable(*decision, request)),
+        (nth, _) => nth,
+    };
     match access.decide(request) {
         Answer::Ready(decision) => Some(sayable(decision, request)),
-        Answer::Pending(pending) => {
-            gate.pending = Some(pending);
-            gate.waiting_for = nth;
+        Answer::Pending(promise) => {
+            gate.wait(nth, Pending::Decision(promise));
             None
         }
     }
@@ -96,9 +208,13 @@ fn sayable(decision: Decision, request: &AccessRequest<'_>) -> Decision {
         AccessRequest::Publish { .. } => PacketType::PubAck,
         AccessRequest::Subscribe { .. } => PacketType::SubAck,
     };
+    let fits = |reason: ReasonCode, answer| reason.is_error() && reason.allowed_in(answer);
     match decision {
-        Decision::Deny(reason) if !reason.is_error() || !reason.allowed_in(answer) => {
+        Decision::Deny(reason) if !fits(reason, answer) => {
             Decision::Deny(ReasonCode::NOT_AUTHORIZED)
+        }
+        Decision::Disconnect(reason) if !fits(reason, PacketType::Disconnect) => {
+            Decision::Disconnect(ReasonCode::NOT_AUTHORIZED)
         }
         decision => decision,
     }

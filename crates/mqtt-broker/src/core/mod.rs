@@ -13,6 +13,7 @@ mod gate;
 pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod message;
+mod parts;
 mod publish;
 mod retained;
 mod retained_tree;
@@ -27,17 +28,22 @@ mod timers;
 mod topic_tree;
 mod wire;
 
-pub(crate) use answers::{push, push_ack};
+pub(crate) use answers::{push, push_ack, push_fitting};
 pub(crate) use attach::AttachRequest;
 pub(crate) use batch::Batch;
 pub(crate) use connection::Connection;
 pub(crate) use gate::{Gate, ask};
+pub(crate) use parts::{Offer, Parts, is_of_broker};
 pub(crate) use publish::Incoming;
 pub(crate) use session_cell::{Outgoing, Will};
 pub(crate) use subscription::{Subscription, Via};
 
 use crate::access::Access;
-use cause::{DropCause, EndCause};
+use crate::authenticate::Authenticate;
+use crate::hooks::{Dropped, Interest};
+use crate::hub::Hub;
+use crate::ownership::{Fabric, Ownership};
+use cause::{DropCause, EndCause, SessionEnd};
 use counters::Counters;
 use limits::Limits;
 use log::CommitLog;
@@ -59,8 +65,13 @@ pub(crate) struct Core {
     pub(crate) router: Router,
     pub(crate) retained: Retained,
     pub(crate) counters: Counters,
+    pub(crate) offer: Offer,
     pub(crate) access: Arc<dyn Access>,
+    pub(crate) authenticate: Option<Arc<dyn Authenticate>>,
     pub(crate) log: Arc<dyn CommitLog>,
+    pub(crate) ownership: Arc<dyn Ownership>,
+    pub(crate) fabric: Arc<dyn Fabric>,
+    pub(crate) hub: Hub,
     sessions: Mutex<Sessions>,
     /// Sessions to look at when their time has come; looked at again in `tick`.
     timers: Mutex<TimerWheel<SessionKey>>,
@@ -69,14 +80,19 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(limits: Limits, access: Arc<dyn Access>, log: Arc<dyn CommitLog>) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            router: Router::new(limits.shared_strategy, share_group::any_seed()),
-            limits,
+            router: Router::new(parts.limits.shared_strategy, share_group::any_seed()),
+            limits: parts.limits,
             retained: Retained::new(),
             counters: Counters::default(),
-            access,
-            log,
+            offer: parts.offer,
+            access: parts.access,
+            authenticate: parts.authenticate,
+            log: parts.log,
+            ownership: parts.ownership,
+            fabric: parts.fabric,
+            hub: parts.hub,
             sessions: Mutex::new(Sessions::default()),
             timers: Mutex::new(TimerWheel::new(TICK_MS)),
             next_sweep_ms: AtomicU64::new(0),
@@ -100,14 +116,28 @@ impl Core {
             };
             let waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
             batch.counts.dropped(DropCause::QueueFull, waiting);
+            batch.counts.name_drops(Some(&cell), "");
             tracing::warn!(client_id = %cell.client_id, "queue limit reached, session ended");
             self.end_connection(&cell, EndCause::QueueFull, batch);
-            self.end_session(&cell, batch, now_ms);
+            self.end_session(&cell, SessionEnd::QueueFull, batch, now_ms);
         }
         for waker in batch.wakes.drain(..) {
             waker.wake();
         }
         self.counters.add(&mut batch.counts);
+        for note in batch.counts.notes.drain(..) {
+            self.hub.dropped(&Dropped {
+                cause: note.cause,
+                client_id: note.cell.as_ref().map(|cell| &*cell.client_id),
+                topic_name: &note.topic_name,
+                messages: note.messages,
+            });
+        }
+    }
+
+    /// To be called before a batch is filled: whether drops are to be noted.
+    pub(crate) fn begin(&self, batch: &mut Batch) {
+        batch.counts.watches_drops = self.hub.wants(Interest::DROPPED);
     }
 
     /// Tells the connection of a session to end.

@@ -71,6 +71,8 @@ pub(crate) struct Will {
 pub(crate) struct SessionCell {
     pub(crate) key: SessionKey,
     pub(crate) client_id: Box<str>,
+    /// Under which this broker owns it; see [`crate::Ownership`].
+    pub(crate) owner_epoch: AtomicU64,
     /// When its connection last gave a sign of life, in milliseconds.
     pub(crate) last_alive_ms: AtomicU64,
     /// The level of the version its connection speaks, for choosing a wire form without the lock.
@@ -129,6 +131,7 @@ impl SessionCell {
         Self {
             key,
             client_id: client_id.into(),
+            owner_epoch: AtomicU64::new(0),
             last_alive_ms: AtomicU64::new(0),
             wire_version: AtomicU8::new(negotiated.version.level()),
             paused: AtomicBool::new(false),

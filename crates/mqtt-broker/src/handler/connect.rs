@@ -1,14 +1,17 @@
 //! CONNECT: who it is, what is agreed, which session goes on.
 
+use super::auth::{Authenticated, take_grant};
 use crate::access::{AccessRequest, ClientInfo, Decision};
+use crate::authenticate::{AuthStep, ConnectRequest, Grant, Refusal};
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
 use crate::core::message::{Message, Source};
 use crate::core::session_cell::SessionKey;
-use crate::core::{AttachRequest, Batch, Will, ask, push};
+use crate::core::{AttachRequest, Batch, Will, ask, is_of_broker, push, push_fitting};
+use crate::ownership::{Claim, OwnerEpoch};
 use mqtt_codec::{
-    ConnAck, Connect, Frame, Packet, Properties, Property, PropertyList, PropertyScope,
+    ConnAck, Connect, Frame, Packet, PacketType, Properties, Property, PropertyScope,
     ProtocolVersion, ReasonCode,
 };
 use mqtt_session::{AckQueue, InboundAliases, Negotiated, ReceiveQuota, SessionExpiry};
@@ -35,42 +38,68 @@ impl Connection {
                 return Err(EndCause::Malformed(error));
             }
         };
-        let version = connect.version;
+        let negotiated = Negotiated::of_connect(&connect, &self.core.limits.server());
         if let Some(reason) = self.refusal(&connect) {
-            self.refuse(version, reason);
-            return Err(EndCause::ConnectRefused(reason));
+            return Err(self.refuse(&negotiated, &Refusal::new(reason)));
         }
-        let client = ClientInfo {
+        match self.authenticate(&connect, &negotiated) {
+            Authenticated::Wait => Ok(Step::Wait),
+            Authenticated::Asked => Ok(Step::Done),
+            Authenticated::Out(refusal) => Err(self.refuse(&negotiated, &refusal)),
+            Authenticated::In(grant) => self.admit(&connect, negotiated, grant, batch, now_ms),
+        }
+    }
+
+    /// The client is who it says: gives it its session.
+    pub(super) fn admit(
+        &mut self,
+        connect: &Connect<'_>,
+        negotiated: Negotiated,
+        grant: Grant,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Result<Step, EndCause> {
+        let mut client = ClientInfo {
             client_id: connect.client_id.into(),
             username: connect.username.map(Into::into),
             peer: self.peer,
+            version: connect.version,
+            listener: Arc::clone(&self.listener),
+            superuser: false,
+            attributes: None,
         };
-        match self.decide(&connect, &client) {
+        let words = (
+            grant.response_information.clone(),
+            grant.authentication_data.clone(),
+        );
+        take_grant(&mut client, grant);
+        match self.may_leave_will(connect, &client) {
             None => return Ok(Step::Wait),
-            Some(Decision::Deny(reason)) => {
-                self.refuse(version, reason);
-                return Err(EndCause::ConnectRefused(reason));
+            Some(Decision::Deny(reason) | Decision::Disconnect(reason)) => {
+                return Err(self.refuse(&negotiated, &Refusal::new(reason)));
             }
             Some(Decision::Allow) => {}
         }
-        let negotiated = Negotiated::of_connect(&connect, &self.core.limits.server());
+        let owner_epoch = match self.claim(connect) {
+            None => return Ok(Step::Wait),
+            Some(Claim::Refused(reason)) => {
+                return Err(self.refuse(&negotiated, &Refusal::new(reason)));
+            }
+            Some(Claim::Owned(epoch)) => epoch,
+        };
         let request = AttachRequest {
             client_id: connect.client_id,
             clean_start: connect.clean_start,
             negotiated,
+            owner_epoch,
         };
         let attached = match self.core.attach(&request, batch, now_ms) {
             Ok(attached) => attached,
-            Err(reason) => {
-                self.refuse(version, reason);
-                return Err(EndCause::ConnectRefused(reason));
-            }
+            Err(reason) => return Err(self.refuse(&negotiated, &Refusal::new(reason))),
         };
+        client.client_id = attached.cell.client_id.clone();
         self.open = Some(Box::new(Open {
-            client: ClientInfo {
-                client_id: attached.cell.client_id.clone(),
-                ..client
-            },
+            client,
             cell: attached.cell,
             epoch: attached.epoch,
             negotiated,
@@ -80,10 +109,72 @@ impl Connection {
             held: AckQueue::new(),
             greeted: false,
         }));
-        self.welcome(&connect, attached.session_present, attached.position)?;
-        self.keep_will(&connect);
+        let (response_information, data) = (words.0.as_deref(), words.1.as_deref());
+        self.welcome(
+            connect,
+            attached.session_present,
+            attached.position,
+            response_information,
+            data,
+        )?;
+        self.keep_will(connect);
+        if let Some(open) = &self.open {
+            let (client, present) = (&open.client, attached.session_present);
+            self.core.hub.connected(client, present);
+        }
         tracing::debug!(peer = %self.peer, client_id = connect.client_id, "connected");
         Ok(Step::Done)
+    }
+
+    /// Who is it?
+    fn authenticate(&mut self, connect: &Connect<'_>, negotiated: &Negotiated) -> Authenticated {
+        if let Some(method) = connect.properties.authentication_method() {
+            return self.begin_exchange(connect, method, negotiated);
+        }
+        let Some(authenticate) = self.core.authenticate.clone() else {
+            let request = AccessRequest::Connect {
+                client_id: connect.client_id,
+                username: connect.username,
+                password: connect.password,
+                peer: self.peer,
+            };
+            return match ask(&mut self.gate, &*self.core.access, None, &request) {
+                None => Authenticated::Wait,
+                Some(Decision::Allow) => Authenticated::In(Grant::default()),
+                Some(Decision::Deny(reason) | Decision::Disconnect(reason)) => {
+                    Authenticated::Out(Refusal::new(reason))
+                }
+            };
+        };
+        let request = ConnectRequest {
+            client_id: connect.client_id,
+            username: connect.username,
+            password: connect.password,
+            version: connect.version,
+            peer: self.peer,
+            listener: &self.listener,
+            method: None,
+        };
+        match self.gate.step(|| authenticate.connect(&request)) {
+            None => Authenticated::Wait,
+            Some(AuthStep::Accept(grant)) => Authenticated::In(*grant),
+            Some(AuthStep::Refuse(refusal)) => Authenticated::Out(*refusal),
+            // Without a method there is no packet to ask with.
+            Some(AuthStep::Continue(_)) => {
+                Authenticated::Out(Refusal::new(ReasonCode::NOT_AUTHORIZED))
+            }
+        }
+    }
+
+    /// Is the session ours?
+    fn claim(&mut self, connect: &Connect<'_>) -> Option<Claim> {
+        // A Client Identifier that is assigned here is nobody else's.
+        if connect.client_id.is_empty() {
+            return Some(Claim::Owned(OwnerEpoch::default()));
+        }
+        let ownership = &self.core.ownership;
+        self.gate
+            .claim(|| ownership.claim(connect.client_id, connect.clean_start))
     }
 
     /// Two mistakes of a CONNECT have an answer of their own; what else is malformed has none.
@@ -95,7 +186,7 @@ impl Connection {
                 self.out.extend_from_slice(&UNACCEPTABLE_VERSION);
             }
             (ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, Some(version)) => {
-                self.refuse(version, reason);
+                self.out.extend(refusal_bytes(version, reason));
             }
             _ => {}
         }
@@ -108,31 +199,25 @@ impl Connection {
         if too_long {
             return Some(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
-        let levels_max = self.core.limits.topic_levels_max;
-        if connect
-            .will
-            .as_ref()
-            .is_some_and(|will| will.topic_name.level_count() > levels_max)
-        {
+        let (limits, offer) = (&self.core.limits, &self.core.offer);
+        let will = connect.will.as_ref()?;
+        if will.topic_name.level_count() > limits.topic_levels_max {
             return Some(ReasonCode::TOPIC_NAME_INVALID);
         }
-        let method = connect.properties.authentication_method();
-        method
-            .is_some()
-            .then_some(ReasonCode::BAD_AUTHENTICATION_METHOD)
+        // Spec: v5 [MQTT-3.2.2-12], [MQTT-3.2.2-13].
+        if will.qos > offer.qos_max {
+            return Some(ReasonCode::QOS_NOT_SUPPORTED);
+        }
+        if will.retain && !offer.retain {
+            return Some(ReasonCode::RETAIN_NOT_SUPPORTED);
+        }
+        is_of_broker(will.topic_name.as_str()).then_some(ReasonCode::NOT_AUTHORIZED)
     }
 
-    /// May it connect, and may its will be published?
-    fn decide(&mut self, connect: &Connect<'_>, client: &ClientInfo) -> Option<Decision> {
-        let request = AccessRequest::Connect {
-            client_id: connect.client_id,
-            username: connect.username,
-            password: connect.password,
-            peer: self.peer,
-        };
-        let decision = ask(&mut self.gate, &*self.core.access, &request)?;
-        let (Decision::Allow, Some(will)) = (decision, &connect.will) else {
-            return Some(decision);
+    /// May its will be published?
+    fn may_leave_will(&mut self, connect: &Connect<'_>, client: &ClientInfo) -> Option<Decision> {
+        let Some(will) = &connect.will else {
+            return Some(Decision::Allow);
         };
         let request = AccessRequest::Publish {
             client,
@@ -140,11 +225,33 @@ impl Connection {
             qos: will.qos,
             retain: will.retain,
         };
-        ask(&mut self.gate, &*self.core.access, &request)
+        ask(&mut self.gate, &*self.core.access, Some(client), &request)
     }
 
-    fn refuse(&mut self, version: ProtocolVersion, reason: ReasonCode) {
-        self.out.extend(refusal_bytes(version, reason));
+    /// CONNACK that says no, as far as the client's version and packet size have words for it.
+    pub(super) fn refuse(&mut self, negotiated: &Negotiated, refusal: &Refusal) -> EndCause {
+        let asked = refusal.reason;
+        let reason = match asked.is_error() && asked.allowed_in(PacketType::ConnAck) {
+            true => asked,
+            false => ReasonCode::NOT_AUTHORIZED,
+        };
+        let mut set = Vec::new();
+        if let (Some(server), true) = (
+            &refusal.server_reference,
+            negotiated.version.has_properties(),
+        ) {
+            set.push(Property::ServerReference(server));
+        }
+        let words = refusal.reason_string.as_deref();
+        let is_said = push_fitting(&mut self.out, negotiated, &set, words, |properties| {
+            Packet::ConnAck(ConnAck {
+                session_present: false,
+                reason,
+                properties,
+            })
+        });
+        self.answers_sent += u64::from(is_said);
+        EndCause::ConnectRefused(reason)
     }
 
     /// From now on the will is published unless the client says goodbye.
@@ -164,11 +271,15 @@ impl Connection {
         connect: &Connect<'_>,
         session_present: bool,
         position: LogPosition,
+        response_information: Option<&str>,
+        authentication_data: Option<&[u8]>,
     ) -> Result<(), EndCause> {
+        let core = Arc::clone(&self.core);
+        let method = self.accepted_method().map(str::to_owned);
         let Some(open) = &self.open else {
             return Ok(());
         };
-        let (negotiated, limits) = (&open.negotiated, &self.core.limits);
+        let (negotiated, limits, offer) = (open.negotiated, &core.limits, &core.offer);
         let mut set = Vec::new();
         if negotiated.version.has_properties() {
             let asked_expiry = connect.properties.session_expiry_interval_s().unwrap_or(0);
@@ -185,28 +296,31 @@ impl Connection {
                 set.push(Property::AssignedClientIdentifier(&open.client.client_id));
             }
             set.push(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+            set.extend(offer.properties());
+            if connect.properties.request_response_information() == Some(true) {
+                // Spec: v5 [MQTT-3.1.2-28].
+                let words = response_information.unwrap_or(&offer.response_information);
+                set.extend((!words.is_empty()).then_some(Property::ResponseInformation(words)));
+            }
+            if let Some(method) = &method {
+                set.push(Property::AuthenticationMethod(method));
+                set.extend(authentication_data.map(Property::AuthenticationData));
+            }
             if negotiated.keep_alive_s != connect.keep_alive_s {
                 set.push(Property::ServerKeepAlive(negotiated.keep_alive_s));
             }
         }
-        let list = PropertyList::new(&set);
-        let connack = ConnAck {
-            session_present,
-            reason: ReasonCode::SUCCESS,
-            properties: Properties::from(&list),
-        };
         let mut bytes = Vec::new();
-        push(&mut bytes, negotiated.version, &Packet::ConnAck(connack));
-        let fits = |bytes: &[u8]| {
-            u32::try_from(bytes.len()).is_ok_and(|len| len <= negotiated.peer_packet_len_max)
-        };
-        if !fits(&bytes) {
-            let reason = ReasonCode::PACKET_TOO_LARGE;
-            let refusal = refusal_bytes(negotiated.version, reason);
-            if fits(&refusal) {
-                self.out.extend_from_slice(&refusal);
-            }
-            return Err(EndCause::ConnectRefused(reason));
+        let fits = push_fitting(&mut bytes, &negotiated, &set, None, |properties| {
+            Packet::ConnAck(ConnAck {
+                session_present,
+                reason: ReasonCode::SUCCESS,
+                properties,
+            })
+        });
+        if !fits {
+            let refusal = Refusal::new(ReasonCode::PACKET_TOO_LARGE);
+            return Err(self.refuse(&negotiated, &refusal));
         }
         self.answer(position, HeldAnswer::Bytes(bytes.into()));
         Ok(())

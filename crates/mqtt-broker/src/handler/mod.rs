@@ -1,10 +1,12 @@
 //! What the broker does with each Control Packet: one file per packet. No tokio.
 
 mod acks;
+mod auth;
 mod connect;
 mod disconnect;
 mod publish;
 mod subscribe;
 mod unsubscribe;
 
+pub(crate) use auth::AuthState;
 pub(crate) use publish::settled;

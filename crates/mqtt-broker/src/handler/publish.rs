@@ -54,8 +54,18 @@ impl Connection {
             qos: delivery.qos(),
             retain: publish.retain,
         };
-        let denied = match ask(&mut self.gate, &*self.core.access, &request) {
+        let offer = &self.core.offer;
+        if delivery.qos() > offer.qos_max {
+            // Spec: v5 §3.3.1.2: what CONNACK did not offer is not for the asking.
+            return Err(EndCause::PublishRefused(ReasonCode::QOS_NOT_SUPPORTED));
+        }
+        if publish.retain && !offer.retain {
+            // Spec: v5 §3.3.1.3.
+            return Err(EndCause::PublishRefused(ReasonCode::RETAIN_NOT_SUPPORTED));
+        }
+        let denied = match ask(&mut self.gate, &*self.core.access, Some(client), &request) {
             None => return Ok(Step::Wait),
+            Some(Decision::Disconnect(reason)) => return Err(EndCause::PublishRefused(reason)),
             Some(Decision::Deny(reason)) => Some(reason),
             Some(Decision::Allow)
                 if topic_name.level_count() > self.core.limits.topic_levels_max =>

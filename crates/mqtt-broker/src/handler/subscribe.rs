@@ -33,8 +33,16 @@ impl Connection {
                         topic_filter: topic_filter.as_str(),
                         qos: options.qos,
                     };
-                    match ask(&mut self.gate, &*self.core.access, &request) {
+                    match ask(
+                        &mut self.gate,
+                        &*self.core.access,
+                        Some(&open.client),
+                        &request,
+                    ) {
                         None => return Ok(Step::Wait),
+                        Some(Decision::Disconnect(reason)) => {
+                            return Err(EndCause::SubscribeRefused(reason));
+                        }
                         Some(Decision::Deny(reason)) => reason,
                         Some(Decision::Allow) => granted(options.qos),
                     }

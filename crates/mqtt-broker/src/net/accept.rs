@@ -55,8 +55,22 @@ impl Door {
     }
 }
 
-/// Accepts on `listener` until told to stop.
-pub(crate) async fn serve(door: Arc<Door>, listener: Listener, listener_max: Option<usize>) {
+/// A listener with an address.
+pub(crate) struct Bound {
+    pub(crate) listener: Listener,
+    /// Its name in the configuration.
+    pub(crate) name: Arc<str>,
+    /// Connections at a time through it; none for no bound of its own.
+    pub(crate) connections_max: Option<usize>,
+}
+
+/// Accepts on a listener until told to stop.
+pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
+    let Bound {
+        listener,
+        name,
+        connections_max,
+    } = bound;
     let mut stop = door.stop.clone();
     let here = Arc::new(());
     loop {
@@ -66,9 +80,12 @@ pub(crate) async fn serve(door: Arc<Door>, listener: Listener, listener_max: Opt
         };
         match accepted {
             Ok((stream, peer)) => {
-                let is_full = listener_max.is_some_and(|max| Arc::strong_count(&here) > max);
+                let is_full = connections_max.is_some_and(|max| Arc::strong_count(&here) > max);
                 match door.enter() {
-                    Some(place) if !is_full => start(&door, stream, peer, place, Arc::clone(&here)),
+                    Some(place) if !is_full => {
+                        let places = Places(place, Arc::clone(&here));
+                        start(&door, stream, peer, &name, places);
+                    }
                     _ => {
                         // One line per power of two: loud enough to be seen, too few to fill a disk.
                         let turned_away = door.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
@@ -86,8 +103,14 @@ pub(crate) async fn serve(door: Arc<Door>, listener: Listener, listener_max: Opt
     }
 }
 
-fn start(door: &Arc<Door>, stream: Stream, peer: SocketAddr, place: Place, here: Arc<()>) {
-    let door = Arc::clone(door);
+/// What a connection counts against as long as it lives: the broker's bound and its listener's.
+struct Places(
+    #[expect(dead_code, reason = "counts by being there")] Place,
+    #[expect(dead_code, reason = "counts by being there")] Arc<()>,
+);
+
+fn start(door: &Arc<Door>, stream: Stream, peer: SocketAddr, name: &Arc<str>, places: Places) {
+    let (door, name) = (Arc::clone(door), Arc::clone(name));
     let nth = door.next_runtime.fetch_add(1, Ordering::Relaxed);
     let runtime = match door.runtimes.len() {
         0 => None,
@@ -95,13 +118,15 @@ fn start(door: &Arc<Door>, stream: Stream, peer: SocketAddr, place: Place, here:
     };
     match runtime {
         None => {
-            let task = ConnectionTask::new(&door, stream, peer);
-            tokio::spawn(run(task, place, here));
+            let task = ConnectionTask::new(&door, stream, peer, name);
+            tokio::spawn(run(task, places));
         }
         Some(runtime) => {
             runtime.spawn(async move {
                 match stream.into_current_runtime() {
-                    Ok(stream) => run(ConnectionTask::new(&door, stream, peer), place, here).await,
+                    Ok(stream) => {
+                        run(ConnectionTask::new(&door, stream, peer, name), places).await;
+                    }
                     Err(error) => tracing::warn!(%peer, %error, "cannot move a connection"),
                 }
             });
@@ -109,7 +134,7 @@ fn start(door: &Arc<Door>, stream: Stream, peer: SocketAddr, place: Place, here:
     }
 }
 
-async fn run(task: ConnectionTask, place: Place, here: Arc<()>) {
+async fn run(task: ConnectionTask, places: Places) {
     task.await;
-    drop((place, here));
+    drop(places);
 }

@@ -4,5 +4,5 @@ mod accept;
 mod clock;
 mod task;
 
-pub(crate) use accept::{Door, serve};
+pub(crate) use accept::{Bound, Door, serve};
 pub(crate) use clock::{Clock, run_ticks};

@@ -57,13 +57,18 @@ pub(crate) struct ConnectionTask {
 }
 
 impl ConnectionTask {
-    pub(crate) fn new(door: &Arc<Door>, stream: Stream, peer: SocketAddr) -> Self {
+    pub(crate) fn new(
+        door: &Arc<Door>,
+        stream: Stream,
+        peer: SocketAddr,
+        listener: Arc<str>,
+    ) -> Self {
         Self {
             door: Arc::clone(door),
             stream,
             reader: PacketReader::new(door.core.limits.packet_len_max),
             queue: WriteQueue::new(),
-            connection: Connection::new(Arc::clone(&door.core), peer),
+            connection: Connection::new(Arc::clone(&door.core), peer, listener),
             timer: None,
             is_paused: false,
             is_done: false,
@@ -134,6 +139,7 @@ impl ConnectionTask {
                 return false;
             }
             connection.note_alive(now_ms);
+            batch.counts.bytes_received += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             *is_paused = feed(reader, connection, bytes, batch, now_ms);
             true
         });
@@ -165,6 +171,8 @@ impl ConnectionTask {
             let waiting = self.queue.len();
             let flushed = self.queue.poll_flush(&mut self.stream, cx);
             // Taking bytes is a sign of life only while they keep us from reading; v5 [MQTT-3.1.2-22].
+            let written = waiting.saturating_sub(self.queue.len());
+            batch.counts.bytes_sent += u64::try_from(written).unwrap_or(u64::MAX);
             if waiting > WRITE_BACKLOG && self.queue.len() < waiting {
                 self.connection.note_alive(now_ms);
             }
@@ -295,6 +303,7 @@ impl Future for ConnectionTask {
         let task = self.get_mut();
         // The batch is kept out of reach of a panic: the wakes in it are owed to other connections.
         let mut batch = BATCH.take().unwrap_or_default();
+        task.door.core.begin(&mut batch);
         let turn = catch_unwind(AssertUnwindSafe(|| task.poll_turn(cx, &mut batch)));
         let finished = catch_unwind(AssertUnwindSafe(|| {
             task.door.core.finish(&mut batch, task.door.clock.now_ms());
