@@ -8,6 +8,8 @@ mod encode_error;
 mod error;
 mod frame;
 mod lenience;
+#[cfg(feature = "bytes")]
+mod owned_publish;
 mod packet;
 mod packet_id;
 mod packet_type;
@@ -30,6 +32,8 @@ pub use encode_error::{EncodeError, Field};
 pub use error::{DecodeError, Malformed};
 pub use frame::{Frame, PACKET_LEN_MAX, bytes_missing, frame};
 pub use lenience::Lenience;
+#[cfg(feature = "bytes")]
+pub use owned_publish::OwnedPublish;
 pub use packet::Packet;
 pub use packet::ack::Ack;
 pub use packet::auth::Auth;

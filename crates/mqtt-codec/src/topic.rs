@@ -41,6 +41,13 @@ impl<'a> TopicName<'a> {
         Ok(Self(text))
     }
 
+    /// The Topic Name that `text` was found to be.
+    #[cfg(feature = "bytes")]
+    #[inline]
+    pub(crate) const fn of_checked(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// The name as it is on the wire.
     #[must_use]
     #[inline]

@@ -1,10 +1,11 @@
 //! What must hold for any bytes: each function takes input of no particular form, and a test or a
 //! fuzz target calls it and nothing else.
 
+use bytes::Bytes;
 use mqtt_codec::{
-    Ack, DecodeError, EncodeError, Frame, Malformed, PACKET_LEN_MAX, Packet, PacketType,
-    Properties, Property, PropertyList, PropertyScope, PropertySet, ProtocolVersion, Publish,
-    TopicFilter, TopicName, bytes_missing, frame,
+    Ack, DecodeError, EncodeError, Frame, Malformed, OwnedPublish, PACKET_LEN_MAX, Packet,
+    PacketType, Properties, Property, PropertyList, PropertyScope, PropertySet, ProtocolVersion,
+    Publish, TopicFilter, TopicName, bytes_missing, frame,
 };
 
 use crate::packets;
@@ -239,6 +240,33 @@ pub fn publish_as_reference(bytes: &[u8]) {
         payload: publish.payload,
     });
     assert_eq!(fast, reference::publish(version.level(), first, body));
+    owned_is_the_same(version, first, body);
+}
+
+/// A PUBLISH that owns its bytes is the one it was made of, lies where that lay, and stays when all
+/// else goes.
+fn owned_is_the_same(version: ProtocolVersion, first: u8, body: &[u8]) {
+    let source = Bytes::copy_from_slice(body);
+    let Ok(publish) = Publish::decode(frame_of(first, &source), version) else {
+        return;
+    };
+    let owned = OwnedPublish::try_new(&source, &publish);
+    assert!(owned.is_some(), "{publish:?} is not in its own bytes");
+    let Some(owned) = owned else { return };
+    assert_eq!(owned.as_publish(), publish);
+    let place = source.as_ptr_range();
+    for part in [
+        owned.topic_name_bytes(),
+        owned.property_block(),
+        owned.payload(),
+    ] {
+        let found = part.as_ptr_range();
+        let is_inside = place.start <= found.start && found.end <= place.end;
+        assert!(part.is_empty() || is_inside, "a part was copied");
+    }
+    drop(source);
+    let again = Publish::decode(frame_of(first, body), version);
+    assert_eq!(Ok(owned.as_publish()), again);
 }
 
 /// The reader of the four acknowledgements, made for speed, agrees with one made to be simple.

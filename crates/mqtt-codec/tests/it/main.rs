@@ -14,6 +14,7 @@ mod disconnect;
 mod fan_out;
 mod framing;
 mod no_alloc;
+mod owned_publish;
 mod properties;
 mod property_list;
 mod publish;
