@@ -1,20 +1,17 @@
-//! Two sessions over a connection that is late, torn and cut.
+//! Two sessions over a connection that is late, torn and cut, in processes that die.
 
 use mqtt_codec::ProtocolVersion;
-use mqtt_testkit::pair::{Counts, Plan, run, seeds};
+use mqtt_testkit::pair::{Fault, Plan, Range, Report, run_all};
 
-const SEEDS: u64 = 300;
+/// Simulations of the size that `cargo xtask test` has many more of.
+const SEEDS: u64 = 2_000;
+/// Long ones.
+const LONG_SEEDS: u64 = 60;
 
-fn simulate(version: ProtocolVersion, seed: u64) -> Counts {
-    let plan = Plan {
-        version,
-        messages: 80,
-        rough_steps: 1_000,
-        steps_max: 20_000,
-    };
-    match run(seed, &plan) {
-        Ok(counts) => counts,
-        Err(failure) => panic!("{version:?}\n{failure}"),
+fn simulate(range: Range, plan: fn(u64) -> Plan) -> Report {
+    match run_all(range, plan) {
+        Ok(report) => report,
+        Err(failure) => panic!("{range}\n{failure}"),
     }
 }
 
@@ -24,16 +21,52 @@ fn simulate(version: ProtocolVersion, seed: u64) -> Counts {
 /// Covers: v3.1.1 [MQTT-4.4.0-1], v3.1.1 [MQTT-4.6.0-1], v3.1.1 [MQTT-4.6.0-4].
 #[test]
 fn nothing_is_lost_or_doubled_in_any_order_of_faults() {
-    let mut counts = Counts::default();
-    for seed in seeds(SEEDS) {
-        let version = match seed % 3 {
-            0 => ProtocolVersion::V311,
-            _ => ProtocolVersion::V5,
-        };
-        counts.add(&simulate(version, seed));
+    let report = simulate(Range::from_env(SEEDS), Plan::of_seed);
+    println!("{report}");
+    if report.range.count >= SEEDS {
+        assert_eq!(report.counts.below(1), [], "{report}");
     }
-    println!("{counts}");
-    if seeds(SEEDS).len() > 1 {
-        assert_eq!(counts.missing(), [], "{counts}");
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_in_long_sessions() {
+    let report = simulate(Range::from_env(LONG_SEEDS), |seed| Plan {
+        messages: 80,
+        rough_steps: 1_000,
+        ..Plan::of_seed(seed)
+    });
+    println!("{report}");
+    assert!(report.counts.steps >= report.range.count * 1_000);
+}
+
+/// A version without properties can announce no limit and refuse no message, but all else happens in it too.
+#[test]
+fn every_version_has_every_other_fault() {
+    for version in ProtocolVersion::ALL {
+        let only: fn(u64) -> Plan = match version {
+            ProtocolVersion::V31 => |seed| Plan::of_seed(seed * 4),
+            ProtocolVersion::V311 => |seed| Plan::of_seed(seed * 4 + 1),
+            ProtocolVersion::V5 => |seed| Plan::of_seed(seed * 4 + 2),
+        };
+        let report = simulate(
+            Range {
+                first: 0,
+                count: 300,
+            },
+            only,
+        );
+        let mut never = report.counts.below(1);
+        never.retain(|fault| *fault != Fault::Lapped);
+        let expected = match version.has_properties() {
+            true => vec![],
+            false => vec![
+                Fault::TooLarge,
+                Fault::TooLargeAgain,
+                Fault::RefusedQoS1,
+                Fault::RefusedQoS2,
+                Fault::RefusalLost,
+            ],
+        };
+        assert_eq!(never, expected, "{version:?}: {report}");
     }
 }

@@ -1,10 +1,12 @@
 //! Watches both ends from outside and knows the rules in the plainest form: lists that are searched from the front.
 //!
-//! It sees every packet as it is written and as it is read, and what the applications say and get.
+//! It sees every packet as it is encoded and as it is read, what the applications say and get, and where in its
+//! journal an end has it. After a crash it takes back itself what was not durable.
 
 use super::Side;
-use mqtt_codec::{Ack, Delivery, Packet, PacketId, QoS, ReasonCode};
-use std::collections::{BTreeSet, VecDeque};
+use super::fates::{Fates, Outcome};
+use mqtt_codec::{Ack, Delivery, Packet, PacketId, QoS};
+use std::collections::VecDeque;
 
 /// A broken rule, in words.
 pub(super) type Verdict = Result<(), String>;
@@ -23,28 +25,20 @@ struct Open {
     packet_id: PacketId,
     wants: Wants,
     number: u32,
-}
-
-/// What became of one message.
-#[derive(Clone, Copy, Debug)]
-struct Fate {
-    qos: QoS,
-    topic: u8,
-    /// Deliveries that no refusal took back.
-    delivered: u32,
-    sent: u32,
-    refused: bool,
-    /// The last acknowledgement came.
-    acknowledged: bool,
-    /// The session ended before.
-    lost: bool,
+    /// Where the sender's journal has its beginning.
+    begun: u64,
+    /// Where it has that PUBREC came.
+    released: u64,
 }
 
 /// All messages from one side to the other.
 #[derive(Debug, Default)]
 pub(super) struct Referee {
+    pub(super) fates: Fates,
+    /// In the order they began.
     open: Vec<Open>,
-    fates: Vec<Fate>,
+    /// Ended flows, and where the sender's journal has their end, while that is not durable.
+    ended: Vec<(u64, Open)>,
     /// Identifiers in the order their PUBREC came.
     released: Vec<PacketId>,
     /// PUBLISH and PUBREL packets a resume owes, each kind in order.
@@ -53,64 +47,60 @@ pub(super) struct Referee {
     /// PUBREL packets owed to a PUBREC of this connection.
     owed_pubrel: VecDeque<PacketId>,
     /// PUBLISH packets of this connection without their last acknowledgement, as the sender knows it.
-    sent: BTreeSet<PacketId>,
+    sent: Vec<PacketId>,
     receive_maximum: u16,
-    last_number: Option<u32>,
     /// The receiver's answers of this connection, in the order they are due.
     due_puback: VecDeque<PacketId>,
     due_pubrec: VecDeque<PacketId>,
     due_pubcomp: VecDeque<PacketId>,
     /// PUBLISH packets of this connection not finished, as the receiver knows it.
-    received: BTreeSet<PacketId>,
+    received: Vec<PacketId>,
 }
 
 impl Referee {
-    /// The application wants the next message sent; its number.
-    pub(super) fn published(&mut self, qos: QoS, topic: u8) -> u32 {
-        self.fates.push(Fate {
-            qos,
-            topic,
-            delivered: 0,
-            sent: 0,
-            refused: false,
-            acknowledged: false,
-            lost: false,
-        });
-        u32::try_from(self.fates.len() - 1).unwrap_or(u32::MAX)
-    }
-
     /// A new connection continues the session.
     pub(super) fn resumed(&mut self, receive_maximum: u16) {
         self.connected(receive_maximum);
-        self.due_pubrel = self.released.iter().copied().collect();
+        self.due_pubrel.extend(&self.released);
         let publishes = self.open.iter();
-        self.due_publish = publishes
-            .filter(|open| matches!(open.wants, Wants::PubAck | Wants::PubRec))
-            .map(|open| open.packet_id)
-            .collect();
+        let publishes =
+            publishes.filter(|open| matches!(open.wants, Wants::PubAck | Wants::PubRec));
+        self.due_publish
+            .extend(publishes.map(|open| open.packet_id));
     }
 
-    /// A new connection without a session of before.
-    pub(super) fn began_anew(&mut self, receive_maximum: u16, given_back: &[u32]) -> Verdict {
+    /// A new connection without a session of before; the end of that is at `at`, and durable.
+    pub(super) fn began_anew(
+        &mut self,
+        receive_maximum: u16,
+        given_back: &[u32],
+        at: u64,
+    ) -> Verdict {
         self.connected(receive_maximum);
         let lost: Vec<u32> = self.open.iter().map(|open| open.number).collect();
         check(lost == given_back, || {
             format!("messages {given_back:?} came back, {lost:?} were open")
         })?;
         for number in lost {
-            self.fate(number)?.lost = true;
+            self.fates.resolved(number, Outcome::Lost, at)?;
         }
         self.open.clear();
+        self.ended.clear();
         self.released.clear();
         Ok(())
     }
 
-    fn connected(&mut self, receive_maximum: u16) {
+    /// The sender learns that its connection is gone: its requests end.
+    pub(super) fn connection_lost(&mut self) {
         self.open.retain(|open| open.wants != Wants::SubAck);
         self.due_publish.clear();
         self.due_pubrel.clear();
         self.owed_pubrel.clear();
         self.sent.clear();
+    }
+
+    fn connected(&mut self, receive_maximum: u16) {
+        self.connection_lost();
         self.due_puback.clear();
         self.due_pubrec.clear();
         self.due_pubcomp.clear();
@@ -118,11 +108,37 @@ impl Referee {
         self.receive_maximum = receive_maximum;
     }
 
-    /// The sender writes `packet`, with the number of its message if it has one.
-    pub(super) fn sender_writes(&mut self, packet: &Packet<'_>, number: u32) -> Verdict {
+    /// The sender's journal is durable up to `durable`.
+    pub(super) fn sender_durable(&mut self, durable: u64) {
+        self.ended.retain(|(at, _)| *at > durable);
+    }
+
+    /// The sender's process died with everything behind `durable`.
+    pub(super) fn sender_crashed(&mut self, durable: u64) {
+        self.connection_lost();
+        self.open.extend(self.ended.drain(..).map(|(_, open)| open));
+        self.open.retain(|open| open.begun <= durable);
+        self.open.sort_by_key(|open| open.begun);
+        for open in &mut self.open {
+            if open.wants == Wants::PubComp && open.released > durable {
+                open.wants = Wants::PubRec;
+            }
+        }
+        let mut released: Vec<&Open> = self
+            .open
+            .iter()
+            .filter(|open| open.wants == Wants::PubComp)
+            .collect();
+        released.sort_by_key(|open| open.released);
+        self.released = released.into_iter().map(|open| open.packet_id).collect();
+        self.fates.sender_crashed(durable);
+    }
+
+    /// The sender encodes `packet`, with the number of its message if it has one; its journal ends at `at`.
+    pub(super) fn sender_writes(&mut self, packet: &Packet<'_>, number: u32, at: u64) -> Verdict {
         match packet {
             Packet::Publish(publish) if publish.dup => self.sent_again(publish.delivery, number),
-            Packet::Publish(publish) => self.sent_first(publish.delivery, number),
+            Packet::Publish(publish) => self.sent_first(publish.delivery, number, at),
             Packet::PubRel(ack) => {
                 let owed = take_front(&mut self.owed_pubrel, ack.packet_id)
                     || take_front(&mut self.due_pubrel, ack.packet_id);
@@ -134,6 +150,8 @@ impl Referee {
                     packet_id: subscribe.packet_id,
                     wants: Wants::SubAck,
                     number,
+                    begun: u64::MAX,
+                    released: 0,
                 });
                 Ok(())
             }
@@ -141,8 +159,8 @@ impl Referee {
         }
     }
 
-    fn sent_first(&mut self, delivery: Delivery, number: u32) -> Verdict {
-        self.fate(number)?.sent += 1;
+    fn sent_first(&mut self, delivery: Delivery, number: u32, at: u64) -> Verdict {
+        self.fates.sent(number)?;
         let (wants, packet_id) = match delivery {
             Delivery::AtMostOnce => return Ok(()),
             Delivery::AtLeastOnce(packet_id) => (Wants::PubAck, packet_id),
@@ -152,18 +170,14 @@ impl Referee {
             self.due_publish.is_empty() && self.due_pubrel.is_empty(),
             || format!("new message {number} goes before the resume is through"),
         )?;
-        check(self.last_number < Some(number), || {
-            format!(
-                "message {number} is first sent after {:?}",
-                self.last_number
-            )
-        })?;
+        self.fates.begun(number, at)?;
         self.check_free(packet_id)?;
-        self.last_number = Some(number);
         self.open.push(Open {
             packet_id,
             wants,
             number,
+            begun: at,
+            released: 0,
         });
         self.count(packet_id)
     }
@@ -182,16 +196,44 @@ impl Referee {
             Some(open.packet_id) == packet_id && open.wants == wants && open.number == number
         });
         check(same, || format!("message {number} is another one now"))?;
-        self.fate(number)?.sent += 1;
+        self.fates.sent(number)?;
         packet_id.map_or(Ok(()), |packet_id| self.count(packet_id))
     }
 
     fn count(&mut self, packet_id: PacketId) -> Verdict {
-        self.sent.insert(packet_id);
+        self.sent.push(packet_id);
         let (sent, most) = (self.sent.len(), usize::from(self.receive_maximum));
         check(sent <= most, || {
             format!("{sent} unacknowledged where {most} are allowed")
         })
+    }
+
+    /// The turn of a PUBLISH to be sent again has come, and it is too large now; the journal has that at `at`.
+    ///
+    /// A QoS 2 flow goes on with PUBREL.
+    pub(super) fn gave_up(&mut self, packet_id: PacketId, at: u64) -> Verdict {
+        check(self.due_publish.pop_front() == Some(packet_id), || {
+            format!("{packet_id} is given up out of turn")
+        })?;
+        let place = self
+            .open
+            .iter()
+            .position(|open| open.packet_id == packet_id);
+        let open = place.and_then(|place| self.open.get_mut(place));
+        let Some(open) = open else {
+            return Err(format!("{packet_id} is given up and not open"));
+        };
+        self.fates.given_up(open.number, at)?;
+        match open.wants {
+            Wants::PubRec => {
+                open.wants = Wants::PubComp;
+                open.released = at;
+                self.released.push(packet_id);
+                self.owed_pubrel.push_back(packet_id);
+                Ok(())
+            }
+            wants => self.end(packet_id, wants, at),
+        }
     }
 
     /// No flow of this side has `packet_id`.
@@ -202,27 +244,33 @@ impl Referee {
         })
     }
 
-    /// The sender reads an answer.
-    pub(super) fn sender_reads(&mut self, packet: &Packet<'_>) -> Verdict {
+    /// The identifier of the oldest flow.
+    pub(super) fn oldest(&self) -> Option<PacketId> {
+        self.open.first().map(|open| open.packet_id)
+    }
+
+    /// The sender reads an answer; what its journal has of it is at `at`.
+    pub(super) fn sender_reads(&mut self, packet: &Packet<'_>, at: u64) -> Verdict {
         match packet {
-            Packet::PubAck(ack) => self.ended(ack.packet_id, Wants::PubAck),
+            Packet::PubAck(ack) => self.end(ack.packet_id, Wants::PubAck, at),
             Packet::PubRec(ack) if ack.reason.is_error() => {
-                self.ended(ack.packet_id, Wants::PubRec)
+                self.end(ack.packet_id, Wants::PubRec, at)
             }
-            Packet::PubRec(ack) => self.released(ack.packet_id),
-            Packet::PubComp(ack) => self.ended(ack.packet_id, Wants::PubComp),
-            Packet::SubAck(suback) => self.ended(suback.packet_id, Wants::SubAck),
+            Packet::PubRec(ack) => self.release(ack.packet_id, at),
+            Packet::PubComp(ack) => self.end(ack.packet_id, Wants::PubComp, at),
+            Packet::SubAck(suback) => self.end(suback.packet_id, Wants::SubAck, at),
             _ => Ok(()),
         }
     }
 
-    fn released(&mut self, packet_id: PacketId) -> Verdict {
+    fn release(&mut self, packet_id: PacketId, at: u64) -> Verdict {
         let mut open = self.open.iter_mut();
         let Some(open) = open.find(|open| open.packet_id == packet_id) else {
             return Err(format!("PUBREC {packet_id} names no flow"));
         };
         if open.wants == Wants::PubRec {
             open.wants = Wants::PubComp;
+            open.released = at;
             self.released.push(packet_id);
         }
         self.due_publish.retain(|due| *due != packet_id);
@@ -231,12 +279,12 @@ impl Referee {
         Ok(())
     }
 
-    fn ended(&mut self, packet_id: PacketId, wants: Wants) -> Verdict {
-        let at = self
+    fn end(&mut self, packet_id: PacketId, wants: Wants, at: u64) -> Verdict {
+        let place = self
             .open
             .iter()
             .position(|open| open.packet_id == packet_id);
-        let open = at.map(|at| self.open.remove(at));
+        let open = place.map(|place| self.open.remove(place));
         let Some(open) = open.filter(|open| open.wants == wants) else {
             return Err(format!(
                 "the answer to {packet_id} names {open:?}, not {wants:?}"
@@ -244,11 +292,10 @@ impl Referee {
         };
         self.released.retain(|released| *released != packet_id);
         self.due_publish.retain(|due| *due != packet_id);
-        self.sent.remove(&packet_id);
-        if wants == Wants::SubAck {
-            return Ok(());
+        self.sent.retain(|sent| *sent != packet_id);
+        if wants != Wants::SubAck {
+            self.ended.push((at, open));
         }
-        self.fate(open.number)?.acknowledged = true;
         Ok(())
     }
 
@@ -258,23 +305,23 @@ impl Referee {
             Packet::Publish(publish) => match publish.delivery {
                 Delivery::AtMostOnce => {}
                 Delivery::AtLeastOnce(packet_id) => {
-                    self.received.insert(packet_id);
+                    self.received.push(packet_id);
                     self.due_puback.push_back(packet_id);
                 }
                 Delivery::ExactlyOnce(packet_id) => {
-                    self.received.insert(packet_id);
+                    self.received.push(packet_id);
                     self.due_pubrec.push_back(packet_id);
                 }
             },
             Packet::PubRel(ack) => {
-                self.received.remove(&ack.packet_id);
+                self.received.retain(|received| *received != ack.packet_id);
                 self.due_pubcomp.push_back(ack.packet_id);
             }
             _ => {}
         }
     }
 
-    /// The receiver writes an answer.
+    /// The receiver encodes an answer.
     pub(super) fn receiver_writes(&mut self, packet: &Packet<'_>) -> Verdict {
         let (due, ack) = match packet {
             Packet::PubAck(ack) => (&mut self.due_puback, ack),
@@ -290,60 +337,9 @@ impl Referee {
             format!("answer {packet_id} leaves where {front:?} is due")
         })?;
         if !matches!(packet, Packet::PubRec(_)) || reason.is_error() {
-            self.received.remove(&packet_id);
+            self.received.retain(|received| *received != packet_id);
         }
         Ok(())
-    }
-
-    /// The receiver's application gets a message.
-    pub(super) fn delivered(&mut self, number: u32, reached: QoS) -> Verdict {
-        let Fate { qos, topic, .. } = *self.fate(number)?;
-        check(qos == reached, || {
-            format!("message {number} of {qos:?} came as {reached:?}")
-        })?;
-        let later = usize::try_from(number)
-            .unwrap_or(usize::MAX)
-            .saturating_add(1);
-        let overtaken = self.fates.iter().skip(later).any(|fate| {
-            fate.qos == qos && fate.topic == topic && fate.delivered > 0 && !fate.refused
-        });
-        let fate = self.fate(number)?;
-        // What comes again, and what was refused before, may come late.
-        let in_order = !overtaken || fate.delivered > 0 || fate.refused;
-        fate.delivered += 1;
-        let most = if qos == QoS::AtLeastOnce {
-            fate.sent
-        } else {
-            1
-        };
-        let delivered = fate.delivered;
-        check(in_order, || format!("message {number} was overtaken"))?;
-        check(delivered <= most, || {
-            format!("message {number} of {qos:?} was delivered {delivered} times")
-        })
-    }
-
-    /// The receiver's application refuses a message it got.
-    pub(super) fn refused(&mut self, number: u32) -> Verdict {
-        let fate = self.fate(number)?;
-        fate.refused = true;
-        fate.delivered = fate.delivered.saturating_sub(1);
-        Ok(())
-    }
-
-    /// The sender's application hears the end of a message.
-    pub(super) fn ended_for_application(&mut self, number: u32, reason: ReasonCode) -> Verdict {
-        let fate = self.fate(number)?;
-        let (qos, delivered) = (fate.qos, fate.delivered);
-        let expected = match (qos, reason.is_error()) {
-            (QoS::AtMostOnce, _) => false,
-            (QoS::AtLeastOnce, true) => true,
-            (QoS::AtLeastOnce, false) => delivered > 0,
-            (QoS::ExactlyOnce, error) => delivered == u32::from(!error),
-        };
-        check(expected && fate.acknowledged, || {
-            format!("message {number} of {qos:?} ends with {reason:?} after {delivered} deliveries")
-        })
     }
 
     /// PUBLISH packets above QoS 0 on this connection without their last acknowledgement, as the sender knows it.
@@ -379,30 +375,7 @@ impl Referee {
         check(self.open.is_empty(), || {
             format!("still open: {:?}", self.open)
         })?;
-        for (number, fate) in self.fates.iter().enumerate() {
-            let Fate {
-                qos,
-                delivered: count,
-                ..
-            } = *fate;
-            let is_right = match qos {
-                QoS::AtMostOnce => count <= 1,
-                _ if fate.lost => qos == QoS::AtLeastOnce || count <= 1,
-                QoS::AtLeastOnce => fate.acknowledged && (count >= 1 || fate.refused),
-                QoS::ExactlyOnce if fate.refused => fate.acknowledged && count <= 1,
-                QoS::ExactlyOnce => fate.acknowledged && count == 1,
-            };
-            check(is_right, || {
-                format!("in the end message {number} is {fate:?}")
-            })?;
-        }
-        Ok(())
-    }
-
-    fn fate(&mut self, number: u32) -> Result<&mut Fate, String> {
-        let at = usize::try_from(number).unwrap_or(usize::MAX);
-        let fate = self.fates.get_mut(at);
-        fate.ok_or_else(|| format!("there is no message {number}"))
+        self.fates.at_rest()
     }
 }
 
@@ -410,16 +383,28 @@ impl Referee {
 pub(super) type Referees = super::Both<Referee>;
 
 impl Referees {
-    /// `side` writes `packet`.
-    pub(super) fn written(&mut self, side: Side, packet: &Packet<'_>, number: u32) -> Verdict {
-        self.of(side).sender_writes(packet, number)?;
+    /// `side` encodes `packet`.
+    pub(super) fn written(
+        &mut self,
+        side: Side,
+        packet: &Packet<'_>,
+        number: u32,
+        at: u64,
+    ) -> Verdict {
+        self.of(side).sender_writes(packet, number, at)?;
         self.of(side.other()).receiver_writes(packet)
     }
 
     /// `side` reads `packet`.
-    pub(super) fn read(&mut self, side: Side, packet: &Packet<'_>) -> Verdict {
+    pub(super) fn read(&mut self, side: Side, packet: &Packet<'_>, at: u64) -> Verdict {
         self.of(side.other()).receiver_reads(packet);
-        self.of(side).sender_reads(packet)
+        self.of(side).sender_reads(packet, at)
+    }
+
+    /// The process of `side` died with everything behind `durable`.
+    pub(super) fn crashed(&mut self, side: Side, durable: u64) -> Verdict {
+        self.of(side).sender_crashed(durable);
+        self.of(side.other()).fates.receiver_crashed(durable)
     }
 }
 
