@@ -183,10 +183,6 @@ impl<T: AsRef<str>> AuthExchange<T> {
     }
 }
 
-/// The longest Authentication Method that is kept without an allocator. Unit: bytes.
-#[cfg(not(feature = "alloc"))]
-const METHOD_LEN_MAX: usize = 32;
-
 /// An Authentication Method as a connection keeps it.
 ///
 /// Without `alloc` it has up to 32 bytes, which the names of SASL mechanisms do not exceed.
@@ -195,7 +191,7 @@ pub struct AuthMethod {
     #[cfg(feature = "alloc")]
     text: Box<str>,
     #[cfg(not(feature = "alloc"))]
-    bytes: [u8; METHOD_LEN_MAX],
+    bytes: [u8; 32],
     /// INVARIANT: the first `len` bytes are UTF-8.
     #[cfg(not(feature = "alloc"))]
     len: usize,
@@ -203,6 +199,9 @@ pub struct AuthMethod {
 
 #[cfg(feature = "alloc")]
 impl AuthMethod {
+    /// The longest there is room for, in bytes.
+    pub const LEN_MAX: usize = 65_535;
+
     /// A copy of `method`; none when there is no room for it, which there always is here.
     pub fn try_new(method: &str) -> Option<Self> {
         let text = method.into();
@@ -219,9 +218,12 @@ impl AsRef<str> for AuthMethod {
 
 #[cfg(not(feature = "alloc"))]
 impl AuthMethod {
+    /// The longest there is room for, in bytes.
+    pub const LEN_MAX: usize = 32;
+
     /// A copy of `method`; none when it has more than 32 bytes.
     pub fn try_new(method: &str) -> Option<Self> {
-        let mut bytes = [0; METHOD_LEN_MAX];
+        let mut bytes = [0; Self::LEN_MAX];
         bytes
             .get_mut(..method.len())?
             .copy_from_slice(method.as_bytes());

@@ -3,6 +3,7 @@
 //! [`ClientSession`] outlives the Network Connection, [`ClientConnection`] is one. Output is encoded to the end of
 //! a buffer of the caller; each packet that comes in gives one [`ClientEvent`]; the only clock is an argument.
 
+mod authenticate;
 mod command;
 mod connection;
 mod error;
@@ -15,7 +16,7 @@ mod tests;
 
 pub use connection::{ClientConnection, ClientSettings, UnknownSession};
 pub use error::{ClientError, NotSent, NotSentReason, SendRefusal};
-pub use event::{ClientEvent, OutgoingMessage};
+pub use event::{ClientEvent, OutgoingMessage, Redirect};
 pub use grants::ServerGrants;
 
 #[cfg(feature = "alloc")]

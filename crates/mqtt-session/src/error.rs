@@ -1,6 +1,6 @@
 //! What a peer did at the wrong time, and the Reason Code that tells it so.
 
-use mqtt_codec::{PacketType, ReasonCode};
+use mqtt_codec::{DecodeError, Malformed, PacketType, ReasonCode};
 
 /// A packet that is well formed but not allowed now; the Network Connection ends with [`ProtocolError::reason_code`].
 ///
@@ -91,5 +91,13 @@ impl ProtocolError {
             | Self::AuthenticationMethodChanged
             | Self::AuthenticationOutOfTurn { .. } => ReasonCode::PROTOCOL_ERROR,
         }
+    }
+}
+
+/// A packet above our Maximum Packet Size; v5 §3.1.2.11.4, §3.2.2.3.6.
+pub(crate) const fn too_large() -> DecodeError {
+    DecodeError {
+        kind: Malformed::PacketTooLarge,
+        at: 1,
     }
 }

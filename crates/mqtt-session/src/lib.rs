@@ -40,7 +40,7 @@ pub use alias::InboundAliases;
 pub use auth::{AuthExchange, AuthMethod};
 pub use client::{
     ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSent,
-    NotSentReason, OutgoingMessage, SendRefusal, ServerGrants, UnknownSession,
+    NotSentReason, OutgoingMessage, Redirect, SendRefusal, ServerGrants, UnknownSession,
 };
 pub use error::ProtocolError;
 pub use held_acks::AckToken;

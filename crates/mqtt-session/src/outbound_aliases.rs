@@ -186,6 +186,12 @@ impl<S: Storage> OutboundAliases<S> {
         }
     }
 
+    /// Forgets all: a packet that set one has not left after all. What the peer knows is set anew.
+    pub fn forget(&mut self) {
+        self.entries = Queue::EMPTY;
+        self.names = TopicNames::EMPTY;
+    }
+
     /// Encodes a first PUBLISH to the end of `out` as `stamp` says, by an alias if one is worth it and has room.
     pub(crate) fn append(
         &mut self,

@@ -59,6 +59,16 @@ impl Stamp {
         subscription_ids: &[SubscriptionIdentifier],
         use_publish: impl FnOnce(&Publish<'_>) -> T,
     ) -> T {
+        let without = PropertySet::of(&[PropertyId::TopicAlias, PropertyId::WillDelayInterval]);
+        let is_as_received = subscription_ids.is_empty()
+            && publish.properties.ids().difference(without) == publish.properties.ids();
+        if self.is_patch() && is_as_received {
+            return use_publish(&Publish {
+                dup: self.dup,
+                delivery: self.delivery,
+                ..*publish
+            });
+        }
         let alias = self.topic.topic_alias().map(Property::TopicAlias);
         let expiry = self.expiry_left_s.map(Property::MessageExpiryInterval);
         let both;
@@ -76,20 +86,15 @@ impl Stamp {
         };
         let list = PropertyList {
             base: publish.properties,
-            without: PropertySet::of(&[PropertyId::TopicAlias, PropertyId::WillDelayInterval]),
+            without,
             set,
             subscription_ids,
         };
-        let is_empty =
-            publish.properties.is_empty() && set.is_empty() && subscription_ids.is_empty();
         let publish = Publish {
             dup: self.dup,
             delivery: self.delivery,
             topic_name: publish.topic_name.filter(|_| self.topic.has_name()),
-            properties: match is_empty {
-                true => Properties::EMPTY,
-                false => Properties::from(&list),
-            },
+            properties: Properties::from(&list),
             ..*publish
         };
         use_publish(&publish)

@@ -1,15 +1,14 @@
 //! What the application wants sent.
 
 use super::connection::{ANSWER_LEN_MAX, Phase};
-use super::{
-    ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, SendRefusal, ServerGrants,
-};
-use crate::output::{append, append_publish};
-use crate::{AckKind, AckToken, GivenUp, Negotiated, NotNow, Output, Settling, Storage};
+use super::{ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, SendRefusal};
+use crate::output::append;
+use crate::stamp::{append_publish_within, check_len, later_or_never};
+use crate::{AckKind, AckToken, GivenUp, NotNow, Output, Settling, Stamp, Storage};
 use core::mem;
 use mqtt_codec::{
-    Ack, Delivery, EncodeError, Packet, PacketId, Properties, QoS, ReasonCode, Subscribe,
-    SubscribeFilters, SubscriptionOptions, TopicFilter, Unsubscribe, UnsubscribeFilters,
+    Ack, Delivery, Packet, PacketId, Properties, QoS, ReasonCode, Subscribe, SubscribeFilters,
+    SubscriptionOptions, TopicFilter, Unsubscribe, UnsubscribeFilters,
 };
 
 impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
@@ -35,7 +34,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             Err(reason) => return not_sent(message, reason),
         };
         let at = out.len();
-        if let Err(refusal) = self.write_publish(&message, false, delivery, out) {
+        if let Err(refusal) = self.write_first(&message, delivery, out) {
             return not_sent(message, later_or_never(refusal, out));
         }
         if qos == QoS::AtMostOnce {
@@ -48,6 +47,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
                 ..
             }) => {
                 out.truncate(at);
+                self.outbound.forget();
                 not_sent(message, NotSentReason::Later)
             }
             // Only the message given can come back.
@@ -75,14 +75,20 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
                 self.session.flows.poll_resend(&mut self.link);
                 continue;
             };
-            let delivery = Delivery::new(qos, Some(packet_id))?;
-            let written = write_publish(
-                message,
-                true,
-                delivery,
-                (self.grants, &self.negotiated),
-                out,
-            );
+            // The alias of the first sending was that connection's, and expiry stops nothing that has begun.
+            let stamp = Stamp {
+                dup: true,
+                expiry_left_s: message.expiry().map(|expiry| expiry.left_s(now_ms)),
+                ..Stamp::first(Delivery::new(qos, Some(packet_id))?)
+            };
+            let (grants, negotiated) = (self.grants, &self.negotiated);
+            let written = message.with_publish(true, stamp.delivery, |publish| {
+                grants.check_publish(qos, publish.retain)?;
+                stamp.show(publish, &[], |shown| {
+                    append_publish_within(shown, negotiated, out)
+                })
+            });
+            let written = written.unwrap_or(Ok(()));
             match written {
                 Ok(()) => self.keep_alive.sent(now_ms),
                 Err(refusal) if later_or_never(refusal, out) == NotSentReason::Later => {
@@ -249,7 +255,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
 
     fn write_request(&self, packet: &Packet<'_>, out: &mut impl Output) -> Result<(), SendRefusal> {
         let len = packet.encoded_len(self.negotiated.version)?;
-        check_len(len, self.negotiated.peer_packet_len_max)?;
+        check_len(len, &self.negotiated)?;
         append(packet, self.negotiated.version, out)?;
         Ok(())
     }
@@ -269,15 +275,27 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         Delivery::new(qos, packet_id).ok_or(NotSentReason::Later)
     }
 
-    fn write_publish(
+    /// Encodes a first PUBLISH, by a Topic Alias if one is worth it.
+    fn write_first(
         &mut self,
         message: &M,
-        dup: bool,
         delivery: Delivery,
         out: &mut impl Output,
     ) -> Result<(), SendRefusal> {
-        let offer = (self.grants, &self.negotiated);
-        write_publish(message, dup, delivery, offer, out)?;
+        let expiry = message.expiry();
+        if expiry.is_some_and(|expiry| expiry.is_over(self.now_ms)) {
+            return Err(SendRefusal::Expired);
+        }
+        let stamp = Stamp {
+            expiry_left_s: expiry.map(|expiry| expiry.left_s(self.now_ms)),
+            ..Stamp::first(delivery)
+        };
+        let (aliases, negotiated) = (&mut self.outbound, &self.negotiated);
+        let written = message.with_publish(false, delivery, |publish| {
+            self.grants.check_publish(delivery.qos(), publish.retain)?;
+            aliases.append(publish, stamp, negotiated, out)
+        });
+        written.unwrap_or(Ok(()))?;
         self.keep_alive.sent(self.now_ms);
         Ok(())
     }
@@ -295,41 +313,6 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
                 message
             }
         }
-    }
-}
-
-/// Encodes the PUBLISH of `message` to the end of `out`, if the server takes it.
-fn write_publish(
-    message: &impl OutgoingMessage,
-    dup: bool,
-    delivery: Delivery,
-    (grants, negotiated): (ServerGrants, &Negotiated),
-    out: &mut impl Output,
-) -> Result<(), SendRefusal> {
-    let written = message.with_publish(dup, delivery, |publish| {
-        grants.check_publish(delivery.qos(), publish.retain)?;
-        let len = publish.encoded_len(negotiated.version)?;
-        check_len(len, negotiated.peer_packet_len_max)?;
-        append_publish(publish, negotiated.version, out)?;
-        Ok(())
-    });
-    written.unwrap_or(Ok(()))
-}
-
-/// What did not fit can be sent when `out` has been, unless it is empty already.
-fn later_or_never(refusal: SendRefusal, out: &impl Output) -> NotSentReason {
-    match refusal {
-        SendRefusal::Encode(EncodeError::BufferTooSmall { .. }) if !out.is_empty() => {
-            NotSentReason::Later
-        }
-        refusal => NotSentReason::Never(refusal),
-    }
-}
-
-fn check_len(len: usize, len_max: u32) -> Result<(), SendRefusal> {
-    match u32::try_from(len) {
-        Ok(short) if short <= len_max => Ok(()),
-        _ => Err(SendRefusal::PacketTooLarge { len, len_max }),
     }
 }
 

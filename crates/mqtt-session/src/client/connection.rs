@@ -3,15 +3,17 @@
 use super::{ClientError, ClientSession, Flow, SendRefusal, ServerGrants};
 #[cfg(feature = "alloc")]
 use crate::Heap;
+use crate::fitting::append_fitting;
 use crate::held_acks::HeldAcks;
 use crate::output::append;
 use crate::{
-    ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link, Negotiated, Output, Storage,
+    AuthExchange, AuthMethod, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link,
+    Negotiated, OUTBOUND_ALIASES_DEFAULT, OutboundAliases, Output, Storage,
 };
-use core::num::NonZeroU16;
+use core::num::{NonZeroU16, NonZeroU32};
 use mqtt_codec::{
-    ConnAck, Connect, Disconnect, Packet, Properties, Property, PropertyId, PropertyList,
-    ProtocolVersion, ReasonCode,
+    ConnAck, Connect, Disconnect, EncodeError, Field, PACKET_LEN_MAX, Packet, Properties, Property,
+    PropertyId, PropertyList, ProtocolVersion, ReasonCode,
 };
 
 /// A CONNACK without a word, for the time before it comes.
@@ -57,7 +59,12 @@ pub struct ClientConnection<
     pub(super) link: Link<S>,
     pub(super) aliases: InboundAliases<S>,
     pub(super) acks: HeldAcks<S>,
+    pub(super) outbound: OutboundAliases<S>,
+    pub(super) outbound_aliases_max: u16,
+    pub(super) auth: Option<AuthExchange<AuthMethod>>,
     pub(super) keep_alive: ClientKeepAlive,
+    /// When the wait for CONNACK is over.
+    handshake_until_ms: Option<u64>,
     pub(super) settings: ClientSettings,
     pub(super) asked: Asked,
     pub(super) now_ms: u64,
@@ -81,6 +88,7 @@ pub(super) struct Asked {
     session_expiry_interval_s: u32,
     receive_maximum: Option<NonZeroU16>,
     topic_alias_maximum: u16,
+    maximum_packet_size: Option<NonZeroU32>,
 }
 
 impl<M, R, S: Storage> ClientConnection<M, R, S> {
@@ -88,7 +96,7 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     ///
     /// # Errors
     /// `connect` cannot be written in its version, does not fit into `out`, or announces more than there is room for in
-    /// `S`; `session` stays as it was.
+    /// `S`, or without `alloc` its Authentication Method is too long; `session` stays as it was.
     pub fn connect(
         session: &mut ClientSession<M, R, S>,
         connect: &Connect<'_>,
@@ -98,6 +106,7 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     ) -> Result<Self, SendRefusal> {
         let asked = Asked::of(connect);
         asked.check_room::<S>()?;
+        let auth = begin_authentication(connect)?;
         append(&Packet::Connect(*connect), connect.version, out)?;
         let mut session = core::mem::take(session);
         session.connections += 1;
@@ -113,11 +122,27 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
                 negotiated.own_receive_maximum,
             ),
             aliases: InboundAliases::with_storage(negotiated.own_topic_alias_maximum),
+            outbound: OutboundAliases::with_storage(0, 0),
+            outbound_aliases_max: OUTBOUND_ALIASES_DEFAULT,
+            auth,
             keep_alive: ClientKeepAlive::new(0, 0, now_ms),
+            handshake_until_ms: None,
             settings,
             asked,
             now_ms,
         })
+    }
+
+    /// Waits for CONNACK until `until_ms` at most, however many AUTH packets come before it.
+    pub const fn limit_handshake(&mut self, until_ms: u64) {
+        self.handshake_until_ms = Some(until_ms);
+    }
+
+    /// Sets at most that many Topic Aliases, as far as the server takes them: 0 for none, 16 if nothing is said.
+    ///
+    /// To be called before CONNACK. Spec: v5 §3.3.2.3.4.
+    pub const fn limit_outbound_aliases(&mut self, max: u16) {
+        self.outbound_aliases_max = max;
     }
 
     /// What is in force; before CONNACK what was asked for.
@@ -168,7 +193,8 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     /// When [`ClientConnection::handle_timeout`] has something to do; none while nothing is due.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         match (self.phase, self.keep_alive.step(self.now_ms)) {
-            (Phase::Connecting | Phase::Ended, _) => None,
+            (Phase::Connecting, _) => self.handshake_until_ms,
+            (Phase::Ended, _) => None,
             (Phase::Connected, ClientKeepAliveStep::WaitUntil(deadline_ms)) => deadline_ms,
             (Phase::Connected, ClientKeepAliveStep::SendPing | ClientKeepAliveStep::Dead) => {
                 Some(self.now_ms)
@@ -179,15 +205,20 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     /// Does what is due at `now_ms`: PINGREQ after a silence of either side.
     ///
     /// # Errors
-    /// [`ClientError::KeepAliveTimeout`] when the server did not answer the last one.
+    /// [`ClientError::KeepAliveTimeout`] when the server did not answer the last one,
+    /// [`ClientError::HandshakeTimeout`] when CONNACK did not come.
     pub fn handle_timeout(
         &mut self,
         now_ms: u64,
         out: &mut impl Output,
     ) -> Result<(), ClientError> {
         self.now_ms = now_ms;
-        if self.phase != Phase::Connected {
-            return Ok(());
+        match self.phase {
+            Phase::Connecting if self.handshake_until_ms.is_some_and(|until| until <= now_ms) => {
+                return Err(ClientError::HandshakeTimeout);
+            }
+            Phase::Connecting | Phase::Ended => return Ok(()),
+            Phase::Connected => {}
         }
         match self.keep_alive.step(now_ms) {
             ClientKeepAliveStep::WaitUntil(_) => {}
@@ -203,8 +234,12 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
 
     /// Ends the connection with DISCONNECT; nothing can be sent afterwards.
     ///
+    /// Words for people are left out where the server takes no packet of that size. A client that authenticates may
+    /// leave before CONNACK. Spec: v5 §3.14, [MQTT-3.14.4-1], [MQTT-3.1.2-30].
+    ///
     /// # Errors
-    /// `disconnect` cannot be written in the version in use; the connection stays.
+    /// `disconnect` cannot be written in the version in use, or would keep a session that CONNECT said ends with its
+    /// connection; the connection stays.
     pub fn disconnect(
         &mut self,
         disconnect: &Disconnect<'_>,
@@ -212,14 +247,14 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
         out: &mut impl Output,
     ) -> Result<(), SendRefusal> {
         self.now_ms = now_ms;
-        if self.phase != Phase::Connected {
+        if !self.may_disconnect() {
             return Err(SendRefusal::NotConnected);
         }
-        append(
-            &Packet::Disconnect(*disconnect),
-            self.negotiated.version,
-            out,
-        )?;
+        let expiry_s = disconnect.properties.session_expiry_interval_s();
+        if self.asked.session_expiry_interval_s == 0 && expiry_s.unwrap_or(0) != 0 {
+            return Err(SendRefusal::SessionExpiryRaised);
+        }
+        append_fitting(&Packet::Disconnect(*disconnect), &self.negotiated, out)?;
         self.phase = Phase::Ended;
         Ok(())
     }
@@ -228,7 +263,7 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     ///
     /// Spec: v5 §4.13.1; v3.1.1 has no way to tell a server, so the caller just closes.
     pub fn fail(&mut self, error: ClientError, out: &mut impl Output) {
-        if self.phase == Phase::Connected && self.negotiated.version.disconnect_has_body() {
+        if self.may_disconnect() && self.negotiated.version.disconnect_has_body() {
             let disconnect = Disconnect {
                 reason: error.reason_code(),
                 properties: Properties::EMPTY,
@@ -236,6 +271,15 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
             self.send(&Packet::Disconnect(disconnect), out);
         }
         self.phase = Phase::Ended;
+    }
+
+    /// Before CONNACK only a client that authenticates may.
+    fn may_disconnect(&self) -> bool {
+        match self.phase {
+            Phase::Connecting => self.auth.is_some(),
+            Phase::Connected => true,
+            Phase::Ended => false,
+        }
     }
 
     /// The Network Connection is gone: the requests that nobody will answer, in order; nothing can be sent afterwards.
@@ -276,6 +320,7 @@ impl Asked {
             session_expiry_interval_s: properties.session_expiry_interval_s().unwrap_or(0),
             receive_maximum: properties.receive_maximum(),
             topic_alias_maximum: properties.topic_alias_maximum().unwrap_or(0),
+            maximum_packet_size: properties.maximum_packet_size(),
         }
     }
 
@@ -315,6 +360,11 @@ impl Asked {
             Property::SessionExpiryInterval(self.session_expiry_interval_s),
             Property::ReceiveMaximum(receive_maximum),
             Property::TopicAliasMaximum(self.topic_alias_maximum),
+            Property::MaximumPacketSize(
+                self.maximum_packet_size
+                    .or(NonZeroU32::new(PACKET_LEN_MAX))
+                    .unwrap_or(NonZeroU32::MAX),
+            ),
         ];
         let properties = PropertyList::new(&properties);
         let connect = Connect {
@@ -329,5 +379,25 @@ impl Asked {
             properties: Properties::from(&properties),
         };
         Negotiated::of_connack(&connect, connack)
+    }
+}
+
+/// The exchange of a CONNECT that names an Authentication Method.
+fn begin_authentication(
+    connect: &Connect<'_>,
+) -> Result<Option<AuthExchange<AuthMethod>>, SendRefusal> {
+    let method = match connect.version.has_auth() {
+        true => connect.properties.authentication_method(),
+        false => None,
+    };
+    let Some(method) = method else {
+        return Ok(None);
+    };
+    match AuthMethod::try_new(method) {
+        Some(method) => Ok(Some(AuthExchange::client(method))),
+        None => Err(SendRefusal::Encode(EncodeError::TooLong {
+            field: Field::Property(PropertyId::AuthenticationMethod),
+            max: AuthMethod::LEN_MAX,
+        })),
     }
 }

@@ -22,6 +22,9 @@ pub enum ClientError {
     /// It never happens with `Heap` and a `Vec` for output.
     #[error("no room for what the packet brings about")]
     NoRoom,
+    /// No CONNACK by the moment given to `ClientConnection::limit_handshake`.
+    #[error("no CONNACK in time")]
+    HandshakeTimeout,
     /// No answer to PINGREQ in time; v5 §3.1.2.10.
     #[error("no answer from the server within the keep alive")]
     KeepAliveTimeout,
@@ -36,6 +39,7 @@ impl ClientError {
             Self::SessionUnknown => ReasonCode::PROTOCOL_ERROR,
             Self::NoRoom => ReasonCode::QUOTA_EXCEEDED,
             Self::KeepAliveTimeout => ReasonCode::KEEP_ALIVE_TIMEOUT,
+            Self::HandshakeTimeout => ReasonCode::UNSPECIFIED_ERROR,
         }
     }
 }
@@ -108,6 +112,9 @@ pub enum SendRefusal {
     /// Its Message Expiry Interval has passed before it could be sent; v5 [MQTT-3.3.2-5].
     #[error("the message has expired")]
     Expired,
+    /// DISCONNECT with a Session Expiry Interval although CONNECT had none or 0; v5 §3.14.2.2.2.
+    #[error("a session that ends with its connection cannot be kept at the end")]
+    SessionExpiryRaised,
     /// A Session Expiry Interval in a DISCONNECT from a server; v5 [MQTT-3.14.2-2].
     #[error("a server's DISCONNECT has no session expiry interval")]
     SessionExpiryFromServer,

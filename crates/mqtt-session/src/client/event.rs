@@ -1,6 +1,8 @@
 //! What a packet from the server means for the application, and what the application gives for sending.
 
-use mqtt_codec::{Ack, ConnAck, Delivery, Disconnect, Publish, QoS, SubAck, UnsubAck};
+use mqtt_codec::{
+    Ack, Auth, ConnAck, Delivery, Disconnect, Publish, QoS, ReasonCode, SubAck, UnsubAck,
+};
 
 use crate::{AckToken, MessageExpiry};
 
@@ -69,6 +71,43 @@ pub enum ClientEvent<'a, M, R> {
         /// The answer; before v5 without Reason Codes.
         unsuback: UnsubAck<'a>,
     },
+    /// AUTH 0x18: the server asks for more, before CONNACK or in a re-authentication: answer it with
+    /// `ClientConnection::authenticate`.
+    Authenticate(Auth<'a>),
+    /// AUTH 0x00: a re-authentication has ended well.
+    Authenticated(Auth<'a>),
     /// DISCONNECT: the server ends the connection.
     Disconnected(Disconnect<'a>),
+}
+
+/// Another server to use, as told by CONNACK or DISCONNECT.
+///
+/// How often a client follows is for its owner to bound: two servers may name each other.
+/// Spec: v5 §4.13, §3.2.2.3.16, §3.14.2.2.5.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Redirect<'a> {
+    /// Names of other servers, separated by spaces; none where the server leaves the choice to the client.
+    pub server_reference: Option<&'a str>,
+    /// Whether the client is to go there from now on (0x9D), not only this time (0x9C).
+    pub is_permanent: bool,
+}
+
+impl<'a, M, R> ClientEvent<'a, M, R> {
+    /// Where the server sends this client, if it does.
+    pub fn redirect(&self) -> Option<Redirect<'a>> {
+        let (reason, properties) = match self {
+            Self::Refused(connack) => (connack.reason, connack.properties),
+            Self::Disconnected(disconnect) => (disconnect.reason, disconnect.properties),
+            _ => return None,
+        };
+        let is_permanent = match reason {
+            ReasonCode::USE_ANOTHER_SERVER => false,
+            ReasonCode::SERVER_MOVED => true,
+            _ => return None,
+        };
+        Some(Redirect {
+            server_reference: properties.server_reference(),
+            is_permanent,
+        })
+    }
 }

@@ -4,12 +4,13 @@ use super::connection::{ANSWER_LEN_MAX, Asked, Phase};
 use super::{
     ClientConnection, ClientError, ClientEvent, Flow, OutgoingMessage, ServerGrants, UnknownSession,
 };
+use crate::error::too_large;
 use crate::{
-    ClientKeepAlive, InboundAliases, Link, Output, ProtocolError, PubRecOutcome, Received,
-    Settling, Storage, UnexpectedAck,
+    ClientKeepAlive, InboundAliases, Link, OutboundAliases, Output, ProtocolError, PubRecOutcome,
+    Received, Settling, Storage, UnexpectedAck,
 };
 use mqtt_codec::{
-    Ack, ConnAck, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, Properties,
+    Ack, Auth, ConnAck, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, Properties,
     PropertyId, ProtocolVersion, Publish, QoS, ReasonCode, SubAck, TopicName, UnsubAck,
 };
 
@@ -32,8 +33,17 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
         self.now_ms = now_ms;
         self.keep_alive.received(now_ms);
-        if self.phase == Phase::Connecting {
-            return self.handle_connack(read_connack(frame, &self.asked)?);
+        if u32::try_from(frame.len).map_or(true, |len| len > self.negotiated.own_packet_len_max) {
+            return Err(too_large().into());
+        }
+        match self.phase {
+            Phase::Connecting if self.auth.is_some() && is_auth(frame) => {
+                return self.handle_auth(Auth::decode(frame, self.negotiated.version)?);
+            }
+            Phase::Connecting => return self.handle_connack(read_connack(frame, &self.asked)?),
+            Phase::Connected => {}
+            // Nothing more is said, so nothing more is heard; v5 [MQTT-3.14.4-1].
+            Phase::Ended => return Ok(ClientEvent::Handled),
         }
         let packet = Packet::decode(frame, self.negotiated.version)?;
         if !self.has_room_for(&packet, out) {
@@ -64,6 +74,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             Packet::UnsubAck(unsuback) => self.handle_unsuback(unsuback),
             Packet::PingResp => Ok(ClientEvent::Handled),
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
+            Packet::Auth(auth) => self.handle_auth(auth),
             other => Err(unexpected(other.packet_type())),
         }
     }
@@ -88,6 +99,12 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             self.phase = Phase::Ended;
             return Ok(ClientEvent::Refused(connack));
         }
+        match (&mut self.auth, connack.properties.authentication_method()) {
+            (Some(auth), _) => auth.handle_connack(&connack)?,
+            // Spec: v5 [MQTT-4.12.0-6].
+            (None, Some(_)) => return Err(ProtocolError::AuthenticationMethodChanged.into()),
+            (None, None) => {}
+        }
         let known = self.session.established && !self.asked.clean_start;
         match (connack.session_present, known) {
             (true, true) => self.session.flows.begin_resume(),
@@ -108,12 +125,28 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             self.negotiated.own_receive_maximum,
         );
         self.aliases = InboundAliases::with_storage(self.negotiated.own_topic_alias_maximum);
+        self.outbound = OutboundAliases::with_storage(
+            self.outbound_aliases_max,
+            self.negotiated.peer_topic_alias_maximum,
+        );
         self.keep_alive = ClientKeepAlive::new(
             self.negotiated.keep_alive_s,
             self.settings.ping_answer_within_ms,
             self.now_ms,
         );
         Ok(ClientEvent::Connected { connack })
+    }
+
+    /// Spec: v5 [MQTT-4.12.0-5], [MQTT-4.12.0-7], §4.12.1.
+    fn handle_auth<'a>(&mut self, auth: Auth<'a>) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        let Some(exchange) = &mut self.auth else {
+            return Err(unexpected(PacketType::Auth));
+        };
+        exchange.handle_auth(&auth)?;
+        Ok(match exchange.is_idle() {
+            true => ClientEvent::Authenticated(auth),
+            false => ClientEvent::Authenticate(auth),
+        })
     }
 
     fn handle_publish<'a>(
@@ -260,6 +293,10 @@ fn read_connack<'a>(frame: Frame<'a>, asked: &Asked) -> Result<ConnAck<'a>, Clie
         }
     }
     decoded.map_err(|error: DecodeError| error.into())
+}
+
+fn is_auth(frame: Frame<'_>) -> bool {
+    frame.packet_type() == Some(PacketType::Auth)
 }
 
 /// The version before `version`.

@@ -30,6 +30,11 @@ pub enum ServerError {
     /// Nothing came for one and a half times the Keep Alive; v5 [MQTT-3.1.2-22].
     #[error("keep alive timeout")]
     KeepAliveTimeout,
+    /// There is no room for what the packet brings about: nothing has happened, give it again later.
+    ///
+    /// Never with `alloc`, where there always is.
+    #[error("no room for what the packet brings about")]
+    NoRoom,
     /// A PUBLISH is refused and the version has no answer that says so; v3.1.1 §3.3.5.
     #[error("PUBLISH refused: {0}")]
     PublishRefused(ReasonCode),
@@ -47,6 +52,7 @@ impl ServerError {
             Self::Decode(error) => Some(error.reason_code()),
             Self::Protocol(error) => Some(error.reason_code()),
             Self::ConnectExpected | Self::ConnectTimeout => None,
+            Self::NoRoom => Some(ReasonCode::QUOTA_EXCEEDED),
             Self::ConnectRefused(reason)
             | Self::PublishRefused(reason)
             | Self::SubscribeRefused(reason) => Some(reason),

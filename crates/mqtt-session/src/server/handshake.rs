@@ -3,6 +3,7 @@
 use super::{ServerConnection, ServerError, ServerOffer, ServerSession};
 #[cfg(feature = "alloc")]
 use crate::Heap;
+use crate::error::too_large;
 use crate::fitting::append_fitting;
 use crate::{
     AuthExchange, AuthMethod, Negotiated, Output, ProtocolError, SendRefusal, SessionExpiry,
@@ -10,9 +11,8 @@ use crate::{
 };
 use core::num::{NonZeroU16, NonZeroU32};
 use mqtt_codec::{
-    Auth, ConnAck, Connect, DecodeError, Disconnect, Frame, Malformed, PACKET_LEN_MAX, Packet,
-    PacketType, Properties, Property, PropertyId, PropertyList, PropertySet, ProtocolVersion, QoS,
-    ReasonCode,
+    Auth, ConnAck, Connect, DecodeError, Disconnect, Frame, PACKET_LEN_MAX, Packet, PacketType,
+    Properties, Property, PropertyId, PropertyList, PropertySet, ProtocolVersion, QoS, ReasonCode,
 };
 
 /// What one packet before CONNACK brought about.
@@ -509,11 +509,4 @@ fn write_refusal(
     };
     // A refusal that cannot be sent is still one: v5 [MQTT-4.13.2-1].
     let _ = append_fitting(&Packet::ConnAck(connack), negotiated, out);
-}
-
-pub(super) const fn too_large() -> DecodeError {
-    DecodeError {
-        kind: Malformed::PacketTooLarge,
-        at: 1,
-    }
 }

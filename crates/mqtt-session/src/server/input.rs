@@ -1,8 +1,8 @@
 //! Packets from the client after CONNACK.
 
-use super::connection::Phase;
-use super::handshake::too_large;
+use super::connection::{ANSWER_LEN_MAX, Phase};
 use super::{RequestToken, ServerConnection, ServerError, ServerEvent};
+use crate::error::too_large;
 use crate::fitting::append_fitting;
 use crate::{
     OutgoingMessage, Output, ProtocolError, PubRecOutcome, Received, ServerGrants, SessionExpiry,
@@ -10,7 +10,7 @@ use crate::{
 };
 use mqtt_codec::{
     Ack, Auth, Disconnect, Frame, Packet, PacketId, PacketType, Properties, PropertyId, Publish,
-    ReasonCode, Subscribe, TopicName,
+    QoS, ReasonCode, Subscribe, TopicName,
 };
 
 impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
@@ -19,7 +19,8 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
     /// Call [`ServerConnection::poll_resend`] afterwards: an acknowledgement may have made room.
     ///
     /// # Errors
-    /// The client broke the protocol: end the connection with [`ServerConnection::fail`].
+    /// [`ServerError::NoRoom`]: nothing has happened, give `frame` again later. Else the client broke the protocol: end
+    /// the connection with [`ServerConnection::fail`].
     pub fn handle_frame<'a>(
         &'a mut self,
         frame: Frame<'a>,
@@ -33,7 +34,11 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         if u32::try_from(frame.len).map_or(true, |len| len > self.negotiated.own_packet_len_max) {
             return Err(too_large().into());
         }
-        match Packet::decode(frame, self.negotiated.version)? {
+        let packet = Packet::decode(frame, self.negotiated.version)?;
+        if !self.has_room_for(&packet, out) {
+            return Err(ServerError::NoRoom);
+        }
+        match packet {
             Packet::Publish(publish) => self.handle_publish(publish, out),
             Packet::PubAck(ack) => {
                 let ended = self
@@ -85,6 +90,19 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         }
     }
 
+    /// Whether what `packet` brings about has a place: its answer in `out`, its acknowledgement behind others.
+    fn has_room_for(&self, packet: &Packet<'_>, out: &impl Output) -> bool {
+        match packet {
+            Packet::PubRec(_) | Packet::PubRel(_) | Packet::PingReq => out.room() >= ANSWER_LEN_MAX,
+            Packet::Publish(publish) if publish.delivery.qos() != QoS::AtMostOnce => {
+                let is_full = self.rare().is_some_and(|rare| rare.acks.is_full());
+                // One above the Receive Maximum is no case of waiting.
+                !is_full || self.link.receive_quota.is_used_up()
+            }
+            _ => true,
+        }
+    }
+
     fn handle_publish<'a>(
         &'a mut self,
         mut publish: Publish<'a>,
@@ -94,15 +112,9 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         let flows = &mut self.session.flows;
         let received = flows.handle_publish(&mut self.link, publish.delivery)?;
         let is_duplicate = received == Received::Duplicate;
-        let ack = match Settling::of(publish.delivery) {
-            None => None,
-            Some(settling) => {
-                let receive_maximum = self.negotiated.own_receive_maximum;
-                let no_place = ProtocolError::ReceiveMaximumExceeded { receive_maximum };
-                let token = self.rare_mut().acks.hold(settling, is_duplicate);
-                Some(token.ok_or(no_place)?)
-            }
-        };
+        // There is a place: it was looked for before.
+        let ack = Settling::of(publish.delivery)
+            .and_then(|settling| self.rare_mut().acks.hold(settling, is_duplicate));
         if is_duplicate {
             self.send_acks(out);
         }

@@ -50,6 +50,9 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
             Ok(_) => Ok(None),
             Err(NotNow { message, .. }) => {
                 out.truncate(at);
+                if let Some(rare) = self.rare_if_made() {
+                    rare.outbound.forget();
+                }
                 not_sent(message, NotSentReason::Later)
             }
         }

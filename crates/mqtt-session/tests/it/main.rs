@@ -3,6 +3,7 @@
 
 mod aliases;
 mod auth;
+mod embedded;
 mod fitting;
 mod handshake;
 mod kit;
