@@ -7,15 +7,16 @@ use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::Limits;
 use crate::core::log::{CommitLog, MemoryLog};
-use crate::core::share_group::SharedStrategy;
+use crate::core::pace::Rates;
 use crate::core::{Batch, Core, Offer, Parts};
 use crate::hooks::Hooks;
 use crate::hub::Hub;
-use crate::net::{Bound, Clock, Door, run_ticks, serve};
+use crate::net::{Bound, Clock, Door, Terms, available_memory, run_ticks, serve};
 use crate::ownership::{Fabric, Ownership, SingleNode};
 use mqtt_codec::QoS;
 use mqtt_io::Listener;
 use mqtt_session::SessionExpiry;
+use parking_lot::Mutex;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -174,7 +175,8 @@ impl Builder {
             access_timeout: mqtt.access_timeout.get(),
             connections_max: mqtt.max_connections,
             connections: AtomicUsize::new(0),
-            turned_away: AtomicUsize::new(0),
+            address_max: mqtt.max_connections_per_address,
+            by_address: Mutex::default(),
             runtimes: self.runtimes,
             next_runtime: AtomicUsize::new(0),
             stop: stopped,
@@ -250,7 +252,7 @@ impl Broker {
     /// What it has counted since its start.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.door.core.counters.totals()
+        self.door.core.totals()
     }
 
     /// How much it holds now.
@@ -305,12 +307,19 @@ impl Drop for Broker {
 fn listen(config: &Config) -> Result<Vec<Bound>, StartError> {
     let mut listeners = Vec::new();
     for (name, listener) in &config.listeners {
+        let terms = Terms {
+            connections_max: listener.max_connections,
+            rates: Rates {
+                messages: listener.messages_rate,
+                bytes: listener.bytes_rate,
+            },
+        };
         for address in listener.bind.addresses() {
             match Listener::bind(address.addr) {
                 Ok(bound) => listeners.push(Bound {
                     listener: bound,
                     name: name.as_str().into(),
-                    connections_max: listener.max_connections,
+                    terms,
                 }),
                 Err(error) if !address.required && is_absent(&error) => {
                     tracing::debug!(addr = %address.addr, %error, "address left out");
@@ -362,7 +371,15 @@ fn limits(config: &Config) -> Limits {
         queue_bytes_max: mqtt.max_mqueue_bytes.get(),
         outbox_bytes_max: mqtt.max_outbox_bytes.get(),
         subscriptions_max: mqtt.max_subscriptions,
-        shared_strategy: SharedStrategy::default(),
+        shared_strategy: mqtt.shared_subscription_strategy,
+        queue_full: mqtt.mqueue_full,
+        queue_full_timeout: mqtt.mqueue_full_timeout.get(),
+        queued_bytes_max: mqtt.max_total_mqueue_bytes.get(),
+        topic_len_max: usize::from(mqtt.max_topic_len),
+        will_len_max: mqtt.max_will_size.get(),
+        offline_sessions_max: mqtt.max_offline_sessions,
+        memory_max: mqtt.memory_high_watermark.bytes(available_memory),
+        retained_len_max: retainer.max_payload_size.get(),
         sessions_max: mqtt.max_sessions,
         retained_max: retainer.max_retained_messages,
         retained_bytes_max: retainer.max_retained_bytes.get(),

@@ -20,6 +20,9 @@ pub use crate::core::cause::{DropCause, EndCause, SessionEnd};
 pub use crate::core::counters::Totals;
 pub use crate::core::log::{CommitLog, LogFull, LogPosition, LogRecord, MemoryLog};
 pub use crate::core::message::Message;
+pub use crate::core::pace::Rate;
+pub use crate::core::queue::QueueFull;
+pub use crate::core::reached::LimitCause;
 pub use crate::core::session_cell::SessionKey;
 pub use crate::core::share_group::SharedStrategy;
 pub use access::{

@@ -4,7 +4,8 @@ use std::{fmt::Display, ops::RangeInclusive, path::PathBuf};
 
 use toml::de::{DeInteger, DeValue};
 
-use super::{Bind, ByteSize, Duration, LogLevel};
+use super::{Bind, ByteSize, Duration, LogLevel, MemoryMark};
+use crate::core::pace::Rate;
 
 /// What is written for no bound.
 const INFINITY: &str = "infinity";
@@ -43,6 +44,15 @@ pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
 /// Any text.
 pub(super) struct Text;
+
+/// A size, a part of the machine's memory such as `80%`, or `infinity`.
+pub(super) struct Mark(pub(super) Size);
+
+/// So many in a time, such as `1000/s`.
+pub(super) struct Frequency;
+
+/// So many bytes in a time, such as `1MB/s`.
+pub(super) struct Throughput;
 
 /// A length of time in whole seconds, which are also taken as a bare number.
 pub(super) struct Seconds(pub(super) RangeInclusive<u64>);
@@ -229,6 +239,104 @@ impl Kind<String> for Text {
     fn show(&self, value: &String) -> String {
         format!("{value:?}")
     }
+}
+
+impl Kind<MemoryMark> for Mark {
+    fn read(&self, value: &DeValue<'_>) -> Option<MemoryMark> {
+        let percent = value.as_str().and_then(|text| text.strip_suffix('%'));
+        match percent {
+            Some(percent) => {
+                let percent = percent.parse().ok()?;
+                (1..=100)
+                    .contains(&percent)
+                    .then_some(MemoryMark::Percent(percent))
+            }
+            None if value.as_str() == Some("infinity") => Some(MemoryMark::Infinity),
+            None => self.0.read(value).map(MemoryMark::Size),
+        }
+    }
+
+    fn allowed(&self) -> String {
+        format!("{}, \"1%\" to \"100%\" or \"infinity\"", self.0.allowed())
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.0.type_name()
+    }
+
+    fn range(&self) -> String {
+        format!("{}, `\"1%\"` to `\"100%\"`, `\"infinity\"`", self.0.range())
+    }
+
+    fn show(&self, value: &MemoryMark) -> String {
+        match value {
+            MemoryMark::Percent(percent) => format!("\"{percent}%\""),
+            MemoryMark::Size(size) => self.0.show(size),
+            MemoryMark::Infinity => "\"infinity\"".to_owned(),
+        }
+    }
+}
+
+impl Kind<Rate> for Frequency {
+    fn read(&self, value: &DeValue<'_>) -> Option<Rate> {
+        let (count, per) = value.as_str()?.split_once('/')?;
+        rate(count.trim().replace('_', "").parse().ok()?, per)
+    }
+
+    fn allowed(&self) -> String {
+        "a rate such as \"1000/s\" or \"5/10s\"".to_owned()
+    }
+
+    fn type_name(&self) -> &'static str {
+        "rate"
+    }
+
+    fn range(&self) -> String {
+        "1 to 1 000 000 000 in 1ms to 1h".to_owned()
+    }
+
+    fn show(&self, value: &Rate) -> String {
+        format!("\"{}/{}\"", value.count, Duration::from(value.per))
+    }
+}
+
+impl Kind<Rate> for Throughput {
+    fn read(&self, value: &DeValue<'_>) -> Option<Rate> {
+        let (size, per) = value.as_str()?.split_once('/')?;
+        rate(u64::try_from(ByteSize::parse(size)?.get()).ok()?, per)
+    }
+
+    fn allowed(&self) -> String {
+        "a rate such as \"1MB/s\" or \"512KB/10s\"".to_owned()
+    }
+
+    fn type_name(&self) -> &'static str {
+        "rate"
+    }
+
+    fn range(&self) -> String {
+        "1B to 1 000 000 000B in 1ms to 1h".to_owned()
+    }
+
+    fn show(&self, value: &Rate) -> String {
+        let size = ByteSize::new(usize::try_from(value.count).unwrap_or(usize::MAX));
+        format!("\"{size}/{}\"", Duration::from(value.per))
+    }
+}
+
+/// `s` is `1s`.
+fn rate(count: u64, per: &str) -> Option<Rate> {
+    let per = per.trim();
+    let per = match per.starts_with(|first: char| first.is_ascii_digit()) {
+        true => Duration::parse(per)?,
+        false => Duration::parse(&format!("1{per}"))?,
+    };
+    let times = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
+    let is_allowed = (1..=1_000_000_000).contains(&count) && times.contains(&per);
+    is_allowed.then_some(Rate {
+        count,
+        per: per.get(),
+    })
 }
 
 impl Kind<Duration> for Seconds {

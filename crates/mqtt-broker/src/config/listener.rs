@@ -1,5 +1,6 @@
 //! Where the broker listens.
 
+use crate::core::pace::Rate;
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -15,6 +16,12 @@ pub struct Listener {
     /// one more is closed at once. Default: `infinity` (`None`), that is
     /// [`Mqtt::max_connections`](super::Mqtt::max_connections) alone.
     pub max_connections: Option<usize>,
+    /// `messages_rate`: messages one client of this listener may publish in a time; over it, it is
+    /// not read from for a while. Default: `infinity` (`None`).
+    pub messages_rate: Option<Rate>,
+    /// `bytes_rate`: bytes one client of this listener may send in a time. Default: `infinity`
+    /// (`None`).
+    pub bytes_rate: Option<Rate>,
 }
 
 /// The value of `bind`.

@@ -48,10 +48,10 @@ pub use listener::{Bind, BindAddress, BindError, Listener};
 pub use log::{Log, LogLevel};
 pub use mqtt::{Mqtt, Retainer};
 pub use reader::KeyDescription;
-pub use value::{ByteSize, Duration};
+pub use value::{ByteSize, Duration, MemoryMark};
 
 use extensions::NodeName;
-use kind::{Directory, Flag, Number, OrInfinity, Place};
+use kind::{Directory, Flag, Frequency, Number, OrInfinity, Place, Throughput};
 use reader::{Reader, Section, Source};
 
 /// Everything that can be set. `Config::default()` is what an empty file gives.
@@ -232,6 +232,18 @@ impl Config {
                 "connections open at once through this listener",
                 &mut listener.max_connections,
                 &OrInfinity(Number(1..=1_000_000_000)),
+            )?;
+            section.set(
+                "messages_rate",
+                "messages one client may publish in a time; over it, the client is not read from for a while",
+                &mut listener.messages_rate,
+                &OrInfinity(Frequency),
+            )?;
+            section.set(
+                "bytes_rate",
+                "bytes one client may send in a time; over it, the client is not read from for a while",
+                &mut listener.bytes_rate,
+                &OrInfinity(Throughput),
             )?;
         }
         Ok(())

@@ -1,10 +1,12 @@
 //! `mqtt.*` and `retainer.*`: what the protocol's machinery does and where its limits are.
 
 use super::{
-    ByteSize, Duration,
-    kind::{Flag, Number, OrInfinity, Seconds, Size, Text, Time},
+    ByteSize, Duration, MemoryMark,
+    kind::{Choice, Flag, Mark, Number, OrInfinity, Seconds, Size, Text, Time},
     settings::settings,
 };
+use crate::core::queue::QueueFull;
+use crate::core::share_group::SharedStrategy;
 use std::ops::RangeInclusive;
 
 /// The most a count of things held in memory can be set to.
@@ -36,6 +38,15 @@ settings! {
         wildcard_subscription: bool = true, Flag;
         /// whether clients may subscribe to `$share/NAME/FILTER` and `$queue/FILTER`; told to v5 clients
         shared_subscription: bool = true, Flag;
+        /// which member of a shared subscription gets a message; connected ones come first
+        shared_subscription_strategy: SharedStrategy = SharedStrategy::RoundRobin, Choice(&[
+            ("round_robin", SharedStrategy::RoundRobin),
+            ("random", SharedStrategy::Random),
+            ("sticky", SharedStrategy::Sticky),
+            ("hash_clientid", SharedStrategy::HashClientId),
+            ("hash_topic", SharedStrategy::HashTopic),
+            ("least_inflight", SharedStrategy::LeastInflight),
+        ]);
         /// whether clients may subscribe to `$exclusive/FILTER`, one client at a time
         exclusive_subscription as "exclusive_subscription.enable": bool = false, Flag;
         /// the Response Information for v5 clients that ask for it; none when empty
@@ -48,6 +59,10 @@ settings! {
         max_topic_alias: u16 = 16, Number(0..=u16::MAX);
         /// levels of a Topic Name or Topic Filter
         max_topic_levels: u16 = 128, ANY_U16;
+        /// bytes of a Topic Name or Topic Filter
+        max_topic_len: u16 = 65_535, ANY_U16;
+        /// bytes of the payload of a Will Message
+        max_will_size: ByteSize = ByteSize::from_kb(64), Size(ByteSize::from_kb(1)..=ByteSize::from_kb(64));
         /// bytes of a Client Identifier
         max_clientid_len: u16 = 1024, Number(23..=u16::MAX);
         /// time a new connection has to send its CONNECT and to authenticate
@@ -63,14 +78,36 @@ settings! {
         max_mqueue_len: usize = 1_000_000, COUNT;
         /// bytes of messages that wait in one session
         max_mqueue_bytes: ByteSize = ByteSize::from_mb(1024), BYTES;
+        /// what happens to a message above QoS 0 whose session has reached one of these two: the session ends
+        /// and its client finds Session Present 0; the oldest or the newest message is dropped; the publisher is
+        /// refused; or the publisher waits while the subscriber is connected
+        mqueue_full: QueueFull = QueueFull::EndSession, Choice(&[
+            ("end_session", QueueFull::EndSession),
+            ("drop_oldest", QueueFull::DropOldest),
+            ("drop_newest", QueueFull::DropNewest),
+            ("reject", QueueFull::Reject),
+            ("backpressure", QueueFull::Backpressure),
+        ]);
+        /// time publishers wait under `backpressure` before the session of the slow subscriber ends
+        mqueue_full_timeout: Duration = Duration::from_secs(10), Time(TIMEOUT);
         /// bytes that wait for one slow reader
         max_outbox_bytes: ByteSize = ByteSize::from_mb(16), BYTES;
+        /// bytes that wait in all sessions together, a message that waits in many counted once; from here on
+        /// messages above QoS 0 that would have to wait are refused
+        max_total_mqueue_bytes: ByteSize = ByteSize::from_mb(4096), BYTES;
+        /// memory of the process, as a size or as a part of what the machine or its container has, from which on new
+        /// sessions, retained messages and messages that would have to wait are refused; on Linux
+        memory_high_watermark: MemoryMark = MemoryMark::Percent(80), Mark(BYTES);
         /// subscriptions of one client
         max_subscriptions: usize = 10_000, COUNT;
         /// connections over all listeners
         max_connections: usize = 100_000, COUNT;
+        /// connections from one address
+        max_connections_per_address: Option<usize> = None, OrInfinity(COUNT);
         /// sessions, of connected clients and others
         max_sessions: usize = 1_000_000, COUNT;
+        /// sessions without a connection; from here on no client gets a new session that outlives its connection
+        max_offline_sessions: usize = 500_000, COUNT;
     }
 }
 
@@ -98,6 +135,8 @@ impl Mqtt {
 settings! {
     /// `retainer.*`: limits of the retained messages, over all topics.
     pub struct Retainer {
+        /// bytes of the payload of a retained message
+        max_payload_size: ByteSize = ByteSize::from_mb(1), Size(ByteSize::from_kb(1)..=ByteSize::from_mb(256));
         /// retained messages
         max_retained_messages: usize = 1_000_000, COUNT;
         /// bytes of retained messages, topics and payloads

@@ -1,6 +1,7 @@
 //! What the configuration accepts, and the exact line for what it refuses.
 
 use super::*;
+use crate::{QueueFull, Rate, SharedStrategy};
 
 const EVERYTHING: &str = r#"
 allow_anonymous = true
@@ -8,6 +9,8 @@ allow_anonymous = true
 [listeners.tcp.inside]
 bind = "127.0.0.1:1884"
 max_connections = 50
+messages_rate = "1000/s"
+bytes_rate = "18MB/10s"
 
 [listeners.tcp.outside]
 bind = 1883
@@ -43,8 +46,18 @@ max_outbox_bytes = 4096
 max_subscriptions = 5
 max_connections = 6
 max_sessions = 7
+max_offline_sessions = 12
+shared_subscription_strategy = "least_inflight"
+mqueue_full = "reject"
+mqueue_full_timeout = "3s"
+max_total_mqueue_bytes = "13KB"
+memory_high_watermark = "14KB"
+max_topic_len = 15
+max_will_size = "16KB"
+max_connections_per_address = 19
 
 [retainer]
+max_payload_size = "17KB"
 max_retained_messages = 8
 max_retained_bytes = "9KB"
 
@@ -83,6 +96,14 @@ fn every_key_reaches_its_field() {
                 Listener {
                     bind: Bind::Address("127.0.0.1:1884".parse().unwrap()),
                     max_connections: Some(50),
+                    messages_rate: Some(Rate {
+                        count: 1000,
+                        per: std::time::Duration::from_secs(1),
+                    }),
+                    bytes_rate: Some(Rate {
+                        count: 18 << 20,
+                        per: std::time::Duration::from_secs(10),
+                    }),
                 },
             ),
             (
@@ -90,6 +111,8 @@ fn every_key_reaches_its_field() {
                 Listener {
                     bind: Bind::AllAddresses(1883),
                     max_connections: None,
+                    messages_rate: None,
+                    bytes_rate: None,
                 },
             ),
         ]),
@@ -124,8 +147,18 @@ fn every_key_reaches_its_field() {
             max_subscriptions: 5,
             max_connections: 6,
             max_sessions: 7,
+            max_offline_sessions: 12,
+            shared_subscription_strategy: SharedStrategy::LeastInflight,
+            mqueue_full: QueueFull::Reject,
+            mqueue_full_timeout: Duration::from_secs(3),
+            max_total_mqueue_bytes: ByteSize::from_kb(13),
+            memory_high_watermark: MemoryMark::Size(ByteSize::from_kb(14)),
+            max_topic_len: 15,
+            max_will_size: ByteSize::from_kb(16),
+            max_connections_per_address: Some(19),
         },
         retainer: Retainer {
+            max_payload_size: ByteSize::from_kb(17),
             max_retained_messages: 8,
             max_retained_bytes: ByteSize::from_kb(9),
         },
@@ -260,7 +293,7 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         ),
         (
             "[retainer]\nzzz = 1\naaa = 1",
-            "broker.toml:2: unknown key `retainer.zzz`, known here: max_retained_bytes, max_retained_messages",
+            "broker.toml:2: unknown key `retainer.zzz`, known here: max_payload_size, max_retained_bytes, max_retained_messages",
         ),
     ] {
         assert_eq!(refusal(text), expected);

@@ -56,6 +56,28 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// How much memory is too much.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum MemoryMark {
+    /// A part of what the machine or its container has, in percent, 1 to 100.
+    Percent(u8),
+    /// So much.
+    Size(ByteSize),
+    /// Nothing is.
+    Infinity,
+}
+
+impl MemoryMark {
+    /// In bytes; `available` says what there is, and without that a part of it is no mark.
+    pub fn bytes(self, available: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        match self {
+            Self::Percent(percent) => available().map(|all| all / 100 * usize::from(percent)),
+            Self::Size(size) => Some(size.get()),
+            Self::Infinity => None,
+        }
+    }
+}
+
 /// A length of time, written `500ms`, `15s`, `5m`, `2h` or `7d`.
 ///
 /// Where there may be no end to it, the configuration has an `Option<Duration>` whose `None` is

@@ -3,6 +3,7 @@
 use super::cause::{EndCause, SessionEnd};
 use super::log::{LogPosition, LogRecord};
 use super::message::Message;
+use super::reached::LimitCause;
 use super::router::shared_filter;
 use super::session_cell::{SessionCell, SessionState, Will};
 use super::sessions::Sessions;
@@ -68,7 +69,7 @@ impl Core {
                 return None;
             }
             due_will = state.take_over(request.negotiated);
-            cell.tell(&state, &self.limits);
+            self.tell(&cell, &state);
             let epoch = state.epoch;
             drop(state);
             if !was_connected {
@@ -83,7 +84,7 @@ impl Core {
                 if let Some(replaced) = &replaced {
                     sessions.remove(replaced);
                 }
-                self.begin_session(&mut sessions, request)
+                self.begin_session(&mut sessions, request, now_ms)
                     .map(|(cell, position)| (cell, 1, false, position))
             }
         };
@@ -118,9 +119,24 @@ impl Core {
         &self,
         sessions: &mut Sessions,
         request: &AttachRequest<'_>,
+        now_ms: u64,
     ) -> Result<(Arc<SessionCell>, LogPosition), ReasonCode> {
-        if sessions.len() >= self.limits.sessions_max {
-            return Err(ReasonCode::QUOTA_EXCEEDED);
+        let lasts = request.negotiated.session_expiry != SessionExpiry::AT_DISCONNECT;
+        let (cause, reason) = if self.strain.is_of_memory() {
+            (Some(LimitCause::Memory), ReasonCode::SERVER_BUSY)
+        } else if sessions.len() >= self.limits.sessions_max {
+            (Some(LimitCause::Sessions), ReasonCode::QUOTA_EXCEEDED)
+        } else if lasts && self.offline_count() >= self.limits.offline_sessions_max {
+            (
+                Some(LimitCause::OfflineSessions),
+                ReasonCode::QUOTA_EXCEEDED,
+            )
+        } else {
+            (None, ReasonCode::SUCCESS)
+        };
+        if let Some(cause) = cause {
+            self.reached.note(cause, request.client_id, now_ms);
+            return Err(reason);
         }
         let session = sessions.next_key();
         let assigned;
@@ -144,7 +160,7 @@ impl Core {
             let mut state = cell.state.lock();
             state.epoch = 1;
             state.connected = true;
-            cell.tell(&state, &self.limits);
+            self.tell(&cell, &state);
         }
         sessions.insert(Arc::clone(&cell));
         Ok((cell, position))
@@ -165,6 +181,10 @@ impl Core {
         }
         state.connected = false;
         self.counters.client_disconnected();
+        if let Some(queue) = &mut state.queue {
+            // Nobody waits for a reader that is gone.
+            queue.wake_waiters(batch);
+        }
         state.end = None;
         state.waker = None;
         state.woken = false;
@@ -177,7 +197,7 @@ impl Core {
             state.ended || state.negotiated.session_expiry == SessionExpiry::AT_DISCONNECT;
         let will_is_due = session_ends || state.will.as_ref().is_some_and(|will| will.delay_s == 0);
         let due_will = if will_is_due { state.will.take() } else { None };
-        cell.tell(&state, &self.limits);
+        self.tell(cell, &state);
         drop(state);
         if session_ends {
             self.end_session(cell, SessionEnd::Disconnected, batch, now_ms);
@@ -211,11 +231,11 @@ impl Core {
             return;
         }
         state.ended = true;
-        let moving = state.clear_flows();
+        let moving = state.clear_flows(batch);
         let subscriptions = std::mem::take(&mut state.subscriptions);
         let will = state.will.take();
         let was_durable = state.is_durable();
-        cell.tell(&state, &self.limits);
+        self.tell(cell, &state);
         drop(state);
         cell.receive.lock().clear();
         self.sessions.lock().remove(cell);
@@ -268,8 +288,8 @@ impl Core {
             via.to_group()
                 .is_some_and(|group| served.contains(&group.key))
         };
-        let moving = state.take_unsent_shared(is_served);
-        cell.tell(&state, &self.limits);
+        let moving = state.take_unsent_shared(batch, is_served);
+        self.tell(cell, &state);
         drop(state);
         self.reassign(moving, batch, now_ms);
     }

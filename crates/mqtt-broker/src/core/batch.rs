@@ -19,6 +19,8 @@ pub(crate) struct Batch {
     pub(crate) forms: Forms,
     /// Sessions whose queue is full, to be ended after the batch.
     pub(crate) overflowed: Vec<Arc<SessionCell>>,
+    /// By how much all queues together have grown, in bytes.
+    pub(crate) queued_bytes: i64,
     /// Durable recipients of the message in hand.
     pub(crate) recipients: Vec<SessionKey>,
     spare: Vec<Vec<u8>>,

@@ -60,6 +60,17 @@ pub enum EndCause {
     Panicked,
 }
 
+impl DropCause {
+    /// The causes an operator should hear of; the others are what the protocol is meant to do.
+    pub(crate) const LOUD: [Self; 5] = [
+        Self::OutboxFull,
+        Self::TooLarge,
+        Self::QueueFull,
+        Self::ShareEnded,
+        Self::RetainedFull,
+    ];
+}
+
 impl EndCause {
     /// The Reason Code of the DISCONNECT that tells the client, where one is sent at all.
     pub const fn reason_code(self) -> Option<ReasonCode> {

@@ -2,6 +2,8 @@
 
 use super::cause::EndCause;
 use super::log::LogPosition;
+use super::pace::{Pace, Passed, Rates};
+use super::reached::LimitCause;
 use super::router::RouteCache;
 use super::session_cell::SessionCell;
 use super::{Batch, Core, Gate};
@@ -61,11 +63,20 @@ pub(crate) struct Connection {
     pub(crate) auth: Option<Box<AuthState>>,
     /// Control Packets written that are not yet counted.
     pub(crate) answers_sent: u64,
+    /// The subscriber whose full queue this publisher waits for.
+    pub(crate) waiting_for: Option<Arc<SessionCell>>,
+    pace: Option<Box<Pace>>,
     end: Option<EndCause>,
 }
 
 impl Connection {
-    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr, listener: Arc<str>) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        peer: SocketAddr,
+        listener: Arc<str>,
+        rates: Rates,
+        now_ms: u64,
+    ) -> Self {
         core.counters
             .connections_opened
             .fetch_add(1, Ordering::Relaxed);
@@ -78,6 +89,8 @@ impl Connection {
             listener,
             auth: None,
             answers_sent: 0,
+            waiting_for: None,
+            pace: Pace::new(rates, now_ms),
             end: None,
         }
     }
@@ -92,7 +105,7 @@ impl Connection {
         if self.end.is_some() {
             return Verdict::Stop;
         }
-        if self.is_paused() {
+        if self.is_paused(now_ms) {
             return Verdict::Pause;
         }
         self.gate.begin();
@@ -105,6 +118,9 @@ impl Connection {
             }
             Ok(Step::Done) => {
                 self.gate.done();
+                if self.pace.is_some() {
+                    self.keep_pace(frame, now_ms);
+                }
                 if self.end.is_some() {
                     Verdict::Stop
                 } else {
@@ -214,15 +230,72 @@ impl Connection {
         self.gate.give_up();
     }
 
-    /// Whether input has to wait: for a decision, or for answers that wait for the log.
-    pub(crate) fn is_paused(&self) -> bool {
+    /// Takes what came from the client's allowance.
+    fn keep_pace(&mut self, frame: Frame<'_>, now_ms: u64) {
+        let Some(pace) = &mut self.pace else { return };
+        let messages = u64::from(frame.packet_type() == Some(PacketType::Publish));
+        let cause = match pace.take(messages, frame.len, now_ms) {
+            None => return,
+            Some(Passed::Messages) => LimitCause::MessageRate,
+            Some(Passed::Bytes) => LimitCause::ByteRate,
+        };
+        let who = self.open.as_ref().map_or("", |open| &open.client.client_id);
+        self.core.reached.note(cause, who, now_ms);
+    }
+
+    /// When the client may go on that has sent too fast, if it may not now; in milliseconds.
+    pub(crate) fn resume_at_ms(&self, now_ms: u64) -> Option<u64> {
+        self.pace.as_ref()?.resume_at_ms(now_ms)
+    }
+
+    /// Whether this publisher waits for a subscriber, which the caller bounds in time.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting_for.is_some()
+    }
+
+    /// The subscriber has had its time: its session ends, and its publishers go on.
+    pub(crate) fn give_up_waiting(&mut self, now_ms: u64) {
+        let Some(cell) = self.waiting_for.take() else {
+            return;
+        };
+        let standing = cell.standing.load(Ordering::Relaxed);
+        if standing.is_full() && standing.is_connected() {
+            let mut batch = Batch::new();
+            batch.overflowed.push(cell);
+            self.core.finish(&mut batch, now_ms);
+        }
+    }
+
+    /// Whether there is room for this publisher's message now, and if not, who tells when.
+    fn poll_waiting(&mut self, waker: &Waker) -> Poll<()> {
+        let Some(cell) = &self.waiting_for else {
+            return Poll::Ready(());
+        };
+        let mut state = cell.state.lock();
+        if state.connected
+            && !state.ended
+            && let Some(queue) = &mut state.queue
+            && queue.is_full(&self.core.limits)
+        {
+            queue.wait(waker);
+            return Poll::Pending;
+        }
+        drop(state);
+        self.waiting_for = None;
+        Poll::Ready(())
+    }
+
+    /// Whether input has to wait: for a decision, for answers that wait for the log, for a slow subscriber,
+    /// or because it came too fast.
+    pub(crate) fn is_paused(&self, now_ms: u64) -> bool {
         let held_max = usize::from(self.core.limits.receive_maximum);
         // Before CONNACK nothing may be answered, so nothing is looked at; v5 [MQTT-3.2.0-1].
         let is_held = self
             .open
             .as_ref()
             .is_some_and(|open| !open.greeted || open.held.len() > held_max);
-        self.gate.is_pending() || is_held
+        let is_stopped = self.waiting_for.is_some() || self.resume_at_ms(now_ms).is_some();
+        self.gate.is_pending() || is_held || is_stopped
     }
 
     /// The client gave a sign of life at `now_ms`.
@@ -233,13 +306,18 @@ impl Connection {
     }
 
     /// Looks at everything that may have changed since the last look: decisions, log, session.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now_ms: u64) -> Poll<()> {
         let decided = self.gate.poll(cx);
         self.release_held(cx.waker());
+        let has_room = self.poll_waiting(cx.waker());
         if let Some(open) = &self.open {
-            open.cell.paused.store(self.is_paused(), Ordering::Relaxed);
+            let is_paused = self.is_paused(now_ms);
+            open.cell.paused.store(is_paused, Ordering::Relaxed);
         }
-        decided
+        match has_room {
+            Poll::Ready(()) => decided,
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn release_held(&mut self, waker: &Waker) {
@@ -298,7 +376,7 @@ impl Connection {
                     let had_queue = state.queue.is_some();
                     state.refill(batch, &self.core.limits, now_ms);
                     if had_queue {
-                        open.cell.tell(&state, &self.core.limits);
+                        self.core.tell(&open.cell, &state);
                     }
                 }
                 if !state.outbox.is_empty() {

@@ -1,7 +1,7 @@
 //! What the broker counts. Connections gather per read batch and add once, so that nothing is shared per message.
 
 use super::cause::{DropCause, EndCause, SessionEnd};
-use super::session_cell::SessionCell;
+use super::session_cell::{SessionCell, SessionKey};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,6 +84,8 @@ pub struct Totals {
     pub sessions_ended: BTreeMap<&'static str, u64>,
     /// Connections ended, by cause.
     pub ends: BTreeMap<&'static str, u64>,
+    /// Limits reached, by [`LimitCause::label`](crate::LimitCause::label); those never reached are left out.
+    pub limits: BTreeMap<&'static str, u64>,
 }
 
 impl Totals {
@@ -127,6 +129,8 @@ pub(crate) struct BatchCounts {
     pub(crate) watches_drops: bool,
     /// Drops to be told to hooks; emptied with each batch.
     pub(crate) notes: Vec<DropNote>,
+    /// Of each cause the last session whose messages were dropped.
+    dropped_by: [Option<SessionKey>; DROP_CAUSES],
 }
 
 impl BatchCounts {
@@ -155,6 +159,23 @@ impl BatchCounts {
                 note.topic_name = topic_name.into();
             }
         }
+    }
+
+    /// The same, and whose messages they were.
+    pub(crate) fn dropped_by(&mut self, cause: DropCause, messages: u64, session: SessionKey) {
+        self.dropped(cause, messages);
+        if let Some(last) = self.dropped_by.get_mut(cause.slot())
+            && messages > 0
+        {
+            *last = Some(session);
+        }
+    }
+
+    /// How many messages were dropped for a cause, and for whom last.
+    pub(crate) fn dropped_for(&self, cause: DropCause) -> (u64, Option<SessionKey>) {
+        let at = cause.slot();
+        let count = self.dropped.get(at).copied().unwrap_or_default();
+        (count, self.dropped_by.get(at).copied().flatten())
     }
 }
 
@@ -229,6 +250,7 @@ impl Counters {
             dropped_delayed_full: dropped(DropCause::DelayedFull),
             sessions_ended: self.sessions_ended.lock().clone(),
             ends: self.ends.lock().clone(),
+            limits: BTreeMap::new(),
         }
     }
 }

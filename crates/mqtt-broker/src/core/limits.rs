@@ -1,8 +1,10 @@
 //! The bounds the core works within; `config` fills them, `docs/limits.md` lists them.
 
+use super::queue::QueueFull;
 use super::share_group::SharedStrategy;
 use core::num::NonZeroU16;
 use mqtt_session::{ServerLimits, SessionExpiry};
+use std::time::Duration;
 
 /// Every bound of the broker's core. Units are in the names.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +19,10 @@ pub(crate) struct Limits {
     pub topic_alias_maximum: u16,
     /// Levels of a Topic Name or Topic Filter.
     pub topic_levels_max: usize,
+    /// Length of a Topic Name or Topic Filter in bytes.
+    pub topic_len_max: usize,
+    /// Length of a Will Message in bytes.
+    pub will_len_max: usize,
     /// Length of a Client Identifier in bytes.
     pub client_id_len_max: usize,
     /// The longest Keep Alive granted to a v5 client; none grants any.
@@ -27,6 +33,12 @@ pub(crate) struct Limits {
     pub queue_len_max: usize,
     /// Bytes of messages waiting for one session.
     pub queue_bytes_max: usize,
+    /// What happens to a message above QoS 0 when its session's queue is full.
+    pub queue_full: QueueFull,
+    /// How long publishers wait under [`QueueFull::Backpressure`].
+    pub queue_full_timeout: Duration,
+    /// Bytes of messages waiting for all sessions, each message once.
+    pub queued_bytes_max: usize,
     /// Encoded bytes waiting for one slow reader.
     pub outbox_bytes_max: usize,
     /// Subscriptions of one client.
@@ -35,6 +47,12 @@ pub(crate) struct Limits {
     pub shared_strategy: SharedStrategy,
     /// Sessions, connected or not.
     pub sessions_max: usize,
+    /// Sessions without a connection.
+    pub offline_sessions_max: usize,
+    /// Memory of the process from which on nothing more is taken in; in bytes.
+    pub memory_max: Option<usize>,
+    /// Payload of a retained message, in bytes.
+    pub retained_len_max: usize,
     /// Retained messages.
     pub retained_max: usize,
     /// Bytes of all retained messages.
@@ -64,15 +82,23 @@ impl Default for Limits {
             receive_maximum: 1024,
             topic_alias_maximum: 16,
             topic_levels_max: 128,
+            topic_len_max: 65_535,
+            will_len_max: 65_535,
             client_id_len_max: 1024,
             keep_alive_max_s: None,
             session_expiry_max: SessionExpiry(7 * 24 * 3600),
             queue_len_max: 1_000_000,
             queue_bytes_max: 1024 * MIB,
+            queue_full: QueueFull::default(),
+            queue_full_timeout: Duration::from_secs(10),
+            queued_bytes_max: 4096 * MIB,
             outbox_bytes_max: 16 * MIB,
             subscriptions_max: 10_000,
             shared_strategy: SharedStrategy::default(),
             sessions_max: 1_000_000,
+            offline_sessions_max: 500_000,
+            memory_max: None,
+            retained_len_max: MIB,
             retained_max: 1_000_000,
             retained_bytes_max: 1024 * MIB,
         }

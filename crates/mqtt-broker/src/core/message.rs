@@ -3,6 +3,10 @@
 use super::session_cell::SessionKey;
 use bytes::{BufMut, Bytes, BytesMut};
 use mqtt_codec::{Properties, PropertyScope, QoS, TopicName};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What a place in a queue takes besides the message; in bytes.
+const QUEUE_PLACE: i64 = 32;
 
 /// A message on its way to subscribers.
 ///
@@ -23,6 +27,8 @@ pub struct Message {
     pub expires_at_ms: Option<u64>,
     /// Who published it, for No Local.
     pub publisher: SessionKey,
+    /// Queues that hold it.
+    queues: AtomicU32,
 }
 
 /// What a message is made of, borrowed from the packet it came in or from a [`Message`].
@@ -65,6 +71,7 @@ impl Message {
             retain,
             expires_at_ms,
             publisher,
+            queues: AtomicU32::new(0),
         }
     }
 
@@ -99,6 +106,26 @@ impl Message {
     /// Bytes it occupies, for limits.
     pub fn size(&self) -> usize {
         self.block.len() + size_of::<Self>()
+    }
+
+    /// One more queue holds it: the bytes by which all queues together have grown.
+    pub(crate) fn enter_queue(&self) -> i64 {
+        match self.queues.fetch_add(1, Ordering::Relaxed) {
+            0 => QUEUE_PLACE + self.size_signed(),
+            _ => QUEUE_PLACE,
+        }
+    }
+
+    /// One queue less holds it: the bytes by which all queues together have shrunk.
+    pub(crate) fn leave_queue(&self) -> i64 {
+        match self.queues.fetch_sub(1, Ordering::Relaxed) {
+            1 => QUEUE_PLACE + self.size_signed(),
+            _ => QUEUE_PLACE,
+        }
+    }
+
+    fn size_signed(&self) -> i64 {
+        i64::try_from(self.size()).unwrap_or(i64::MAX)
     }
 
     /// Its parts for encoding at `now_ms`; none when it has expired.

@@ -13,8 +13,11 @@ mod gate;
 pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod message;
+pub(crate) mod pace;
 mod parts;
 mod publish;
+pub(crate) mod queue;
+pub(crate) mod reached;
 mod retained;
 mod retained_tree;
 mod router;
@@ -22,6 +25,7 @@ pub(crate) mod session_cell;
 mod sessions;
 pub(crate) mod share_group;
 mod standing;
+mod strain;
 mod subscription;
 mod tick;
 mod timers;
@@ -35,7 +39,7 @@ pub(crate) use connection::Connection;
 pub(crate) use gate::{Gate, ask};
 pub(crate) use parts::{Offer, Parts, is_of_broker};
 pub(crate) use publish::Incoming;
-pub(crate) use session_cell::{Outgoing, Will};
+pub(crate) use session_cell::Will;
 pub(crate) use subscription::{Subscription, Via};
 
 use crate::access::Access;
@@ -44,16 +48,18 @@ use crate::hooks::{Dropped, Interest};
 use crate::hub::Hub;
 use crate::ownership::{Fabric, Ownership};
 use cause::{DropCause, EndCause, SessionEnd};
-use counters::Counters;
+use counters::{Counters, Totals};
 use limits::Limits;
 use log::CommitLog;
 use parking_lot::Mutex;
+use reached::{LimitCause, Notice, Reached};
 use retained::Retained;
 use router::Router;
-use session_cell::{SessionCell, SessionKey};
+use session_cell::{SessionCell, SessionKey, SessionState};
 use sessions::Sessions;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use strain::AtomicStrain;
 use timers::TimerWheel;
 
 /// Granularity of keep alive, expiry and will delay, in milliseconds.
@@ -75,6 +81,16 @@ pub(crate) struct Core {
     sessions: Mutex<Sessions>,
     /// Sessions to look at when their time has come; looked at again in `tick`.
     timers: Mutex<TimerWheel<SessionKey>>,
+    /// Which limits were reached, and when the log told of it.
+    pub(crate) reached: Reached,
+    /// When the log told of messages that were dropped, one for each of [`DropCause::LOUD`].
+    drops: [Notice; DropCause::LOUD.len()],
+    /// Bytes waiting for all sessions.
+    queued_bytes: AtomicI64,
+    /// Sessions without a connection.
+    offline: AtomicUsize,
+    /// What there is too much of.
+    strain: AtomicStrain,
     /// When expired retained messages are looked for next, in milliseconds.
     next_sweep_ms: AtomicU64,
 }
@@ -95,6 +111,11 @@ impl Core {
             hub: parts.hub,
             sessions: Mutex::new(Sessions::default()),
             timers: Mutex::new(TimerWheel::new(TICK_MS)),
+            reached: Reached::default(),
+            drops: Default::default(),
+            queued_bytes: AtomicI64::new(0),
+            offline: AtomicUsize::new(0),
+            strain: AtomicStrain::default(),
             next_sweep_ms: AtomicU64::new(0),
         }
     }
@@ -102,6 +123,14 @@ impl Core {
     /// Sessions, connected or not.
     pub(crate) fn session_count(&self) -> usize {
         self.sessions.lock().len()
+    }
+
+    /// What has been counted.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            limits: self.reached.counts().collect(),
+            ..self.counters.totals()
+        }
     }
 
     /// Ends what a batch leaves to be done: full sessions, wakes, counts.
@@ -115,11 +144,22 @@ impl Core {
                 state.queue.as_ref().map_or(0, |queue| queue.len())
             };
             let waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
-            batch.counts.dropped(DropCause::QueueFull, waiting);
+            let dropped = DropCause::QueueFull;
+            batch.counts.dropped_by(dropped, waiting, cell.key);
             batch.counts.name_drops(Some(&cell), "");
-            tracing::warn!(client_id = %cell.client_id, "queue limit reached, session ended");
+            self.reached
+                .note(LimitCause::Queue, &cell.client_id, now_ms);
             self.end_connection(&cell, EndCause::QueueFull, batch);
             self.end_session(&cell, SessionEnd::QueueFull, batch, now_ms);
+        }
+        if batch.queued_bytes != 0 {
+            self.note_queued(std::mem::take(&mut batch.queued_bytes));
+        }
+        for (cause, notice) in DropCause::LOUD.into_iter().zip(&self.drops) {
+            let (dropped, session) = batch.counts.dropped_for(cause);
+            if dropped > 0 {
+                self.tell_of_drops(cause, notice, dropped, session, now_ms);
+            }
         }
         for waker in batch.wakes.drain(..) {
             waker.wake();
@@ -138,6 +178,34 @@ impl Core {
     /// To be called before a batch is filled: whether drops are to be noted.
     pub(crate) fn begin(&self, batch: &mut Batch) {
         batch.counts.watches_drops = self.hub.wants(Interest::DROPPED);
+    }
+
+    /// Tells others how a session stands, as `state`, which is its own, says.
+    pub(crate) fn tell(&self, cell: &SessionCell, state: &SessionState) {
+        let standing = state.standing(&self.limits);
+        let before = cell.standing.swap(standing);
+        match (before.is_offline(), standing.is_offline()) {
+            (false, true) => self.offline.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.offline.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+
+    #[cold]
+    fn tell_of_drops(
+        &self,
+        cause: DropCause,
+        notice: &Notice,
+        dropped: u64,
+        session: Option<SessionKey>,
+        now_ms: u64,
+    ) {
+        let Some(messages) = notice.due(dropped, now_ms) else {
+            return;
+        };
+        let cell = session.and_then(|key| self.sessions.lock().find_key(key).cloned());
+        let last = cell.as_ref().map_or("", |cell| &*cell.client_id);
+        tracing::warn!(cause = cause.label(), messages, last, "messages dropped");
     }
 
     /// Tells the connection of a session to end.

@@ -3,8 +3,11 @@
 use super::cause::DropCause;
 use super::log::{LogPosition, LogRecord};
 use super::message::{Message, Source};
+use super::queue::{Enqueued, QueueFull, Queued};
+use super::reached::LimitCause;
+use super::retained::RetainedFull;
 use super::router::Routes;
-use super::session_cell::{Outgoing, Queued, SessionKey, form_for};
+use super::session_cell::{Outgoing, SessionCell, SessionKey, form_for};
 use super::share_group::{Group, Sender};
 use super::subscription::Share;
 use super::wire::SHARE_FROM;
@@ -59,13 +62,17 @@ impl Core {
         incoming: &Incoming<'_>,
         routes: &Routes,
     ) -> Result<Accepted, ReasonCode> {
+        if let Some(cause) = self.refusal(incoming, routes) {
+            self.reached.note(cause, incoming.publisher_id, now_ms);
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
         let mut message = None;
         let mut removed = false;
         if incoming.retain {
             if incoming.source.payload.is_empty() {
                 removed = self.retained.remove(incoming.source.topic_name.as_str());
             } else {
-                self.retain(batch, incoming, &mut message)?;
+                self.retain(batch, incoming, &mut message, now_ms)?;
             }
         }
         if incoming.source.payload.len() >= SHARE_FROM && !routes.is_empty() {
@@ -105,6 +112,47 @@ impl Core {
         })
     }
 
+    /// Why a message above QoS 0 cannot be taken, if somebody would have to keep it who cannot.
+    fn refusal(&self, incoming: &Incoming<'_>, routes: &Routes) -> Option<LimitCause> {
+        let rejects = self.limits.queue_full == QueueFull::Reject;
+        let strain = self.strain.cause();
+        if incoming.qos == QoS::AtMostOnce || !rejects && strain.is_none() {
+            return None;
+        }
+        let cells = routes
+            .entries
+            .iter()
+            .filter(|route| route.qos != QoS::AtMostOnce)
+            .map(|route| route.cell.standing.load(Ordering::Relaxed));
+        let groups = routes.groups.iter().filter_map(|group| group.best());
+        let mut standings = cells.chain(groups).filter(|standing| !standing.is_ended());
+        standings.find_map(|standing| match strain {
+            Some(cause) if standing.makes_wait() => Some(cause),
+            _ if rejects && standing.is_full() => Some(LimitCause::Queue),
+            _ => None,
+        })
+    }
+
+    /// A connected subscriber whose queue is full, for which publishers are to wait.
+    pub(crate) fn stuck(&self, qos: QoS, routes: &Routes) -> Option<Arc<SessionCell>> {
+        if self.limits.queue_full != QueueFull::Backpressure || qos == QoS::AtMostOnce {
+            return None;
+        }
+        let is_stuck = |cell: &Arc<SessionCell>| {
+            let standing = cell.standing.load(Ordering::Relaxed);
+            standing.is_connected() && standing.is_full() && !standing.is_ended()
+        };
+        let routes_above_0 = routes
+            .entries
+            .iter()
+            .filter(|route| route.qos != QoS::AtMostOnce);
+        let mut cells = routes_above_0.map(|route| &route.cell);
+        cells
+            .find(|cell| is_stuck(cell))
+            .cloned()
+            .or_else(|| routes.groups.iter().find_map(|group| group.stuck()))
+    }
+
     /// Hands `incoming` to one session.
     fn deliver(
         &self,
@@ -131,7 +179,7 @@ impl Core {
             if !state.connected || state.negotiated.version != version {
                 return Delivered::Away;
             }
-            if state.has_queued_at_most_once() {
+            if state.holds_at_most_once() {
                 let message = incoming.message(message);
                 let outgoing = Outgoing {
                     message,
@@ -139,9 +187,7 @@ impl Core {
                     retain,
                     via,
                 };
-                if !state.enqueue(batch, &self.limits, outgoing) {
-                    batch.overflowed.push(Arc::clone(cell));
-                }
+                state.enqueue(batch, &self.limits, outgoing);
             } else {
                 state.deliver_at_most_once(batch, &self.limits, form, retain, message.as_ref());
             }
@@ -160,23 +206,27 @@ impl Core {
         }
         let had_queue = state.queue.is_some();
         // A reconnect in another version since `form` was chosen: let the queue encode it.
-        let fits = match state.negotiated.version == version {
+        let enqueued = match state.negotiated.version == version {
             true => state.deliver_acknowledged(batch, &self.limits, form, outgoing),
             false => {
-                let fits = state.enqueue(batch, &self.limits, outgoing);
+                let enqueued = state.enqueue(batch, &self.limits, outgoing);
                 state.refill(batch, &self.limits, now_ms);
                 state.wake(batch);
-                fits
+                enqueued
             }
         };
         if had_queue || state.queue.is_some() {
-            cell.tell(&state, &self.limits);
+            self.tell(cell, &state);
         }
-        if !fits {
-            batch.counts.dropped(DropCause::QueueFull, 1);
-            batch.overflowed.push(Arc::clone(cell));
-        } else if keeps_records && state.is_durable() {
-            batch.recipients.push(cell.key);
+        match enqueued {
+            Enqueued::Overflow => {
+                state.drop_one(batch, DropCause::QueueFull);
+                batch.overflowed.push(Arc::clone(cell));
+            }
+            Enqueued::Kept if keeps_records && state.is_durable() => {
+                batch.recipients.push(cell.key);
+            }
+            Enqueued::Kept | Enqueued::Dropped => {}
         }
         Delivered::Done
     }
@@ -247,26 +297,27 @@ impl Core {
             if state.ended {
                 continue;
             }
-            let cause = match (state.connected, outgoing.qos) {
-                (false, QoS::AtMostOnce) => Some(DropCause::Offline),
-                _ if state.enqueue(batch, &self.limits, outgoing) => None,
-                _ => Some(DropCause::QueueFull),
+            let is_kept = if !state.connected && outgoing.qos == QoS::AtMostOnce {
+                state.drop_one(batch, DropCause::Offline);
+                false
+            } else {
+                let enqueued = state.enqueue(batch, &self.limits, outgoing);
+                if enqueued == Enqueued::Overflow {
+                    state.drop_one(batch, DropCause::QueueFull);
+                }
+                enqueued == Enqueued::Kept
             };
             let is_durable = state.is_durable();
             if state.connected {
                 state.refill(batch, &self.limits, now_ms);
                 state.wake(batch);
             }
-            share.cell.tell(&state, &self.limits);
+            self.tell(share.cell, &state);
             drop(state);
-            match cause {
-                Some(cause) => batch.counts.dropped(cause, 1),
-                None if is_durable && self.log.keeps_records() => {
-                    // The record of the first member may go with its session; nobody waits for this one.
-                    let session = share.cell.key;
-                    let _ = self.log.append(LogRecord::Reassigned { message, session });
-                }
-                None => {}
+            if is_kept && is_durable && self.log.keeps_records() {
+                // The record of the first member may go with its session; nobody waits for this one.
+                let session = share.cell.key;
+                let _ = self.log.append(LogRecord::Reassigned { message, session });
             }
             return true;
         }
@@ -278,13 +329,18 @@ impl Core {
         batch: &mut Batch,
         incoming: &Incoming<'_>,
         message: &mut Option<Arc<Message>>,
+        now_ms: u64,
     ) -> Result<(), ReasonCode> {
-        let kept = self
-            .retained
-            .insert(incoming.message(message), &self.limits);
-        if kept.is_ok() {
+        let kept = match self.strain.cause() {
+            None => self
+                .retained
+                .insert(incoming.message(message), &self.limits),
+            Some(cause) => Err(RetainedFull(cause)),
+        };
+        let Err(RetainedFull(cause)) = kept else {
             return Ok(());
-        }
+        };
+        self.reached.note(cause, incoming.publisher_id, now_ms);
         batch.counts.dropped(DropCause::RetainedFull, 1);
         match incoming.qos {
             QoS::AtMostOnce => Ok(()),

@@ -2,13 +2,14 @@
 
 use super::limits::Limits;
 use super::message::Message;
+use super::reached::LimitCause;
 use super::retained_tree::RetainedTree;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
-/// The store is full; the publisher is told Quota exceeded.
+/// The store does not take a message: which limit it is. The publisher is told Quota exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct RetainedFull;
+pub(crate) struct RetainedFull(pub(crate) LimitCause);
 
 /// One message per Topic Name, for clients that subscribe later.
 #[derive(Debug)]
@@ -43,8 +44,14 @@ impl Retained {
         let old = store.tree.find(message.topic_name()).map(|old| old.size());
         let bytes = store.bytes - old.unwrap_or(0) + message.size();
         let is_new = old.is_none();
-        if bytes > limits.retained_bytes_max || is_new && store.tree.len() >= limits.retained_max {
-            return Err(RetainedFull);
+        if message.payload().len() > limits.retained_len_max {
+            return Err(RetainedFull(LimitCause::RetainedLen));
+        }
+        if bytes > limits.retained_bytes_max {
+            return Err(RetainedFull(LimitCause::RetainedBytes));
+        }
+        if is_new && store.tree.len() >= limits.retained_max {
+            return Err(RetainedFull(LimitCause::RetainedCount));
         }
         store.bytes = bytes;
         store.tree.insert(message.topic_name(), Arc::clone(message));

@@ -4,16 +4,19 @@ use super::batch::Batch;
 use super::cause::{DropCause, EndCause};
 use super::limits::Limits;
 use super::message::Message;
+use super::queue::{Enqueued, Next, Queue, Queued};
 use super::standing::{AtomicStanding, Standing};
 use super::subscription::{Subscription, Via};
 use super::wire::{Form, Forms, Outbox, SHARE_FROM, Stamp};
 use mqtt_codec::{PacketId, PacketType, ProtocolVersion, QoS};
 use mqtt_session::{Negotiated, NotNow, ReceiveFlows, Resend, SendFlows, SendQuota};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::task::Waker;
+
+/// Bytes up to which a connection is served from its queue at a time.
+const FILL_LEN_MAX: usize = 256 * 1024;
 
 /// Names a session for as long as it exists; never given out twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -27,34 +30,6 @@ pub(crate) struct Sent {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) via: Via,
-}
-
-/// A message waiting for the connection, or for room in flight.
-#[derive(Debug)]
-pub(crate) struct Queued {
-    pub(crate) message: Arc<Message>,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    pub(crate) via: Via,
-}
-
-/// Messages waiting, bounded by [`Limits::queue_len_max`] and [`Limits::queue_bytes_max`].
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    entries: VecDeque<Queued>,
-    bytes: usize,
-    /// Entries at QoS 0: retained messages on their way to a new subscription.
-    at_most_once: usize,
-}
-
-impl Queue {
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    fn is_full(&self, limits: &Limits) -> bool {
-        self.entries.len() >= limits.queue_len_max || self.bytes >= limits.queue_bytes_max
-    }
 }
 
 /// The Will Message of a connection, with its delay.
@@ -89,6 +64,8 @@ pub(crate) struct SessionCell {
 /// The part of a session that its publishers and its own connection share.
 #[derive(Debug)]
 pub(crate) struct SessionState {
+    /// As in its [`SessionCell`].
+    key: SessionKey,
     pub(crate) send: SendFlows<Sent>,
     pub(crate) send_quota: SendQuota,
     pub(crate) negotiated: Negotiated,
@@ -106,6 +83,8 @@ pub(crate) struct SessionState {
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) will: Option<Box<Will>>,
+    /// Messages that did not reach it, whatever the cause.
+    pub(crate) dropped: u64,
     /// When its last connection was lost, in milliseconds.
     pub(crate) lost_at_ms: u64,
     /// When the timers look at it next, in milliseconds.
@@ -122,11 +101,6 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl SessionCell {
-    /// Tells others how `state`, which is this session's, stands now.
-    pub(crate) fn tell(&self, state: &SessionState, limits: &Limits) -> Standing {
-        self.standing.swap(state.standing(limits))
-    }
-
     pub(crate) fn new(key: SessionKey, client_id: &str, negotiated: Negotiated) -> Self {
         Self {
             key,
@@ -138,6 +112,7 @@ impl SessionCell {
             standing: AtomicStanding::default(),
             receive: Mutex::new(ReceiveFlows::new()),
             state: Mutex::new(SessionState {
+                key,
                 send: SendFlows::new(),
                 send_quota: SendQuota::new(negotiated.peer_receive_maximum),
                 negotiated,
@@ -151,6 +126,7 @@ impl SessionCell {
                 queue: None,
                 subscriptions: Vec::new(),
                 will: None,
+                dropped: 0,
                 lost_at_ms: 0,
                 armed_ms: None,
             }),
@@ -172,32 +148,28 @@ impl SessionState {
     }
 
     /// Takes the messages that came by a Shared Subscription and were never sent, of groups `is_wanted` names.
-    pub(crate) fn take_unsent_shared(&mut self, is_wanted: impl Fn(&Via) -> bool) -> Vec<Queued> {
+    pub(crate) fn take_unsent_shared(
+        &mut self,
+        batch: &mut Batch,
+        is_wanted: impl Fn(&Via) -> bool,
+    ) -> Vec<Queued> {
         let Some(queue) = &mut self.queue else {
             return Vec::new();
         };
-        let wanted = |queued: &Queued| queued.via.is_shared() && is_wanted(&queued.via);
-        if !queue.entries.iter().any(wanted) {
-            return Vec::new();
-        }
-        let (taken, kept) = std::mem::take(&mut queue.entries)
-            .into_iter()
-            .partition::<VecDeque<_>, _>(wanted);
-        queue.entries = kept;
-        for queued in &taken {
-            queue.bytes -= queued.message.size();
-            queue.at_most_once -= usize::from(queued.qos == QoS::AtMostOnce);
-        }
-        if queue.entries.is_empty() {
+        let taken = queue.take_if(batch, |queued| {
+            queued.via.is_shared() && is_wanted(&queued.via)
+        });
+        queue.wake_waiters(batch);
+        if queue.is_empty() {
             self.queue = None;
         }
-        taken.into()
+        taken
     }
 
     /// Empties it, as its session has ended: the messages another member of a group is to get, in order.
     ///
     /// Spec: v5 §4.8.2: at QoS 1 what is not acknowledged, never what was begun at QoS 2.
-    pub(crate) fn clear_flows(&mut self) -> Vec<Queued> {
+    pub(crate) fn clear_flows(&mut self, batch: &mut Batch) -> Vec<Queued> {
         let begun = self.send.clear().into_iter().filter_map(|sent| {
             let is_moved = sent.via.is_shared() && sent.qos == QoS::AtLeastOnce;
             Some(Queued {
@@ -209,7 +181,7 @@ impl SessionState {
         });
         let mut moving: Vec<Queued> = begun.collect();
         if let Some(queue) = self.queue.take() {
-            let unsent = queue.entries.into_iter();
+            let unsent = queue.take_all(batch).into_iter();
             moving.extend(unsent.filter(|queued| queued.via.is_shared()));
         }
         moving
@@ -220,14 +192,20 @@ impl SessionState {
         self.negotiated.session_expiry != mqtt_session::SessionExpiry::AT_DISCONNECT
     }
 
-    /// Whether retained messages at QoS 0 still wait, which newer ones of their topics must not overtake.
-    pub(crate) fn has_queued_at_most_once(&self) -> bool {
+    /// Whether retained messages still wait, which newer ones of their topics must not overtake.
+    pub(crate) fn holds_at_most_once(&self) -> bool {
         self.queue
             .as_ref()
-            .is_some_and(|queue| queue.at_most_once > 0)
+            .is_some_and(|queue| queue.holds_at_most_once())
     }
 
-    /// QoS 0: into the outbox, or dropped and counted.
+    /// A message does not reach the subscriber: counted for all and for this one.
+    pub(crate) fn drop_one(&mut self, batch: &mut Batch, cause: DropCause) {
+        self.dropped += 1;
+        batch.counts.dropped_by(cause, 1, self.key);
+    }
+
+    /// QoS 0: into the outbox; for a slow reader the oldest make room, and are counted.
     pub(crate) fn deliver_at_most_once(
         &mut self,
         batch: &mut Batch,
@@ -236,40 +214,55 @@ impl SessionState {
         retain: bool,
         message: Option<&Arc<Message>>,
     ) {
-        if !self.connected {
-            batch.counts.dropped(DropCause::Offline, 1);
-        } else if self.is_too_large(form.packet_len()) {
-            batch.counts.dropped(DropCause::TooLarge, 1);
-        } else if self.outbox.len() + form.packet_len() > limits.outbox_bytes_max {
-            batch.counts.dropped(DropCause::OutboxFull, 1);
-        } else {
-            let stamp = Stamp {
-                qos: QoS::AtMostOnce,
-                retain,
-                dup: false,
-                packet_id: None,
-            };
-            let payload = shared_payload(message);
-            self.outbox.lend(|| batch.spare());
-            self.outbox
-                .push(&batch.forms, form, stamp, payload.as_ref());
-            batch.counts.sent += 1;
-            self.wake(batch);
+        let packet_len = form.packet_len();
+        if self.is_too_large(packet_len) {
+            self.drop_one(batch, DropCause::TooLarge);
+            return;
         }
+        if self.outbox.len() + packet_len > limits.outbox_bytes_max
+            && !self.make_room(batch, packet_len, limits.outbox_bytes_max)
+        {
+            self.drop_one(batch, DropCause::OutboxFull);
+            return;
+        }
+        let stamp = Stamp {
+            qos: QoS::AtMostOnce,
+            retain,
+            dup: false,
+            packet_id: None,
+        };
+        let payload = shared_payload(message);
+        self.outbox.lend(|| batch.spare());
+        self.outbox
+            .push(&batch.forms, form, stamp, payload.as_ref());
+        batch.counts.sent += 1;
+        self.wake(batch);
     }
 
-    /// QoS 1 and 2: sent under a new Packet Identifier, or queued. `false`: the queue is full.
+    /// Drops what is oldest at QoS 0 in the outbox; `false` when that is not enough.
+    #[cold]
+    fn make_room(&mut self, batch: &mut Batch, len: usize, len_max: usize) -> bool {
+        let dropped = self.outbox.make_room(len, len_max);
+        self.dropped += dropped;
+        batch
+            .counts
+            .dropped_by(DropCause::OutboxFull, dropped, self.key);
+        batch.counts.sent = batch.counts.sent.wrapping_sub(dropped);
+        self.outbox.len() + len <= len_max
+    }
+
+    /// QoS 1 and 2: sent under a new Packet Identifier, or queued.
     pub(crate) fn deliver_acknowledged(
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
         form: Form,
         outgoing: Outgoing<'_>,
-    ) -> bool {
+    ) -> Enqueued {
         // What the next connection takes is not known while there is none.
         if self.connected && self.is_too_large(form.packet_len()) {
-            batch.counts.dropped(DropCause::TooLarge, 1);
-            return true;
+            self.drop_one(batch, DropCause::TooLarge);
+            return Enqueued::Dropped;
         }
         if !self.connected || self.queue.is_some() || self.outbox.len() > limits.outbox_bytes_max {
             return self.enqueue(batch, limits, outgoing);
@@ -297,36 +290,40 @@ impl SessionState {
                     .push(&batch.forms, form, stamp, payload.as_ref());
                 batch.counts.sent += 1;
                 self.wake(batch);
-                true
+                Enqueued::Kept
             }
             Err(NotNow { .. }) => self.enqueue(batch, limits, outgoing),
         }
     }
 
-    /// Puts a message at the end of the queue. `false`: the queue is full.
+    /// Puts a message at the end of the queue, as far as its bounds and their policy allow.
     pub(crate) fn enqueue(
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
         outgoing: Outgoing<'_>,
-    ) -> bool {
-        let size = outgoing.message.size();
-        let queue = self.queue.get_or_insert_default();
-        if queue.entries.len() >= limits.queue_len_max
-            || queue.bytes + size > limits.queue_bytes_max
-        {
-            return false;
-        }
-        queue.bytes += size;
-        queue.at_most_once += usize::from(outgoing.qos == QoS::AtMostOnce);
-        queue.entries.push_back(Queued {
+    ) -> Enqueued {
+        let queued = Queued {
             message: Arc::clone(outgoing.message),
             qos: outgoing.qos,
             retain: outgoing.retain,
             via: outgoing.via.clone(),
+        };
+        let mut queue = self.queue.take().unwrap_or_default();
+        let connected = self.connected;
+        let enqueued = queue.push(batch, limits, queued, connected, |batch, cause| {
+            self.drop_one(batch, cause);
         });
-        batch.counts.queued += 1;
-        true
+        batch.counts.queued += u64::from(enqueued == Enqueued::Kept);
+        self.queue = Some(queue).filter(|queue| !queue.is_empty());
+        enqueued
+    }
+
+    /// Retained messages for a new subscription, sent as the client takes them.
+    pub(crate) fn enqueue_retained(&mut self, messages: Vec<Arc<Message>>, qos: QoS, via: Via) {
+        self.queue
+            .get_or_insert_default()
+            .push_retained(messages, qos, via);
     }
 
     /// Sends what waits, as far as quota and outbox allow: first what a resume owes, then the queue.
@@ -364,7 +361,7 @@ impl SessionState {
                     if encoded.is_err() || self.is_too_large(self.outbox.len() - len_before) {
                         self.outbox.roll_back(mark);
                         let _ = self.send.cancel(&mut self.send_quota, packet_id);
-                        batch.counts.dropped(DropCause::TooLarge, 1);
+                        self.drop_one(batch, DropCause::TooLarge);
                     }
                 }
                 Some(Resend::PubRel { packet_id }) => self.push_pubrel(packet_id),
@@ -374,67 +371,63 @@ impl SessionState {
         if self.send.is_resuming() {
             return;
         }
-        while self.outbox.len() <= limits.outbox_bytes_max {
-            let Some(queued) = self.pop_queued() else {
-                return;
-            };
-            if !self.send_queued(batch, version, queued, now_ms) {
-                return;
-            }
+        let Some(mut queue) = self.queue.take() else {
+            return;
+        };
+        let fill_max = limits.outbox_bytes_max.min(FILL_LEN_MAX);
+        while self.outbox.len() <= fill_max
+            && let Some(next) = queue.next()
+            && self.send_next(batch, version, next, now_ms)
+        {
+            queue.pop_next(batch);
+        }
+        if !queue.is_full(limits) {
+            queue.wake_waiters(batch);
+        }
+        if !queue.is_empty() {
+            self.queue = Some(queue);
         }
     }
 
-    fn pop_queued(&mut self) -> Option<Queued> {
-        let queue = self.queue.as_mut()?;
-        let Some(queued) = queue.entries.pop_front() else {
-            self.queue = None;
-            return None;
-        };
-        queue.bytes -= queued.message.size();
-        queue.at_most_once -= usize::from(queued.qos == QoS::AtMostOnce);
-        Some(queued)
-    }
-
-    /// `false`: it had to go back to the head of the queue.
-    fn send_queued(
+    /// `false`: not now, there is no room in flight.
+    fn send_next(
         &mut self,
         batch: &mut Batch,
         version: ProtocolVersion,
-        queued: Queued,
+        next: Next<'_>,
         now_ms: u64,
     ) -> bool {
-        let message = Arc::clone(&queued.message);
+        let Next {
+            message,
+            qos,
+            retain,
+            via,
+        } = next;
         let Some(source) = message.source(now_ms) else {
-            batch.counts.dropped(DropCause::Expired, 1);
+            self.drop_one(batch, DropCause::Expired);
             return true;
         };
-        let via = queued.via.clone();
         let mut stamp = Stamp {
-            qos: queued.qos,
-            retain: queued.retain,
+            qos,
+            retain,
             dup: false,
             packet_id: None,
         };
-        let (mark, len_before) = (self.outbox.mark(), self.outbox.len());
-        if queued.qos != QoS::AtMostOnce {
+        if qos != QoS::AtMostOnce {
             let sent = Sent {
-                message: Some(queued.message),
-                qos: queued.qos,
-                retain: queued.retain,
-                via: queued.via,
+                message: Some(Arc::clone(message)),
+                qos,
+                retain,
+                via: via.clone(),
             };
-            match self
-                .send
-                .begin_publish(&mut self.send_quota, queued.qos, sent)
-            {
+            match self.send.begin_publish(&mut self.send_quota, qos, sent) {
                 Ok(packet_id) => stamp.packet_id = Some(packet_id),
-                Err(NotNow { message: sent, .. }) => {
-                    self.put_back(sent);
-                    return false;
-                }
+                Err(NotNow { .. }) => return false,
             }
         }
-        let payload = shared_payload(Some(&message));
+        let (mark, len_before) = (self.outbox.mark(), self.outbox.len());
+        let payload = shared_payload(Some(message));
+        self.outbox.lend(|| batch.spare());
         let encoded = self.outbox.encode(
             &source,
             version,
@@ -447,24 +440,12 @@ impl SessionState {
             return true;
         }
         // As if it had been delivered and acknowledged; v5 [MQTT-3.1.2-25].
-        batch.counts.dropped(DropCause::TooLarge, 1);
+        self.drop_one(batch, DropCause::TooLarge);
         self.outbox.roll_back(mark);
         if let Some(packet_id) = stamp.packet_id {
             let _ = self.send.cancel(&mut self.send_quota, packet_id);
         }
         true
-    }
-
-    fn put_back(&mut self, sent: Sent) {
-        let Some(message) = sent.message else { return };
-        let queue = self.queue.get_or_insert_default();
-        queue.bytes += message.size();
-        queue.entries.push_front(Queued {
-            message,
-            qos: sent.qos,
-            retain: sent.retain,
-            via: sent.via,
-        });
     }
 
     pub(crate) fn push_pubrel(&mut self, packet_id: PacketId) {

@@ -4,6 +4,7 @@
 //! members: sessions that come and go change nothing in the routing table, so cached routes stay right.
 
 use super::session_cell::{SessionCell, SessionKey};
+use super::standing::Standing;
 use super::subscription::{Share, Via};
 use mqtt_codec::{SubscriptionIdentifier, SubscriptionOptions};
 use parking_lot::Mutex;
@@ -33,37 +34,6 @@ pub enum SharedStrategy {
     HashTopic,
     /// The one with the fewest messages waiting or not yet acknowledged.
     LeastInflight,
-}
-
-impl SharedStrategy {
-    /// Every strategy.
-    pub const ALL: [Self; 6] = [
-        Self::RoundRobin,
-        Self::Random,
-        Self::Sticky,
-        Self::HashClientId,
-        Self::HashTopic,
-        Self::LeastInflight,
-    ];
-
-    /// The strategy's name in the configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "round_robin",
-            Self::Random => "random",
-            Self::Sticky => "sticky",
-            Self::HashClientId => "hash_clientid",
-            Self::HashTopic => "hash_topic",
-            Self::LeastInflight => "least_inflight",
-        }
-    }
-
-    /// The strategy of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|strategy| strategy.name() == name)
-    }
 }
 
 /// Names a group for as long as it exists; never given out twice.
@@ -204,6 +174,22 @@ impl Group {
             .list
             .iter()
             .any(|member| class(member).is_some_and(|class| class < Class::Away))
+    }
+
+    /// How the member stands that suits best.
+    pub(crate) fn best(&self) -> Option<Standing> {
+        let members = self.members.lock();
+        let (at, _) = members.classes().min_by_key(|(_, class)| *class)?;
+        let member = members.list.get(at)?;
+        Some(member.cell.standing.load(Ordering::Relaxed))
+    }
+
+    /// A connected member, when all that are connected have full queues.
+    pub(crate) fn stuck(&self) -> Option<Arc<SessionCell>> {
+        let members = self.members.lock();
+        let (at, class) = members.classes().min_by_key(|(_, class)| *class)?;
+        let member = members.list.get(at)?;
+        (class == Class::ConnectedFull).then(|| Arc::clone(&member.cell))
     }
 
     /// The member that gets the next message; none when there is no member.

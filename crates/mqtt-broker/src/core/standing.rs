@@ -6,6 +6,8 @@ const CONNECTED: u8 = 1;
 const ENDED: u8 = 2;
 const WAITING: u8 = 4;
 const FULL: u8 = 8;
+/// Set from the first time on that it is told.
+const KNOWN: u8 = 16;
 
 /// How a session stands, as of the last change its lock's holder has told.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -14,7 +16,7 @@ pub(crate) struct Standing(u8);
 impl Standing {
     /// `waiting`: messages wait in its queue; `full`: the queue takes no more.
     pub(crate) const fn new(connected: bool, ended: bool, waiting: bool, full: bool) -> Self {
-        let mut bits = 0;
+        let mut bits = KNOWN;
         if connected {
             bits |= CONNECTED;
         }
@@ -34,8 +36,18 @@ impl Standing {
         self.0 & CONNECTED != 0
     }
 
+    /// Whether it waits for its client to come back.
+    pub(crate) const fn is_offline(self) -> bool {
+        self.0 & (KNOWN | CONNECTED | ENDED) == KNOWN
+    }
+
     pub(crate) const fn is_ended(self) -> bool {
         self.0 & ENDED != 0
+    }
+
+    /// Whether a message above QoS 0 would have to wait.
+    pub(crate) const fn makes_wait(self) -> bool {
+        self.0 & (CONNECTED | WAITING) != CONNECTED
     }
 
     /// Whether its queue takes no more.

@@ -155,6 +155,8 @@ pub(crate) struct Outbox {
     /// Payloads that go between `bytes`, each at an offset.
     shared: Vec<(usize, Bytes)>,
     shared_len: usize,
+    /// Packets that were dropped; nothing until a reader is too slow.
+    gaps: Option<Box<Gaps>>,
 }
 
 /// An end of an [`Outbox`] to go back to.
@@ -167,12 +169,73 @@ pub(crate) struct Mark {
 impl Outbox {
     /// Bytes waiting.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() + self.shared_len
+        let gap_len = self.gaps.as_ref().map_or(0, |gaps| gaps.len);
+        self.bytes.len() + self.shared_len - gap_len
     }
 
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Drops packets of QoS 0, oldest first, until `len` more bytes stay within `len_max`: how many were dropped.
+    pub(crate) fn make_room(&mut self, len: usize, len_max: usize) -> u64 {
+        let mut dropped = 0;
+        let mut gaps = self.gaps.take().unwrap_or_default();
+        let mut excess =
+            (self.bytes.len() + self.shared_len - gaps.len + len).saturating_sub(len_max);
+        while excess > 0 {
+            let Some(packet) = gaps.next_packet(&self.bytes, &self.shared) else {
+                break;
+            };
+            gaps.examined = packet.end;
+            if !packet.is_at_most_once {
+                continue;
+            }
+            let mut freed = packet.end - packet.start;
+            gaps.add(packet.start, packet.end);
+            if let Some(at) = packet.shared {
+                let (_, payload) = self.shared.remove(at);
+                self.shared_len -= payload.len();
+                freed += payload.len();
+            }
+            dropped += 1;
+            excess = excess.saturating_sub(freed);
+        }
+        self.gaps = Some(gaps);
+        self.close_gaps(self.bytes.len() / 2);
+        dropped
+    }
+
+    /// Moves the bytes together when the gaps are more than `len_max`.
+    fn close_gaps(&mut self, len_max: usize) {
+        let Some(gaps) = self.gaps.take_if(|gaps| gaps.len > len_max) else {
+            return;
+        };
+        let mut kept = Vec::with_capacity(self.bytes.len() - gaps.len);
+        let (mut from, mut shift, mut shared) = (0, 0, 0);
+        let mut examined = gaps.examined;
+        for (start, end) in gaps
+            .ranges
+            .into_iter()
+            .chain([(self.bytes.len(), self.bytes.len())])
+        {
+            kept.extend_from_slice(self.bytes.get(from..start).unwrap_or_default());
+            while let Some((at, _)) = self.shared.get_mut(shared).filter(|(at, _)| *at <= start) {
+                *at -= shift;
+                shared += 1;
+            }
+            if end <= gaps.examined {
+                examined -= end - start;
+            }
+            shift += end - start;
+            from = end;
+        }
+        self.bytes = kept;
+        self.gaps = Some(Box::new(Gaps {
+            examined,
+            ..Gaps::default()
+        }));
     }
 
     /// Appends `form` as `stamp` says; `payload` is there when it is shared.
@@ -254,6 +317,10 @@ impl Outbox {
         if self.bytes.is_empty() {
             return;
         }
+        if self.gaps.is_some() {
+            self.close_gaps(0);
+            self.gaps = None;
+        }
         let bytes = std::mem::take(&mut self.bytes);
         if self.shared.is_empty() {
             queue.push(bytes);
@@ -289,6 +356,66 @@ impl Outbox {
         if let Some(payload) = payload {
             self.shared_len += payload.len();
             self.shared.push((self.bytes.len(), payload.clone()));
+        }
+    }
+}
+
+/// Where packets were in an [`Outbox`] that are not to be sent any more.
+#[derive(Debug, Default)]
+struct Gaps {
+    /// INVARIANT: in order, apart from each other, none empty.
+    ranges: Vec<(usize, usize)>,
+    /// INVARIANT: sum of the lengths in `ranges`.
+    len: usize,
+    /// No packet before this place can be dropped.
+    examined: usize,
+}
+
+/// A whole packet in an [`Outbox`].
+#[derive(Debug)]
+struct Whole {
+    start: usize,
+    end: usize,
+    is_at_most_once: bool,
+    /// Its payload among those that are shared.
+    shared: Option<usize>,
+}
+
+impl Gaps {
+    /// The first packet not examined yet.
+    fn next_packet(&self, bytes: &[u8], shared: &[(usize, Bytes)]) -> Option<Whole> {
+        let start = self.examined;
+        let packet = bytes.get(start..)?;
+        let first = *packet.first()?;
+        let mut body_len = 0;
+        let mut header_len = 1;
+        for (byte, shift) in packet.iter().skip(1).zip([0, 7, 14, 21]) {
+            body_len |= usize::from(byte & 0x7F) << shift;
+            header_len += 1;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let whole_len = header_len + body_len;
+        let at = shared.partition_point(|(at, _)| *at <= start);
+        // A payload that is shared ends its packet; one behind is further away than this packet is long.
+        let own = shared
+            .get(at)
+            .filter(|(at, payload)| at - start + payload.len() == whole_len);
+        let end = own.map_or(start + whole_len, |(at, _)| *at);
+        Some(Whole {
+            start,
+            end: end.min(bytes.len()),
+            is_at_most_once: first & 0xF6 == 0x30,
+            shared: own.map(|_| at),
+        })
+    }
+
+    fn add(&mut self, start: usize, end: usize) {
+        self.len += end - start;
+        match self.ranges.last_mut() {
+            Some((_, last_end)) if *last_end == start => *last_end = end,
+            _ => self.ranges.push((start, end)),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Connection {
             None => {
                 note_acknowledged(&self.core.log, open, state, ack.packet_id);
                 state.refill(batch, &self.core.limits, now_ms);
-                open.cell.tell(state, &self.core.limits);
+                self.core.tell(&open.cell, state);
             }
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Connection {
                 note_acknowledged(&self.core.log, open, &state, packet_id);
                 if state.queue.is_some() || state.send.is_resuming() {
                     state.refill(batch, &self.core.limits, now_ms);
-                    open.cell.tell(&state, &self.core.limits);
+                    self.core.tell(&open.cell, &state);
                 }
                 Ok(())
             }

@@ -74,6 +74,13 @@ impl Connection {
             }
             Some(Decision::Allow) => None,
         };
+        if denied.is_none()
+            && let Some(routes) = routes.routes(&self.core.router, topic_name.as_str())
+            && let Some(cell) = self.core.stuck(delivery.qos(), routes)
+        {
+            self.waiting_for = Some(cell);
+            return Ok(Step::Wait);
+        }
         batch.counts.received += 1;
         let received = match delivery {
             Delivery::AtMostOnce => Received::Deliver,

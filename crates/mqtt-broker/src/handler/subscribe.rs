@@ -4,12 +4,11 @@ use crate::access::{AccessRequest, Decision};
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::{LogPosition, LogRecord};
-use crate::core::{Batch, Core, Outgoing, Subscription, Via, ask, push};
+use crate::core::{Batch, Core, Subscription, Via, ask, push};
 use mqtt_codec::{
     Packet, Properties, QoS, ReasonCode, ReasonCodes, RetainHandling, SubAck, Subscribe,
     SubscriptionIdentifier, SubscriptionOptions, TopicFilter,
 };
-use std::sync::Arc;
 
 impl Connection {
     /// Makes subscriptions, one Reason Code each. Spec: v5 §3.8.4, v3.1.1 §3.8.4.
@@ -179,28 +178,16 @@ fn send_retained(
     batch: &mut Batch,
     now_ms: u64,
 ) {
-    let found = core.retained.matching(topic_filter.as_str(), now_ms);
+    let mut found = core.retained.matching(topic_filter.as_str(), now_ms);
+    if options.no_local {
+        found.retain(|message| message.publisher != open.cell.key);
+    }
     if found.is_empty() {
         return;
     }
-    let via = Via::one(subscription_id);
     let mut state = open.cell.state.lock();
-    for message in &found {
-        if options.no_local && message.publisher == open.cell.key {
-            continue;
-        }
-        let outgoing = Outgoing {
-            message,
-            qos: options.qos.min(message.qos),
-            retain: true,
-            via: &via,
-        };
-        if !state.enqueue(batch, &core.limits, outgoing) {
-            batch.overflowed.push(Arc::clone(&open.cell));
-            return;
-        }
-    }
+    state.enqueue_retained(found, options.qos, Via::one(subscription_id));
     state.refill(batch, &core.limits, now_ms);
-    open.cell.tell(&state, &core.limits);
+    core.tell(&open.cell, &state);
     state.wake(batch);
 }

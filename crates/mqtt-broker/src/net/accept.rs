@@ -3,8 +3,13 @@
 use super::clock::Clock;
 use super::task::ConnectionTask;
 use crate::core::Core;
+use crate::core::pace::Rates;
+use crate::core::reached::LimitCause;
 use mqtt_io::{Listener, Stream};
-use std::net::SocketAddr;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -26,8 +31,10 @@ pub(crate) struct Door {
     pub(crate) connections_max: usize,
     /// Connections now.
     pub(crate) connections: AtomicUsize,
-    /// Connections turned away because there were too many.
-    pub(crate) turned_away: AtomicUsize,
+    /// Connections at a time from one address.
+    pub(crate) address_max: Option<usize>,
+    /// Connections now from each address; empty without a bound.
+    pub(crate) by_address: Mutex<HashMap<IpAddr, usize>>,
     /// Runtimes that connections are handed to in turn; empty: the one that accepts.
     pub(crate) runtimes: Vec<Handle>,
     pub(crate) next_runtime: AtomicUsize,
@@ -35,23 +42,58 @@ pub(crate) struct Door {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
+/// What connections of one listener are held to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// Connections at a time.
+    pub(crate) connections_max: Option<usize>,
+    pub(crate) rates: Rates,
+}
+
 /// One of the connections counted in [`Door::connections`].
-pub(crate) struct Place(Arc<Door>);
+pub(crate) struct Place {
+    door: Arc<Door>,
+    /// Counted for this address, too.
+    address: Option<IpAddr>,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+        self.door.connections.fetch_sub(1, Ordering::AcqRel);
+        if let Some(address) = self.address
+            && let Entry::Occupied(mut count) = self.door.by_address.lock().entry(address)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 }
 
 impl Door {
-    /// A place for one more connection of a listener that allows `listener_max`; none when all are taken.
-    fn enter(self: &Arc<Self>) -> Option<Place> {
+    /// A place for one more connection, or the limit that is reached.
+    fn enter(self: &Arc<Self>, peer: SocketAddr) -> Result<Place, LimitCause> {
         let enter = |now: usize| (now < self.connections_max).then_some(now + 1);
-        let entered = self
-            .connections
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter);
-        entered.ok().map(|_| Place(Arc::clone(self)))
+        self.connections
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
+            .map_err(|_| LimitCause::Connections)?;
+        let mut place = Place {
+            door: Arc::clone(self),
+            address: None,
+        };
+        if let Some(address_max) = self.address_max {
+            let address = peer.ip().to_canonical();
+            let mut by_address = self.by_address.lock();
+            let count = by_address.entry(address).or_default();
+            if *count >= address_max {
+                drop(by_address);
+                return Err(LimitCause::AddressConnections);
+            }
+            *count += 1;
+            place.address = Some(address);
+        }
+        Ok(place)
     }
 }
 
@@ -60,8 +102,7 @@ pub(crate) struct Bound {
     pub(crate) listener: Listener,
     /// Its name in the configuration.
     pub(crate) name: Arc<str>,
-    /// Connections at a time through it; none for no bound of its own.
-    pub(crate) connections_max: Option<usize>,
+    pub(crate) terms: Terms,
 }
 
 /// Accepts on a listener until told to stop.
@@ -69,7 +110,7 @@ pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
     let Bound {
         listener,
         name,
-        connections_max,
+        terms,
     } = bound;
     let mut stop = door.stop.clone();
     let here = Arc::new(());
@@ -80,18 +121,19 @@ pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
         };
         match accepted {
             Ok((stream, peer)) => {
-                let is_full = connections_max.is_some_and(|max| Arc::strong_count(&here) > max);
-                match door.enter() {
-                    Some(place) if !is_full => {
+                let count = Arc::strong_count(&here);
+                let entered = match terms.connections_max {
+                    Some(max) if count > max => Err(LimitCause::ListenerConnections),
+                    _ => door.enter(peer),
+                };
+                match entered {
+                    Ok(place) => {
                         let places = Places(place, Arc::clone(&here));
-                        start(&door, stream, peer, &name, places);
+                        start(&door, stream, peer, &name, terms.rates, places);
                     }
-                    _ => {
-                        // One line per power of two: loud enough to be seen, too few to fill a disk.
-                        let turned_away = door.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
-                        if turned_away.is_power_of_two() {
-                            tracing::warn!(%peer, turned_away, "too many connections, turned away");
-                        }
+                    Err(cause) => {
+                        let peer = peer.to_string();
+                        door.core.reached.note(cause, &peer, door.clock.now_ms());
                     }
                 }
             }
@@ -109,7 +151,14 @@ struct Places(
     #[expect(dead_code, reason = "counts by being there")] Arc<()>,
 );
 
-fn start(door: &Arc<Door>, stream: Stream, peer: SocketAddr, name: &Arc<str>, places: Places) {
+fn start(
+    door: &Arc<Door>,
+    stream: Stream,
+    peer: SocketAddr,
+    name: &Arc<str>,
+    rates: Rates,
+    places: Places,
+) {
     let (door, name) = (Arc::clone(door), Arc::clone(name));
     let nth = door.next_runtime.fetch_add(1, Ordering::Relaxed);
     let runtime = match door.runtimes.len() {
@@ -118,14 +167,18 @@ fn start(door: &Arc<Door>, stream: Stream, peer: SocketAddr, name: &Arc<str>, pl
     };
     match runtime {
         None => {
-            let task = ConnectionTask::new(&door, stream, peer, name);
+            let task = ConnectionTask::new(&door, stream, peer, name, rates);
             tokio::spawn(run(task, places));
         }
         Some(runtime) => {
             runtime.spawn(async move {
                 match stream.into_current_runtime() {
                     Ok(stream) => {
-                        run(ConnectionTask::new(&door, stream, peer, name), places).await;
+                        run(
+                            ConnectionTask::new(&door, stream, peer, name, rates),
+                            places,
+                        )
+                        .await;
                     }
                     Err(error) => tracing::warn!(%peer, %error, "cannot move a connection"),
                 }

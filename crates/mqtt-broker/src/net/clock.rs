@@ -1,5 +1,6 @@
 //! The broker's clock: milliseconds since its start, and the tick that drives everything timed.
 
+use super::memory::resident;
 use crate::core::{Batch, Core};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,6 +9,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// How often timers are looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Ticks between two looks at the memory of the process.
+const TICKS_PER_MEMORY: u32 = 5;
 
 /// Milliseconds since the broker's start.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +34,18 @@ impl Clock {
 /// Ticks until it is dropped.
 pub(crate) async fn run_ticks(core: Arc<Core>, clock: Clock) {
     let mut batch = Batch::new();
+    let mut until_memory = 0;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        if core.limits.memory_max.is_some() {
+            if until_memory == 0 {
+                until_memory = TICKS_PER_MEMORY;
+                core.note_memory(resident().unwrap_or_default());
+            }
+            until_memory -= 1;
+        }
         // What a tick calls may be code of the embedding program; time must go on without it.
         let tick = AssertUnwindSafe(|| core.tick(&mut batch, clock.now_ms()));
         if catch_unwind(tick).is_err() {

@@ -3,6 +3,7 @@
 use super::accept::Door;
 use super::clock::Clock;
 use crate::core::cause::EndCause;
+use crate::core::pace::Rates;
 use crate::core::{Batch, Connection};
 use mqtt_io::{Fed, PacketReader, Stream, WriteQueue, poll_read_chunk};
 use std::cell::Cell;
@@ -35,6 +36,10 @@ enum Limit {
     Connect,
     Decision,
     Farewell,
+    /// A subscriber's queue to have room.
+    Room,
+    /// A client that sent too fast.
+    Rate,
 }
 
 /// Something limited in time, and what tells that the time is over.
@@ -62,13 +67,15 @@ impl ConnectionTask {
         stream: Stream,
         peer: SocketAddr,
         listener: Arc<str>,
+        rates: Rates,
     ) -> Self {
+        let now_ms = door.clock.now_ms();
         Self {
             door: Arc::clone(door),
             stream,
             reader: PacketReader::new(door.core.limits.packet_len_max),
             queue: WriteQueue::new(),
-            connection: Connection::new(Arc::clone(&door.core), peer, listener),
+            connection: Connection::new(Arc::clone(&door.core), peer, listener, rates, now_ms),
             timer: None,
             is_paused: false,
             is_done: false,
@@ -89,6 +96,7 @@ impl ConnectionTask {
             }
             let may_read = self.connection.end().is_none()
                 && !self.is_paused
+                && self.connection.resume_at_ms(now_ms).is_none()
                 && self.queue.len() <= WRITE_BACKLOG;
             if !may_read {
                 return self.poll_limit(cx);
@@ -105,16 +113,18 @@ impl ConnectionTask {
 
     /// Packets that had to wait are offered again when what they waited for is there.
     fn poll_held(&mut self, cx: &mut Context<'_>, batch: &mut Batch, now_ms: u64) {
-        while self.poll_connection(cx).is_ready() && self.is_paused && !self.connection.is_paused()
+        while self.poll_connection(cx, now_ms).is_ready()
+            && self.is_paused
+            && !self.connection.is_paused(now_ms)
         {
             self.feed(&[], batch, now_ms);
         }
     }
 
     /// Polls what the connection waits for; each decision has the time for one.
-    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_connection(&mut self, cx: &mut Context<'_>, now_ms: u64) -> Poll<()> {
         let was_deciding = self.connection.is_deciding();
-        let decided = self.connection.poll(cx);
+        let decided = self.connection.poll(cx, now_ms);
         if was_deciding && decided.is_ready() {
             self.timer = None;
         }
@@ -197,8 +207,12 @@ impl ConnectionTask {
             Some((Limit::Decision, self.door.access_timeout))
         } else if !self.connection.is_open() {
             Some((Limit::Connect, self.door.idle_timeout))
+        } else if self.connection.is_waiting() {
+            Some((Limit::Room, self.door.core.limits.queue_full_timeout))
         } else {
-            None
+            let now_ms = self.clock().now_ms();
+            let resume_at_ms = self.connection.resume_at_ms(now_ms);
+            resume_at_ms.map(|at_ms| (Limit::Rate, Duration::from_millis(at_ms - now_ms)))
         };
         self.keep_timer(wanted);
         let Some(timer) = &mut self.timer else {
@@ -213,6 +227,15 @@ impl ConnectionTask {
             Limit::Connect if *self.door.stop.borrow() => Poll::Ready(EndCause::ServerShuttingDown),
             Limit::Connect => Poll::Ready(EndCause::ConnectTimeout),
             Limit::Farewell => Poll::Ready(EndCause::ConnectionLost),
+            Limit::Rate => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Limit::Room => {
+                self.connection.give_up_waiting(self.clock().now_ms());
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Limit::Decision => {
                 self.connection.give_up_deciding();
                 cx.waker().wake_by_ref();
