@@ -22,7 +22,7 @@ pub enum EncodeError {
         /// The field.
         field: Field,
     },
-    /// A field is longer than its length prefix can say.
+    /// A field is longer than its length prefix can say. Spec: v5 §1.5.4, v5 §1.5.6, v3.1.1 §1.5.3.
     #[error("{field} of more than {max} bytes")]
     TooLong {
         /// The field.
@@ -30,7 +30,7 @@ pub enum EncodeError {
         /// The most it may have. Unit: bytes.
         max: usize,
     },
-    /// A string contains U+0000.
+    /// A string contains U+0000. Spec: v5 [MQTT-1.5.4-2], v3.1.1 [MQTT-1.5.3-2].
     #[error("null character in {field}")]
     NullCharacter {
         /// The field.
@@ -42,10 +42,10 @@ pub enum EncodeError {
         /// The field.
         field: Field,
     },
-    /// DUP on a PUBLISH at QoS 0.
+    /// DUP on a PUBLISH at QoS 0. Spec: v5 [MQTT-3.3.1-2], v3.1.1 [MQTT-3.3.1-2].
     #[error("dup set at quality of service 0")]
     DupAtQos0,
-    /// A Reason Code that the standard does not list for this packet.
+    /// A Reason Code that the standard does not list for this packet. Spec: v5 §2.4.
     #[error("reason code {reason} is not one of {packet_type}")]
     ReasonNotAllowed {
         /// The packet.
@@ -53,28 +53,29 @@ pub enum EncodeError {
         /// The Reason Code.
         reason: ReasonCode,
     },
-    /// A property that does not belong into this packet.
+    /// A property that does not belong into this packet. Spec: v5 §2.2.2.2.
     #[error("property {property} not allowed here")]
     PropertyNotAllowed {
         /// The property.
         property: PropertyId,
     },
-    /// A property that may appear once appears again.
+    /// A property that may appear once appears again. Spec: v5 §2.2.2.2.
     #[error("property {property} repeated")]
     PropertyRepeated {
         /// The property.
         property: PropertyId,
     },
-    /// A property with a value outside its range: Maximum QoS 2.
+    /// A property with a value outside its range: Maximum QoS 2. Spec: v5 §3.2.2.3.4.
     #[error("value of property {property} out of range")]
     PropertyValueInvalid {
         /// The property.
         property: PropertyId,
     },
-    /// No Local on a Shared Subscription.
+    /// No Local on a Shared Subscription. Spec: v5 [MQTT-3.8.3-4].
     #[error("no local on a shared subscription")]
     NoLocalOnShared,
     /// Session Present in a CONNACK that refuses the connection.
+    /// Spec: v5 [MQTT-3.2.2-6], v3.1.1 [MQTT-3.2.2-4].
     #[error("session present in a refusal")]
     SessionPresentWithError,
     /// An acknowledgement is asked to be a packet of another type.

@@ -26,18 +26,22 @@ const FLAGS_ALLOWED: [u16; 16] = {
 };
 
 /// One whole Control Packet, not yet read beyond its fixed header.
+///
+/// Spec: v5 §2.1.1, v3.1.1 §2.2.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Frame<'a> {
-    /// The first byte: packet type and flags.
+    /// The first byte: packet type and flags. Spec: v5 §2.1.1, v3.1.1 §2.2.
     pub first: u8,
-    /// Everything behind the fixed header.
+    /// Everything behind the fixed header, 0 to 268 435 455 bytes.
     pub body: &'a [u8],
-    /// The whole packet with its fixed header. Unit: bytes.
+    /// The whole packet with its fixed header, from 2 to [`PACKET_LEN_MAX`]. Unit: bytes.
     pub len: usize,
 }
 
 impl Frame<'_> {
     /// The packet type; `None` for the reserved type 0, which [`frame`] never returns.
+    ///
+    /// Spec: v5 §2.1.2, v3.1.1 §2.2.1.
     #[must_use]
     #[inline]
     pub const fn packet_type(&self) -> Option<PacketType> {
@@ -50,7 +54,7 @@ impl Frame<'_> {
         self.len.saturating_sub(rest.len())
     }
 
-    /// The flags beside the packet type, 0 to 15.
+    /// The flags beside the packet type, 0 to 15. Spec: v5 §2.1.3, v3.1.1 §2.2.2.
     #[must_use]
     #[inline]
     pub const fn flags(&self) -> u8 {
@@ -96,7 +100,9 @@ pub fn frame(bytes: &[u8], packet_len_max: u32) -> Result<Option<Frame<'_>>, Dec
 /// How many more bytes are needed at least before [`frame`] can return a packet.
 ///
 /// 0 when a whole packet is there, or an error; an error may also show sooner than this says.
-/// Unit: bytes.
+/// At most 268 435 455. Unit: bytes.
+///
+/// Spec: v5 §2.1.4, v3.1.1 §2.2.3.
 #[must_use]
 pub fn bytes_missing(bytes: &[u8]) -> usize {
     let Some((&first, after_first)) = bytes.split_first() else {

@@ -38,35 +38,35 @@ const PUB_COMP: u8 = PacketType::PubComp.first_byte();
 /// Spec: v5 §3, v3.1.1 §3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Packet<'a> {
-    /// Connection request.
+    /// Connection request. Spec: v5 §3.1, v3.1.1 §3.1.
     Connect(Connect<'a>),
-    /// Connect acknowledgement.
+    /// Connect acknowledgement. Spec: v5 §3.2, v3.1.1 §3.2.
     ConnAck(ConnAck<'a>),
-    /// Publish message.
+    /// Publish message. Spec: v5 §3.3, v3.1.1 §3.3.
     Publish(Publish<'a>),
-    /// Publish acknowledgement (QoS 1).
+    /// Publish acknowledgement (QoS 1). Spec: v5 §3.4, v3.1.1 §3.4.
     PubAck(Ack<'a>),
-    /// Publish received (QoS 2, part 1).
+    /// Publish received (QoS 2, part 1). Spec: v5 §3.5, v3.1.1 §3.5.
     PubRec(Ack<'a>),
-    /// Publish release (QoS 2, part 2).
+    /// Publish release (QoS 2, part 2). Spec: v5 §3.6, v3.1.1 §3.6.
     PubRel(Ack<'a>),
-    /// Publish complete (QoS 2, part 3).
+    /// Publish complete (QoS 2, part 3). Spec: v5 §3.7, v3.1.1 §3.7.
     PubComp(Ack<'a>),
-    /// Subscribe request.
+    /// Subscribe request. Spec: v5 §3.8, v3.1.1 §3.8.
     Subscribe(Subscribe<'a>),
-    /// Subscribe acknowledgement.
+    /// Subscribe acknowledgement. Spec: v5 §3.9, v3.1.1 §3.9.
     SubAck(SubAck<'a>),
-    /// Unsubscribe request.
+    /// Unsubscribe request. Spec: v5 §3.10, v3.1.1 §3.10.
     Unsubscribe(Unsubscribe<'a>),
-    /// Unsubscribe acknowledgement.
+    /// Unsubscribe acknowledgement. Spec: v5 §3.11, v3.1.1 §3.11.
     UnsubAck(UnsubAck<'a>),
-    /// Ping request.
+    /// Ping request. Spec: v5 §3.12, v3.1.1 §3.12.
     PingReq,
-    /// Ping response.
+    /// Ping response. Spec: v5 §3.13, v3.1.1 §3.13.
     PingResp,
-    /// Disconnect notification.
+    /// Disconnect notification. Spec: v5 §3.14, v3.1.1 §3.14.
     Disconnect(Disconnect<'a>),
-    /// Authentication exchange; v5 only.
+    /// Authentication exchange; v5 only. Spec: v5 §3.15.
     Auth(Auth<'a>),
 }
 

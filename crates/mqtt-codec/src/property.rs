@@ -14,59 +14,60 @@ use crate::{DecodeError, Malformed, PropertyId, QoS, TopicName};
 /// Spec: v5 §2.2.2.2.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Property<'a> {
-    /// Whether the payload is text.
+    /// Whether the payload is text. Spec: v5 §3.3.2.3.2.
     PayloadFormatIndicator(PayloadFormat),
-    /// How long the message is of use. Unit: seconds.
+    /// How long the message is of use. Unit: seconds. Spec: v5 §3.3.2.3.3.
     MessageExpiryInterval(u32),
-    /// What the payload is.
+    /// What the payload is. Spec: v5 §3.3.2.3.9.
     ContentType(&'a str),
-    /// Where the answer is to be published.
+    /// Where the answer is to be published. Spec: v5 §3.3.2.3.5.
     ResponseTopic(TopicName<'a>),
-    /// Ties an answer to its request.
+    /// Ties an answer to its request. Spec: v5 §3.3.2.3.6.
     CorrelationData(&'a [u8]),
-    /// Names the subscription a message came by.
+    /// Names the subscription a message came by. Spec: v5 §3.3.2.3.8, v5 §3.8.2.1.2.
     SubscriptionIdentifier(SubscriptionIdentifier),
     /// How long the session outlives its connection. Unit: seconds; `u32::MAX` is for ever.
+    /// Spec: v5 §3.1.2.11.2.
     SessionExpiryInterval(u32),
-    /// The Client Identifier the server chose.
+    /// The Client Identifier the server chose. Spec: v5 §3.2.2.3.7.
     AssignedClientIdentifier(&'a str),
-    /// The Keep Alive the server wants. Unit: seconds.
+    /// The Keep Alive the server wants. Unit: seconds. Spec: v5 §3.2.2.3.14.
     ServerKeepAlive(u16),
-    /// How the peers authenticate.
+    /// How the peers authenticate. Spec: v5 §3.1.2.11.9.
     AuthenticationMethod(&'a str),
-    /// One step of the authentication.
+    /// One step of the authentication. Spec: v5 §3.1.2.11.10.
     AuthenticationData(&'a [u8]),
-    /// Whether the client wants reasons in words.
+    /// Whether the client wants reasons in words. Spec: v5 §3.1.2.11.7.
     RequestProblemInformation(bool),
-    /// How long the Will waits. Unit: seconds.
+    /// How long the Will waits. Unit: seconds. Spec: v5 §3.1.3.2.2.
     WillDelayInterval(u32),
-    /// Whether the client wants Response Information.
+    /// Whether the client wants Response Information. Spec: v5 §3.1.2.11.6.
     RequestResponseInformation(bool),
-    /// What to make a Response Topic from.
+    /// What to make a Response Topic from. Spec: v5 §3.2.2.3.15.
     ResponseInformation(&'a str),
-    /// Another server to use.
+    /// Another server to use. Spec: v5 §3.2.2.3.16.
     ServerReference(&'a str),
-    /// The reason in words, for people.
+    /// The reason in words, for people. Spec: v5 §3.2.2.3.9.
     ReasonString(&'a str),
-    /// How many publications may be in flight.
+    /// How many publications may be in flight. Spec: v5 §3.1.2.11.3.
     ReceiveMaximum(NonZeroU16),
-    /// The highest Topic Alias the sender accepts.
+    /// The highest Topic Alias the sender accepts. Spec: v5 §3.1.2.11.5.
     TopicAliasMaximum(u16),
-    /// A number that stands for a Topic Name.
+    /// A number that stands for a Topic Name. Spec: v5 §3.3.2.3.4.
     TopicAlias(NonZeroU16),
-    /// The highest QoS the server accepts: 0 or 1.
+    /// The highest QoS the server accepts: 0 or 1. Spec: v5 §3.2.2.3.4.
     MaximumQoS(QoS),
-    /// Whether the server keeps retained messages.
+    /// Whether the server keeps retained messages. Spec: v5 §3.2.2.3.5.
     RetainAvailable(bool),
-    /// A name and a value of the application.
+    /// A name and a value of the application. Spec: v5 §3.3.2.3.7.
     UserProperty(&'a str, &'a str),
-    /// The longest packet the sender accepts. Unit: bytes.
+    /// The longest packet the sender accepts. Unit: bytes. Spec: v5 §3.1.2.11.4.
     MaximumPacketSize(NonZeroU32),
-    /// Whether the server has wildcard subscriptions.
+    /// Whether the server has wildcard subscriptions. Spec: v5 §3.2.2.3.11.
     WildcardSubscriptionAvailable(bool),
-    /// Whether the server has Subscription Identifiers.
+    /// Whether the server has Subscription Identifiers. Spec: v5 §3.2.2.3.12.
     SubscriptionIdentifiersAvailable(bool),
-    /// Whether the server has Shared Subscriptions.
+    /// Whether the server has Shared Subscriptions. Spec: v5 §3.2.2.3.13.
     SharedSubscriptionAvailable(bool),
 }
 

@@ -16,11 +16,11 @@ use crate::{
 /// Spec: v5 §3.4, §3.5, §3.6, §3.7, v3.1.1 §3.4, §3.5, §3.6, §3.7.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ack<'a> {
-    /// The PUBLISH it is about.
+    /// The PUBLISH it is about. Spec: v5 §2.2.1, v3.1.1 §2.3.1.
     pub packet_id: PacketId,
-    /// How it went.
+    /// How it went. Spec: v5 §3.4.2.1, §3.5.2.1, §3.6.2.1, §3.7.2.1.
     pub reason: ReasonCode,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.4.2.2, §3.5.2.2, §3.6.2.2, §3.7.2.2.
     pub properties: Properties<'a>,
 }
 

@@ -16,9 +16,10 @@ const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Auth);
 /// Spec: v5 §3.15.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Auth<'a> {
-    /// Which step this is.
+    /// Which step this is. Spec: v5 §3.15.2.1.
     pub reason: ReasonCode,
     /// Its properties: an Authentication Method, except in a success without any property.
+    /// Spec: v5 §3.15.2.2.
     pub properties: Properties<'a>,
 }
 

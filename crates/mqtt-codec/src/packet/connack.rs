@@ -20,10 +20,11 @@ const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::ConnAck);
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ConnAck<'a> {
     /// Whether the server goes on with an earlier session; not sent to a 3.1 client.
+    /// Spec: v5 §3.2.2.1.1, v3.1.1 §3.2.2.2.
     pub session_present: bool,
-    /// Whether the connection is accepted.
+    /// Whether the connection is accepted. Spec: v5 §3.2.2.2, v3.1.1 §3.2.2.3.
     pub reason: ReasonCode,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.2.2.3.
     pub properties: Properties<'a>,
 }
 

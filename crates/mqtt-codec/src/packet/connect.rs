@@ -27,24 +27,26 @@ const BRIDGE: u8 = 0x80;
 /// Spec: v5 §3.1, v3.1.1 §3.1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Connect<'a> {
-    /// The version of the whole connection.
+    /// The version of the whole connection. Spec: v5 §3.1.2.2, v3.1.1 §3.1.2.2.
     pub version: ProtocolVersion,
     /// Whether the client calls itself a bridge; before v5, and read only with
     /// [`Lenience::bridge_bit`].
     pub bridge: bool,
     /// Whether to forget an earlier session. Before v5 also whether to forget this one at its end.
+    /// Spec: v5 §3.1.2.4, v3.1.1 §3.1.2.4.
     pub clean_start: bool,
     /// The longest silence of the client. Unit: seconds; 0 is for ever.
+    /// Spec: v5 §3.1.2.10, v3.1.1 §3.1.2.10.
     pub keep_alive_s: u16,
-    /// Names the session; empty where the server is to choose.
+    /// Names the session; empty where the server is to choose. Spec: v5 §3.1.3.1, v3.1.1 §3.1.3.1.
     pub client_id: &'a str,
-    /// What to publish when the connection is lost.
+    /// What to publish when the connection is lost. Spec: v5 §3.1.2.5, v3.1.1 §3.1.2.5.
     pub will: Option<Will<'a>>,
-    /// User Name.
+    /// User Name. Spec: v5 §3.1.3.5, v3.1.1 §3.1.3.4.
     pub username: Option<&'a str>,
-    /// Password; before v5 only together with a User Name.
+    /// Password; before v5 only together with a User Name. Spec: v5 §3.1.3.6, v3.1.1 §3.1.3.5.
     pub password: Option<&'a [u8]>,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.1.2.11.
     pub properties: Properties<'a>,
 }
 
@@ -53,15 +55,15 @@ pub struct Connect<'a> {
 /// Spec: v5 §3.1.2.5, v3.1.1 §3.1.2.5.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Will<'a> {
-    /// Where it is published.
+    /// Where it is published. Spec: v5 §3.1.3.3, v3.1.1 §3.1.3.2.
     pub topic_name: TopicName<'a>,
-    /// The message, up to 65 535 bytes.
+    /// The message, up to 65 535 bytes. Spec: v5 §3.1.3.4, v3.1.1 §3.1.3.3.
     pub payload: &'a [u8],
-    /// Its Quality of Service.
+    /// Its Quality of Service. Spec: v5 §3.1.2.6, v3.1.1 §3.1.2.6.
     pub qos: QoS,
-    /// Whether it is retained.
+    /// Whether it is retained. Spec: v5 §3.1.2.7, v3.1.1 §3.1.2.7.
     pub retain: bool,
-    /// Its properties, those of the Will rather than of the CONNECT.
+    /// Its properties, those of the Will rather than of the CONNECT. Spec: v5 §3.1.3.2.
     pub properties: Properties<'a>,
 }
 

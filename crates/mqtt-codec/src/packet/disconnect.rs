@@ -18,9 +18,9 @@ const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Disconnect);
 /// Spec: v5 §3.14, v3.1.1 §3.14.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Disconnect<'a> {
-    /// Why.
+    /// Why. Spec: v5 §3.14.2.1.
     pub reason: ReasonCode,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.14.2.2.
     pub properties: Properties<'a>,
 }
 

@@ -20,16 +20,19 @@ const RETAIN: u8 = 0x01;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Publish<'a> {
     /// Whether this may be a repetition of an earlier attempt; never at QoS 0.
+    /// Spec: v5 §3.3.1.1, v3.1.1 §3.3.1.1.
     pub dup: bool,
-    /// Whether the message is, or is to be, retained.
+    /// Whether the message is, or is to be, retained. Spec: v5 §3.3.1.3, v3.1.1 §3.3.1.3.
     pub retain: bool,
     /// Quality of Service and, where it needs one, the Packet Identifier.
+    /// Spec: v5 §3.3.1.2, v5 §3.3.2.2, v3.1.1 §3.3.1.2, v3.1.1 §3.3.2.2.
     pub delivery: Delivery,
     /// Where it is published; `None` when a Topic Alias stands in for it, in v5 only.
+    /// Spec: v5 §3.3.2.1, v3.1.1 §3.3.2.1.
     pub topic_name: Option<TopicName<'a>>,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.3.2.3.
     pub properties: Properties<'a>,
-    /// The Application Message.
+    /// The Application Message. Spec: v5 §3.3.3, v3.1.1 §3.3.3.
     pub payload: &'a [u8],
 }
 

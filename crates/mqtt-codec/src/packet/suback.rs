@@ -18,11 +18,12 @@ const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::SubAck);
 /// Spec: v5 §3.9, v3.1.1 §3.9.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SubAck<'a> {
-    /// That of the SUBSCRIBE.
+    /// That of the SUBSCRIBE. Spec: v5 §3.9.2, v3.1.1 §3.9.2.
     pub packet_id: PacketId,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.9.2.1.
     pub properties: Properties<'a>,
     /// The granted QoS or the failure of each subscription, at least one.
+    /// Spec: v5 §3.9.3, v3.1.1 §3.9.3.
     pub reasons: ReasonCodes<'a>,
 }
 

@@ -24,11 +24,11 @@ const RETAIN_HANDLING_SHIFT: u8 = 4;
 /// Spec: v5 §3.8, v3.1.1 §3.8.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Subscribe<'a> {
-    /// What the SUBACK answers with.
+    /// What the SUBACK answers with. Spec: v5 §3.8.2, v3.1.1 §3.8.2.
     pub packet_id: PacketId,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.8.2.1.
     pub properties: Properties<'a>,
-    /// What to subscribe to, at least one.
+    /// What to subscribe to, at least one. Spec: v5 §3.8.3, v3.1.1 §3.8.3.
     pub filters: SubscribeFilters<'a>,
 }
 
@@ -37,13 +37,13 @@ pub struct Subscribe<'a> {
 /// Spec: v5 §3.8.3.1.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct SubscriptionOptions {
-    /// The highest QoS to be served with.
+    /// The highest QoS to be served with. Spec: v5 §3.8.3.1, v3.1.1 §3.8.3.
     pub qos: QoS,
-    /// Whether the subscriber's own messages are kept from it.
+    /// Whether the subscriber's own messages are kept from it. Spec: v5 §3.8.3.1.
     pub no_local: bool,
-    /// Whether messages keep the RETAIN flag they were published with.
+    /// Whether messages keep the RETAIN flag they were published with. Spec: v5 §3.8.3.1.
     pub retain_as_published: bool,
-    /// Whether retained messages are sent when the subscription is made.
+    /// Whether retained messages are sent when the subscription is made. Spec: v5 §3.8.3.1.
     pub retain_handling: RetainHandling,
 }
 

@@ -18,11 +18,11 @@ const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::UnsubAck);
 /// Spec: v5 §3.11, v3.1.1 §3.11.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnsubAck<'a> {
-    /// That of the UNSUBSCRIBE.
+    /// That of the UNSUBSCRIBE. Spec: v5 §3.11.2, v3.1.1 §3.11.2.
     pub packet_id: PacketId,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.11.2.1.
     pub properties: Properties<'a>,
-    /// What became of each subscription: at least one, none before v5.
+    /// What became of each subscription: at least one, none before v5. Spec: v5 §3.11.3.
     pub reasons: ReasonCodes<'a>,
 }
 

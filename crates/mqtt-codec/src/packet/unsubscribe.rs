@@ -18,11 +18,11 @@ const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Unsubscribe);
 /// Spec: v5 §3.10, v3.1.1 §3.10.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Unsubscribe<'a> {
-    /// What the UNSUBACK answers with.
+    /// What the UNSUBACK answers with. Spec: v5 §3.10.2, v3.1.1 §3.10.2.
     pub packet_id: PacketId,
-    /// Its properties.
+    /// Its properties. Spec: v5 §3.10.2.1.
     pub properties: Properties<'a>,
-    /// What to unsubscribe from, at least one.
+    /// What to unsubscribe from, at least one. Spec: v5 §3.10.3, v3.1.1 §3.10.3.
     pub filters: UnsubscribeFilters<'a>,
 }
 
