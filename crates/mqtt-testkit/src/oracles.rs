@@ -110,8 +110,9 @@ pub fn split(bytes: &[u8]) {
     assert_eq!(end, whole.end);
 }
 
-/// What can be read can be written, in the length announced; it reads back as the same packet and
-/// is written as the same bytes again. A buffer one byte short is refused and left alone.
+/// What can be read can be written, in the length announced and in no more bytes than it came in;
+/// it reads back as the same packet and is written as the same bytes again. A buffer one byte short
+/// is refused and left alone.
 ///
 /// # Panics
 /// When it does not hold.
@@ -119,9 +120,11 @@ pub fn reencode(bytes: &[u8]) {
     let Some((version, bytes)) = split_version(bytes) else {
         return;
     };
-    for (_, packet) in read_stream(version, bytes).packets {
+    for (found, packet) in read_stream(version, bytes).packets {
         if let Ok(packet) = packet {
             round_trip(&packet, version);
+            let written = packet.encoded_len(version);
+            assert!(written.is_ok_and(|len| len <= found.len), "{packet:?} grew");
         }
     }
 }

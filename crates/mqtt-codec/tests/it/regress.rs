@@ -214,6 +214,23 @@ fn regress_acks_of_every_length() {
     );
 }
 
+/// A few bytes make the receiver hold or pass on many.
+#[test]
+fn regress_what_was_read_is_never_longer_when_written() {
+    for (version, bytes) in [
+        (V5, packet(0xE0, &[0, 0])),
+        (V5, packet(0xE0, &[])),
+        (V5, packet(0x40, &[0, 1, 0, 0])),
+        (V5, packet(0xF0, &[])),
+        (V5, packet(0x30, b"\0\x01t\0")),
+        (V31, packet(0x10, b"\0\x06MQIsdp\x03\xC2\0\0\0\x01c")),
+    ] {
+        let read = decode(version, &bytes).unwrap();
+        let written = encode(version, &read);
+        assert!(written.len() <= bytes.len(), "{read:?}");
+    }
+}
+
 /// Strings over 65 535 bytes wrap in their length.
 #[test]
 fn regress_long_strings_do_not_wrap() {
