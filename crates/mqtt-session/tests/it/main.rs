@@ -3,7 +3,9 @@
 
 mod aliases;
 mod auth;
+mod client;
 mod embedded;
+mod example;
 mod fitting;
 mod handshake;
 mod kit;
