@@ -9,6 +9,8 @@ use crate::core::limits::Limits;
 use crate::core::log::{CommitLog, MemoryLog};
 use crate::core::pace::Rates;
 use crate::core::{Batch, Core, Offer, Parts};
+use crate::events::{EVENT_CAPACITY, EventHooks, EventSource, Events};
+use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::hub::Hub;
 use crate::net::{Bound, Clock, Door, Terms, available_memory, run_ticks, serve};
@@ -56,9 +58,10 @@ pub struct Builder {
     access: Option<Arc<dyn Access>>,
     authenticate: Option<Arc<dyn Authenticate>>,
     hooks: Vec<Arc<dyn Hooks>>,
+    event_capacity: usize,
     log: Arc<dyn CommitLog>,
     ownership: Arc<dyn Ownership>,
-    fabric: Arc<dyn Fabric>,
+    fabric: Option<Arc<dyn Fabric>>,
     runtimes: Vec<Handle>,
 }
 
@@ -105,6 +108,15 @@ impl Builder {
         self
     }
 
+    /// Events kept for a slow reader of [`Broker::events`], at least 1; 1,024 by default.
+    #[must_use]
+    pub fn event_capacity(self, event_capacity: usize) -> Self {
+        Self {
+            event_capacity,
+            ..self
+        }
+    }
+
     /// Who may own sessions, where there are other brokers.
     #[must_use]
     pub fn ownership(self, ownership: impl Ownership) -> Self {
@@ -118,7 +130,7 @@ impl Builder {
     #[must_use]
     pub fn fabric(self, fabric: impl Fabric) -> Self {
         Self {
-            fabric: Arc::new(fabric),
+            fabric: Some(Arc::new(fabric)),
             ..self
         }
     }
@@ -156,6 +168,9 @@ impl Builder {
             .filter_map(|bound| bound.listener.local_addr().ok())
             .collect();
         let mqtt = &self.config.mqtt;
+        let events = Arc::new(EventSource::new(self.event_capacity));
+        let mut hooks = self.hooks;
+        hooks.push(Arc::new(EventHooks(Arc::clone(&events))));
         let core = Arc::new(Core::new(Parts {
             limits: limits(&self.config),
             offer: offer(&self.config),
@@ -164,7 +179,8 @@ impl Builder {
             log: self.log,
             ownership: self.ownership,
             fabric: self.fabric,
-            hub: Hub::new(self.hooks),
+            hub: Hub::new(hooks),
+            extensions: Extensions::new(&self.config),
         }));
         let clock = Clock::start();
         let (stop, stopped) = watch::channel(false);
@@ -192,6 +208,7 @@ impl Builder {
             stop,
             listeners: tasks,
             ticks,
+            events,
         })
     }
 }
@@ -203,6 +220,7 @@ pub struct Broker {
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
     ticks: JoinHandle<()>,
+    events: Arc<EventSource>,
 }
 
 impl fmt::Debug for Broker {
@@ -236,9 +254,10 @@ impl Broker {
             access: None,
             authenticate: None,
             hooks: Vec::new(),
+            event_capacity: EVENT_CAPACITY,
             log: Arc::new(MemoryLog),
             ownership: Arc::new(SingleNode),
-            fabric: Arc::new(SingleNode),
+            fabric: None,
             runtimes: Vec::new(),
         }
     }
@@ -249,10 +268,19 @@ impl Broker {
         &self.local_addrs
     }
 
+    /// What happens from here on, as a stream; costs nothing while nobody reads it.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.events.events(&self.door.core)
+    }
+
     /// What it has counted since its start.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.door.core.totals()
+        Totals {
+            events_missed: self.events.missed(),
+            ..self.door.core.totals()
+        }
     }
 
     /// How much it holds now.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use mqtt_codec::{Properties, QoS, ReasonCode, SubscriptionOptions};
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 
 /// Kinds of calls a hook wants; combined by [`Interest::and`].
@@ -26,7 +27,7 @@ impl Interest {
     pub const ACKED: Self = Self(1 << 2);
     /// [`Hooks::dropped`].
     pub const DROPPED: Self = Self(1 << 3);
-    /// [`Hooks::connected`] and [`Hooks::disconnected`].
+    /// [`Hooks::connected`], [`Hooks::disconnected`] and [`Hooks::refused`].
     pub const CLIENTS: Self = Self(1 << 4);
     /// [`Hooks::subscribed`] and [`Hooks::unsubscribed`].
     pub const SUBSCRIPTIONS: Self = Self(1 << 5);
@@ -191,6 +192,9 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// The connection of a client that was accepted is over.
     fn disconnected(&self, _client: &ClientInfo, _cause: EndCause) {}
+
+    /// A connection ended before a client was accepted; `client_id` is empty when its CONNECT did not come so far.
+    fn refused(&self, _peer: SocketAddr, _client_id: &str, _cause: EndCause) {}
 
     /// A subscription was made or replaced; the filter is as the client wrote it, after rewriting.
     fn subscribed(&self, _client_id: &str, _topic_filter: &str, _options: SubscriptionOptions) {}

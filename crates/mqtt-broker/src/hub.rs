@@ -5,6 +5,7 @@ use crate::core::cause::{EndCause, SessionEnd};
 use crate::hooks::{Acked, DeliverVerdict, Dropped, Handover, Hooks, Interest};
 use mqtt_codec::SubscriptionOptions;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -87,6 +88,12 @@ impl Hub {
     pub(crate) fn disconnected(&self, client: &ClientInfo, cause: EndCause) {
         for hook in self.of(Interest::CLIENTS) {
             hook.disconnected(client, cause);
+        }
+    }
+
+    pub(crate) fn refused(&self, peer: SocketAddr, client_id: &str, cause: EndCause) {
+        for hook in self.of(Interest::CLIENTS) {
+            hook.refused(peer, client_id, cause);
         }
     }
 

@@ -10,6 +10,8 @@ mod broker;
 pub mod config;
 mod core;
 mod data_dir;
+mod events;
+mod extensions;
 mod handler;
 mod hooks;
 mod hub;
@@ -35,6 +37,7 @@ pub use authenticate::{
 pub use broker::{Broker, Builder, Sizes, StartError};
 pub use config::Config;
 pub use data_dir::{DataDir, DataDirError};
+pub use events::{Event, Events};
 pub use hooks::{
     Acked, Changes, DeliverVerdict, Dropped, Handover, Hooks, Interest, Publication, PublishAnswer,
     PublishVerdict,

@@ -47,7 +47,7 @@ pub trait Ownership: Send + Sync + 'static {
     fn release(&self, _client_id: &str, _epoch: OwnerEpoch) {}
 }
 
-/// There is one broker, so every session is its own.
+/// There is one broker, so every session is its own and nobody else wants messages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SingleNode;
 
@@ -59,9 +59,6 @@ impl Ownership for SingleNode {
 
 /// Carries live messages to other brokers; what they send comes in by [`crate::Manager::deliver_here`].
 pub trait Fabric: Send + Sync + 'static {
-    /// Whether there are other brokers at all; if not, nothing else is called.
-    fn is_connected(&self) -> bool;
-
     /// A client here subscribed to this Topic Filter; called once for each client that does.
     fn subscribed(&self, topic_filter: &str);
 
@@ -73,10 +70,6 @@ pub trait Fabric: Send + Sync + 'static {
 }
 
 impl Fabric for SingleNode {
-    fn is_connected(&self) -> bool {
-        false
-    }
-
     fn subscribed(&self, _topic_filter: &str) {}
 
     fn unsubscribed(&self, _topic_filter: &str) {}

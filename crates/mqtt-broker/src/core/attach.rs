@@ -242,6 +242,7 @@ impl Core {
         for subscription in &subscriptions {
             self.router
                 .unsubscribe(&subscription.topic_filter, cell.key);
+            self.forget_subscription(&subscription.topic_filter, cell);
         }
         self.reassign(moving, batch, now_ms);
         if was_durable {

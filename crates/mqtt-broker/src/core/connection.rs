@@ -31,7 +31,7 @@ pub(crate) enum HeldAnswer {
 pub(crate) struct Open {
     pub(crate) cell: Arc<SessionCell>,
     pub(crate) epoch: u32,
-    pub(crate) client: ClientInfo,
+    pub(crate) client: Arc<ClientInfo>,
     pub(crate) negotiated: Negotiated,
     pub(crate) receive_quota: ReceiveQuota,
     pub(crate) aliases: InboundAliases,
@@ -61,6 +61,8 @@ pub(crate) struct Connection {
     pub(crate) listener: Arc<str>,
     /// Enhanced authentication, where CONNECT asked for it.
     pub(crate) auth: Option<Box<AuthState>>,
+    /// The Client Identifier of a CONNECT that was refused.
+    pub(crate) refused: Option<Box<str>>,
     /// Control Packets written that are not yet counted.
     pub(crate) answers_sent: u64,
     /// The subscriber whose full queue this publisher waits for.
@@ -88,6 +90,7 @@ impl Connection {
             open: None,
             listener,
             auth: None,
+            refused: None,
             answers_sent: 0,
             waiting_for: None,
             pace: Pace::new(rates, now_ms),
@@ -418,6 +421,10 @@ impl Connection {
                 tracing::debug!(peer = %self.peer, client_id, %cause, "connection closed");
             }
             _ => tracing::info!(peer = %self.peer, client_id, %cause, "connection closed"),
+        }
+        if self.open.is_none() {
+            let client_id = self.refused.as_deref().unwrap_or_default();
+            self.core.hub.refused(self.peer, client_id, cause);
         }
         if let Some(open) = self.open.take() {
             self.core.hub.disconnected(&open.client, cause);

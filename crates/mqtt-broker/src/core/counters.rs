@@ -80,6 +80,8 @@ pub struct Totals {
     pub dropped_hook: u64,
     /// Messages published to `$delayed` while too many waited.
     pub dropped_delayed_full: u64,
+    /// Events that readers of the stream of events were too slow for.
+    pub events_missed: u64,
     /// Sessions ended, by cause.
     pub sessions_ended: BTreeMap<&'static str, u64>,
     /// Connections ended, by cause.
@@ -145,6 +147,13 @@ impl BatchCounts {
                 cell: None,
                 topic_name: Box::default(),
             });
+        }
+    }
+
+    /// Says of which topic the last drop was.
+    pub(crate) fn name_topic(&mut self, topic_name: &str) {
+        if let Some(note) = self.notes.last_mut() {
+            note.topic_name = topic_name.into();
         }
     }
 
@@ -248,6 +257,7 @@ impl Counters {
             dropped_share_ended: dropped(DropCause::ShareEnded),
             dropped_hook: dropped(DropCause::Hook),
             dropped_delayed_full: dropped(DropCause::DelayedFull),
+            events_missed: 0,
             sessions_ended: self.sessions_ended.lock().clone(),
             ends: self.ends.lock().clone(),
             limits: BTreeMap::new(),

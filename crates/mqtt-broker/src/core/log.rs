@@ -5,7 +5,7 @@
 
 use super::message::Message;
 use super::session_cell::SessionKey;
-use mqtt_codec::PacketId;
+use mqtt_codec::{PacketId, SubscriptionIdentifier, SubscriptionOptions};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -22,6 +22,20 @@ impl LogPosition {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum LogRecord<'a> {
+    /// A message published to `$delayed` waits for its time.
+    Delayed {
+        /// Names it until [`LogRecord::DelayedDone`].
+        id: u64,
+        /// What will be published.
+        message: &'a Arc<Message>,
+        /// How long it waits, in seconds.
+        seconds: u32,
+    },
+    /// A delayed message has been published.
+    DelayedDone {
+        /// Its name.
+        id: u64,
+    },
     /// A message for the sessions named, and for the retained store if it is retained.
     Message {
         /// The message, its payload once whatever the number of recipients.
@@ -78,8 +92,12 @@ pub enum LogRecord<'a> {
     Subscribed {
         /// The subscriber.
         session: SessionKey,
-        /// The filter.
+        /// The filter, with `$share/NAME/` where it is shared.
         topic_filter: &'a str,
+        /// How it was made.
+        options: SubscriptionOptions,
+        /// Its Subscription Identifier.
+        subscription_id: Option<SubscriptionIdentifier>,
     },
     /// A subscription was removed.
     Unsubscribed {

@@ -9,6 +9,7 @@ mod batch;
 pub(crate) mod cause;
 pub(crate) mod connection;
 pub(crate) mod counters;
+mod delay;
 mod gate;
 pub(crate) mod limits;
 pub(crate) mod log;
@@ -26,6 +27,7 @@ mod sessions;
 pub(crate) mod share_group;
 mod standing;
 mod strain;
+mod subscribe;
 mod subscription;
 mod tick;
 mod timers;
@@ -40,10 +42,12 @@ pub(crate) use gate::{Gate, ask};
 pub(crate) use parts::{Offer, Parts, is_of_broker};
 pub(crate) use publish::Incoming;
 pub(crate) use session_cell::Will;
+pub(crate) use subscribe::Wanted;
 pub(crate) use subscription::{Subscription, Via};
 
 use crate::access::Access;
 use crate::authenticate::Authenticate;
+use crate::extensions::Extensions;
 use crate::hooks::{Dropped, Interest};
 use crate::hub::Hub;
 use crate::ownership::{Fabric, Ownership};
@@ -76,8 +80,10 @@ pub(crate) struct Core {
     pub(crate) authenticate: Option<Arc<dyn Authenticate>>,
     pub(crate) log: Arc<dyn CommitLog>,
     pub(crate) ownership: Arc<dyn Ownership>,
-    pub(crate) fabric: Arc<dyn Fabric>,
+    /// None: there is no other broker.
+    pub(crate) fabric: Option<Arc<dyn Fabric>>,
     pub(crate) hub: Hub,
+    pub(crate) extensions: Extensions,
     sessions: Mutex<Sessions>,
     /// Sessions to look at when their time has come; looked at again in `tick`.
     timers: Mutex<TimerWheel<SessionKey>>,
@@ -109,6 +115,7 @@ impl Core {
             ownership: parts.ownership,
             fabric: parts.fabric,
             hub: parts.hub,
+            extensions: parts.extensions,
             sessions: Mutex::new(Sessions::default()),
             timers: Mutex::new(TimerWheel::new(TICK_MS)),
             reached: Reached::default(),

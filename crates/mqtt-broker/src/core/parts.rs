@@ -4,6 +4,7 @@ use super::limits::Limits;
 use super::log::CommitLog;
 use crate::access::Access;
 use crate::authenticate::Authenticate;
+use crate::extensions::Extensions;
 use crate::hub::Hub;
 use crate::ownership::{Fabric, Ownership};
 use mqtt_codec::{Property, QoS};
@@ -18,8 +19,9 @@ pub(crate) struct Parts {
     pub(crate) authenticate: Option<Arc<dyn Authenticate>>,
     pub(crate) log: Arc<dyn CommitLog>,
     pub(crate) ownership: Arc<dyn Ownership>,
-    pub(crate) fabric: Arc<dyn Fabric>,
+    pub(crate) fabric: Option<Arc<dyn Fabric>>,
     pub(crate) hub: Hub,
+    pub(crate) extensions: Extensions,
 }
 
 /// What clients are offered; v5 §3.2.2.3.

@@ -12,6 +12,7 @@ use super::share_group::{Group, Sender};
 use super::subscription::Share;
 use super::wire::SHARE_FROM;
 use super::{Batch, Core};
+use crate::hooks::{DeliverVerdict, Handover, Interest};
 use mqtt_codec::{ProtocolVersion, QoS, ReasonCode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -95,12 +96,26 @@ impl Core {
             if delivered == Delivered::Away {
                 batch.counts.dropped(DropCause::Offline, 1);
             }
+            if batch.counts.watches_drops {
+                let topic_name = incoming.source.topic_name.as_str();
+                batch.counts.name_drops(Some(&route.cell), topic_name);
+            }
         }
         let mut subscribers = routes.entries.len();
         for group in &routes.groups {
             let delivered =
                 self.deliver_shared(batch, now_ms, incoming, group, &mut message, keeps_records);
             subscribers += usize::from(delivered);
+        }
+        if batch.counts.watches_drops {
+            batch
+                .counts
+                .name_drops(None, incoming.source.topic_name.as_str());
+        }
+        if let Some(fabric) = &self.fabric
+            && incoming.publisher != SessionKey::FABRIC
+        {
+            fabric.publish(incoming.message(&mut message));
         }
         let position = match keeps_records {
             true => self.append(batch, incoming, removed, message.as_ref())?,
@@ -166,6 +181,19 @@ impl Core {
         let Share { cell, via, .. } = share;
         let qos = share.qos.min(incoming.qos);
         let retain = incoming.retain && share.retain_as_published;
+        if self.hub.wants(Interest::DELIVER) {
+            let handover = Handover {
+                client_id: &cell.client_id,
+                topic_name: incoming.source.topic_name.as_str(),
+                payload: incoming.source.payload,
+                qos,
+                retain,
+            };
+            if self.hub.deliver(&handover) == DeliverVerdict::Withhold {
+                batch.counts.dropped(DropCause::Hook, 1);
+                return Delivered::Done;
+            }
+        }
         let level = cell.wire_version.load(Ordering::Relaxed);
         let Some(version) = ProtocolVersion::from_level(level) else {
             return Delivered::Done;

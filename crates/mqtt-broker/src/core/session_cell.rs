@@ -8,6 +8,7 @@ use super::queue::{Enqueued, Next, Queue, Queued};
 use super::standing::{AtomicStanding, Standing};
 use super::subscription::{Subscription, Via};
 use super::wire::{Form, Forms, Outbox, SHARE_FROM, Stamp};
+use crate::access::ClientInfo;
 use mqtt_codec::{PacketId, PacketType, ProtocolVersion, QoS};
 use mqtt_session::{Negotiated, NotNow, ReceiveFlows, Resend, SendFlows, SendQuota};
 use parking_lot::Mutex;
@@ -21,6 +22,13 @@ const FILL_LEN_MAX: usize = 256 * 1024;
 /// Names a session for as long as it exists; never given out twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionKey(pub u64);
+
+impl SessionKey {
+    /// Stands for the broker itself as a publisher; no session has it.
+    pub const BROKER: Self = Self(0);
+    /// Stands for another broker as a publisher; no session has it.
+    pub const FABRIC: Self = Self(u64::MAX);
+}
 
 /// A message in flight to a subscriber.
 #[derive(Debug)]
@@ -83,6 +91,10 @@ pub(crate) struct SessionState {
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) will: Option<Box<Will>>,
+    /// Who is connected, or was last.
+    pub(crate) client: Option<Arc<ClientInfo>>,
+    /// When its last connection was accepted, in milliseconds.
+    pub(crate) connected_at_ms: u64,
     /// Messages that did not reach it, whatever the cause.
     pub(crate) dropped: u64,
     /// When its last connection was lost, in milliseconds.
@@ -126,6 +138,8 @@ impl SessionCell {
                 queue: None,
                 subscriptions: Vec::new(),
                 will: None,
+                client: None,
+                connected_at_ms: 0,
                 dropped: 0,
                 lost_at_ms: 0,
                 armed_ms: None,
@@ -405,6 +419,7 @@ impl SessionState {
         } = next;
         let Some(source) = message.source(now_ms) else {
             self.drop_one(batch, DropCause::Expired);
+            batch.counts.name_topic(message.topic_name());
             return true;
         };
         let mut stamp = Stamp {
@@ -441,6 +456,7 @@ impl SessionState {
         }
         // As if it had been delivered and acknowledged; v5 [MQTT-3.1.2-25].
         self.drop_one(batch, DropCause::TooLarge);
+        batch.counts.name_topic(message.topic_name());
         self.outbox.roll_back(mark);
         if let Some(packet_id) = stamp.packet_id {
             let _ = self.send.cancel(&mut self.send_quota, packet_id);

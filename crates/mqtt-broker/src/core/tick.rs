@@ -37,6 +37,7 @@ impl Drop for Due<'_> {
 impl Core {
     /// Does what is due at `now_ms`; to be called every [`super::TICK_MS`].
     pub(crate) fn tick(&self, batch: &mut Batch, now_ms: u64) {
+        self.begin(batch);
         let mut keys = Vec::new();
         self.timers.lock().advance(now_ms, &mut keys);
         let mut due = Due {
@@ -56,6 +57,7 @@ impl Core {
                 .store(now_ms + SWEEP_EVERY_MS, Ordering::Relaxed);
             self.retained.sweep(now_ms);
         }
+        self.publish_due(batch, now_ms);
         self.finish(batch, now_ms);
     }
 

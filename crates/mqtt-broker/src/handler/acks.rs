@@ -3,10 +3,13 @@
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open};
 use crate::core::log::{LogPosition, LogRecord};
-use crate::core::session_cell::SessionState;
-use crate::core::{Batch, push_ack};
+use crate::core::message::Message;
+use crate::core::session_cell::{Sent, SessionState};
+use crate::core::{Batch, Core, push_ack};
+use crate::hooks::{Acked, Interest};
 use mqtt_codec::{Ack, PacketId, PacketType, ReasonCode};
 use mqtt_session::{AckKind, PendingAck, ProtocolError, PubRecOutcome, UnexpectedAck};
+use std::sync::Arc;
 
 impl Connection {
     /// The subscriber has a QoS 1 message; v5 §4.3.2.
@@ -20,7 +23,7 @@ impl Connection {
             state
                 .send
                 .handle_puback(&mut state.send_quota, ack.packet_id)
-                .map(drop)
+                .map(Some)
         })
     }
 
@@ -35,7 +38,7 @@ impl Connection {
             state
                 .send
                 .handle_pubcomp(&mut state.send_quota, ack.packet_id)
-                .map(drop)
+                .map(|_| None)
         })
     }
 
@@ -60,7 +63,10 @@ impl Connection {
                 .handle_pubrec(&mut state.send_quota, ack.packet_id, ack.reason)
             {
                 Ok(PubRecOutcome::Release(sent)) => {
-                    sent.message = None;
+                    let message = sent.message.take();
+                    if self.core.hub.wants(Interest::ACKED) {
+                        tell_acked(&self.core, open, message);
+                    }
                     Some(ReasonCode::SUCCESS)
                 }
                 Ok(PubRecOutcome::ReleaseAgain) => Some(ReasonCode::SUCCESS),
@@ -93,6 +99,7 @@ impl Connection {
             None => {
                 note_acknowledged(&self.core.log, open, state, ack.packet_id);
                 state.refill(batch, &self.core.limits, now_ms);
+                batch.counts.name_drops(Some(&open.cell), "");
                 self.core.tell(&open.cell, state);
             }
         }
@@ -136,7 +143,7 @@ impl Connection {
         packet_id: PacketId,
         batch: &mut Batch,
         now_ms: u64,
-        end_flow: impl FnOnce(&mut SessionState) -> Result<(), UnexpectedAck>,
+        end_flow: impl FnOnce(&mut SessionState) -> Result<Option<Sent>, UnexpectedAck>,
     ) -> Result<(), EndCause> {
         let Some(open) = &self.open else {
             return Ok(());
@@ -146,10 +153,14 @@ impl Connection {
             return Ok(());
         }
         match end_flow(&mut state) {
-            Ok(()) => {
+            Ok(sent) => {
                 note_acknowledged(&self.core.log, open, &state, packet_id);
+                if self.core.hub.wants(Interest::ACKED) {
+                    tell_acked(&self.core, open, sent.and_then(|sent| sent.message));
+                }
                 if state.queue.is_some() || state.send.is_resuming() {
                     state.refill(batch, &self.core.limits, now_ms);
+                    batch.counts.name_drops(Some(&open.cell), "");
                     self.core.tell(&open.cell, &state);
                 }
                 Ok(())
@@ -162,7 +173,7 @@ impl Connection {
 }
 
 fn note_acknowledged(
-    log: &std::sync::Arc<dyn crate::core::log::CommitLog>,
+    log: &Arc<dyn crate::core::log::CommitLog>,
     open: &Open,
     state: &SessionState,
     packet_id: PacketId,
@@ -174,6 +185,17 @@ fn note_acknowledged(
             packet_id,
         });
     }
+}
+
+/// The subscriber is responsible for the message from here on.
+fn tell_acked(core: &Core, open: &Open, message: Option<Arc<Message>>) {
+    let Some(message) = message else { return };
+    core.hub.acked(&Acked {
+        client_id: &open.cell.client_id,
+        topic_name: message.topic_name(),
+        payload: message.payload(),
+        qos: message.qos,
+    });
 }
 
 fn wrong(packet_type: PacketType, packet_id: PacketId) -> EndCause {

@@ -110,7 +110,9 @@ impl Connection {
         match self.step(auth.properties.authentication_data(), &negotiated) {
             Authenticated::Wait => Ok(Step::Wait),
             Authenticated::Asked => Ok(Step::Done),
-            Authenticated::Out(refusal) => Err(self.refuse(&negotiated, &refusal)),
+            Authenticated::Out(refusal) => {
+                Err(self.refuse(connect.client_id, &negotiated, &refusal))
+            }
             Authenticated::In(grant) => self.admit(&connect, negotiated, grant, batch, now_ms),
         }
     }
@@ -153,7 +155,9 @@ impl Connection {
             Authenticated::In(grant) => {
                 self.confirm(&grant, &negotiated);
                 if let Some(open) = &mut self.open {
-                    open.take_grant(grant);
+                    let mut client = (*open.client).clone();
+                    take_grant(&mut client, grant);
+                    open.be(client);
                 }
                 Ok(Step::Done)
             }
@@ -243,9 +247,13 @@ fn copy_of(connect: &Connect<'_>) -> Box<[u8]> {
 }
 
 impl Open {
-    /// What is known about the client from here on.
-    fn take_grant(&mut self, grant: Grant) {
-        take_grant(&mut self.client, grant);
+    /// Who the client is from here on.
+    fn be(&mut self, client: ClientInfo) {
+        self.client = Arc::new(client);
+        let mut state = self.cell.state.lock();
+        if state.epoch == self.epoch {
+            state.client = Some(Arc::clone(&self.client));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
 use crate::core::message::{Message, Source};
 use crate::core::session_cell::SessionKey;
-use crate::core::{AttachRequest, Batch, Will, ask, is_of_broker, push, push_fitting};
+use crate::core::{AttachRequest, Batch, Wanted, Will, ask, is_of_broker, push, push_fitting};
 use crate::ownership::{Claim, OwnerEpoch};
 use mqtt_codec::{
     ConnAck, Connect, Frame, Packet, PacketType, Properties, Property, PropertyScope,
@@ -40,12 +40,14 @@ impl Connection {
         };
         let negotiated = Negotiated::of_connect(&connect, &self.core.limits.server());
         if let Some(reason) = self.refusal(&connect) {
-            return Err(self.refuse(&negotiated, &Refusal::new(reason)));
+            return Err(self.refuse(connect.client_id, &negotiated, &Refusal::new(reason)));
         }
         match self.authenticate(&connect, &negotiated) {
             Authenticated::Wait => Ok(Step::Wait),
             Authenticated::Asked => Ok(Step::Done),
-            Authenticated::Out(refusal) => Err(self.refuse(&negotiated, &refusal)),
+            Authenticated::Out(refusal) => {
+                Err(self.refuse(connect.client_id, &negotiated, &refusal))
+            }
             Authenticated::In(grant) => self.admit(&connect, negotiated, grant, batch, now_ms),
         }
     }
@@ -76,14 +78,14 @@ impl Connection {
         match self.may_leave_will(connect, &client) {
             None => return Ok(Step::Wait),
             Some(Decision::Deny(reason) | Decision::Disconnect(reason)) => {
-                return Err(self.refuse(&negotiated, &Refusal::new(reason)));
+                return Err(self.refuse(connect.client_id, &negotiated, &Refusal::new(reason)));
             }
             Some(Decision::Allow) => {}
         }
         let owner_epoch = match self.claim(connect) {
             None => return Ok(Step::Wait),
             Some(Claim::Refused(reason)) => {
-                return Err(self.refuse(&negotiated, &Refusal::new(reason)));
+                return Err(self.refuse(connect.client_id, &negotiated, &Refusal::new(reason)));
             }
             Some(Claim::Owned(epoch)) => epoch,
         };
@@ -95,9 +97,12 @@ impl Connection {
         };
         let attached = match self.core.attach(&request, batch, now_ms) {
             Ok(attached) => attached,
-            Err(reason) => return Err(self.refuse(&negotiated, &Refusal::new(reason))),
+            Err(reason) => {
+                return Err(self.refuse(connect.client_id, &negotiated, &Refusal::new(reason)));
+            }
         };
         client.client_id = attached.cell.client_id.clone();
+        let client = Arc::new(client);
         self.open = Some(Box::new(Open {
             client,
             cell: attached.cell,
@@ -117,11 +122,12 @@ impl Connection {
             response_information,
             data,
         )?;
-        self.keep_will(connect);
+        self.keep_client(connect, now_ms);
         if let Some(open) = &self.open {
             let (client, present) = (&open.client, attached.session_present);
             self.core.hub.connected(client, present);
         }
+        self.auto_subscribe(batch, now_ms);
         tracing::debug!(peer = %self.peer, client_id = connect.client_id, "connected");
         Ok(Step::Done)
     }
@@ -229,7 +235,12 @@ impl Connection {
     }
 
     /// CONNACK that says no, as far as the client's version and packet size have words for it.
-    pub(super) fn refuse(&mut self, negotiated: &Negotiated, refusal: &Refusal) -> EndCause {
+    pub(super) fn refuse(
+        &mut self,
+        client_id: &str,
+        negotiated: &Negotiated,
+        refusal: &Refusal,
+    ) -> EndCause {
         let asked = refusal.reason;
         let reason = match asked.is_error() && asked.allowed_in(PacketType::ConnAck) {
             true => asked,
@@ -251,14 +262,45 @@ impl Connection {
             })
         });
         self.answers_sent += u64::from(is_said);
+        self.refused = Some(client_id.into());
         EndCause::ConnectRefused(reason)
     }
 
+    /// Subscriptions it gets without asking.
+    fn auto_subscribe(&self, batch: &mut Batch, now_ms: u64) {
+        let auto = &self.core.extensions.auto_subscriptions;
+        let Some(open) = self.open.as_ref().filter(|_| !auto.is_empty()) else {
+            return;
+        };
+        for (topic_filter, options) in auto.of(&open.client) {
+            let Ok(subscribed) = self.core.subscribed(&topic_filter) else {
+                continue;
+            };
+            let wanted = Wanted {
+                subscribed,
+                options,
+                subscription_id: None,
+            };
+            match self.core.subscribe(&open.cell, &wanted) {
+                Ok(made) if made.wants_retained => {
+                    self.core.send_retained(&open.cell, &wanted, batch, now_ms);
+                }
+                Ok(_) => {}
+                Err(reason) => {
+                    let client_id = &open.client.client_id;
+                    tracing::info!(%client_id, %topic_filter, %reason, "not subscribed automatically");
+                }
+            }
+        }
+    }
+
     /// From now on the will is published unless the client says goodbye.
-    fn keep_will(&self, connect: &Connect<'_>) {
+    fn keep_client(&self, connect: &Connect<'_>, now_ms: u64) {
         let Some(open) = &self.open else { return };
         let mut state = open.cell.state.lock();
         if state.epoch == open.epoch {
+            state.client = Some(Arc::clone(&open.client));
+            state.connected_at_ms = now_ms;
             state.will = connect.will.map(|will| will_of(&will, open.cell.key));
         }
     }
@@ -320,7 +362,7 @@ impl Connection {
         });
         if !fits {
             let refusal = Refusal::new(ReasonCode::PACKET_TOO_LARGE);
-            return Err(self.refuse(&negotiated, &refusal));
+            return Err(self.refuse(connect.client_id, &negotiated, &refusal));
         }
         self.answer(position, HeldAnswer::Bytes(bytes.into()));
         Ok(())

@@ -4,6 +4,7 @@ mod acks;
 mod auth;
 mod connect;
 mod disconnect;
+mod prepare;
 mod publish;
 mod subscribe;
 mod unsubscribe;

@@ -1,5 +1,6 @@
 //! PUBLISH from a client.
 
+use super::prepare::{self, Fate, Written};
 use crate::access::{AccessRequest, Decision};
 use crate::core::cause::{DropCause, EndCause};
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
@@ -48,9 +49,15 @@ impl Connection {
             }
         };
         let delivery = publish.delivery;
+        // Only names that begin so can mean more than they say.
+        let is_special = topic_name.as_str().starts_with('$');
+        let of_rights = match is_special {
+            true => prepare::topic_of_rights(&self.core, topic_name.as_str()),
+            false => Ok(topic_name.as_str()),
+        };
         let request = AccessRequest::Publish {
             client,
-            topic_name: topic_name.as_str(),
+            topic_name: of_rights.unwrap_or(topic_name.as_str()),
             qos: delivery.qos(),
             retain: publish.retain,
         };
@@ -63,7 +70,11 @@ impl Connection {
             // Spec: v5 §3.3.1.3.
             return Err(EndCause::PublishRefused(ReasonCode::RETAIN_NOT_SUPPORTED));
         }
-        let denied = match ask(&mut self.gate, &*self.core.access, Some(client), &request) {
+        let decision = match of_rights {
+            Err(reason) => Some(Decision::Deny(reason)),
+            Ok(_) => ask(&mut self.gate, &*self.core.access, Some(client), &request),
+        };
+        let denied = match decision {
             None => return Ok(Step::Wait),
             Some(Decision::Disconnect(reason)) => return Err(EndCause::PublishRefused(reason)),
             Some(Decision::Deny(reason)) => Some(reason),
@@ -74,12 +85,39 @@ impl Connection {
             }
             Some(Decision::Allow) => None,
         };
-        if denied.is_none()
-            && let Some(routes) = routes.routes(&self.core.router, topic_name.as_str())
-            && let Some(cell) = self.core.stuck(delivery.qos(), routes)
-        {
-            self.waiting_for = Some(cell);
-            return Ok(Step::Wait);
+        let prepared = match denied.is_none() && (is_special || prepare::is_needed(&self.core)) {
+            false => None,
+            true => {
+                let written = Written {
+                    topic_name: topic_name.as_str(),
+                    payload: publish.payload,
+                    qos: delivery.qos(),
+                    retain: publish.retain,
+                    properties: publish.properties,
+                };
+                let prepared = prepare::prepare(&self.core, &mut self.gate, client, written);
+                let Some(prepared) = prepared else {
+                    return Ok(Step::Wait);
+                };
+                Some(prepared)
+            }
+        };
+        let (denied, is_discarded) = match prepared.as_ref().map(|prepared| prepared.fate) {
+            Some(Fate::Refuse(reason)) => (Some(reason), false),
+            Some(Fate::Discard) => (None, true),
+            Some(Fate::Publish) | None => (denied, false),
+        };
+        if denied.is_none() && !is_discarded {
+            let (mut wanted, mut qos) = (topic_name, delivery.qos());
+            if let Some(prepared) = &prepared {
+                (wanted, qos) = (prepared.topic_name(wanted), prepared.qos(qos));
+            }
+            if let Some(routes) = routes.routes(&self.core.router, wanted.as_str())
+                && let Some(cell) = self.core.stuck(qos, routes)
+            {
+                self.waiting_for = Some(cell);
+                return Ok(Step::Wait);
+            }
         }
         batch.counts.received += 1;
         let received = match delivery {
@@ -93,17 +131,30 @@ impl Connection {
         let (position, reason) = match (received, denied) {
             (Received::Duplicate, _) => (self.core.log.appended(), ReasonCode::SUCCESS),
             (Received::Deliver, Some(reason)) => (LogPosition::NONE, reason),
+            (Received::Deliver, None) if is_discarded => {
+                batch.counts.dropped(DropCause::Hook, 1);
+                batch.counts.name_drops(None, topic_name.as_str());
+                (LogPosition::NONE, ReasonCode::SUCCESS)
+            }
             (Received::Deliver, None) => {
+                let (mut topic_name, mut payload) = (topic_name, publish.payload);
+                let (mut qos, mut retain, mut delay_s) = (delivery.qos(), publish.retain, None);
+                if let Some(prepared) = &prepared {
+                    topic_name = prepared.topic_name(topic_name);
+                    payload = prepared.payload(payload);
+                    (qos, retain) = (prepared.qos(qos), prepared.retain(retain));
+                    delay_s = prepared.delay_s;
+                }
                 let incoming = Incoming {
                     source: Source {
                         topic_name,
                         properties: publish.properties,
                         scope: PropertyScope::Packet(PacketType::Publish),
                         expiry_left_s: None,
-                        payload: publish.payload,
+                        payload,
                     },
-                    qos: delivery.qos(),
-                    retain: publish.retain,
+                    qos,
+                    retain,
                     expires_at_ms: publish
                         .properties
                         .message_expiry_interval_s()
@@ -111,21 +162,29 @@ impl Connection {
                     publisher: cell.key,
                     publisher_id: &client.client_id,
                 };
-                let Some(routes) = routes.routes(&self.core.router, topic_name.as_str()) else {
-                    return Ok(Step::Done);
-                };
-                match self.core.publish(batch, now_ms, &incoming, routes) {
-                    Err(reason) => (LogPosition::NONE, reason),
-                    Ok(accepted) if accepted.subscribers == 0 => {
-                        (accepted.position, ReasonCode::NO_MATCHING_SUBSCRIBERS)
+                if let Some(seconds) = delay_s {
+                    match self.core.delay(batch, now_ms, &incoming, seconds) {
+                        Err(reason) => (LogPosition::NONE, reason),
+                        Ok(position) => (position, ReasonCode::SUCCESS),
                     }
-                    Ok(accepted) => (accepted.position, ReasonCode::SUCCESS),
+                } else {
+                    let Some(routes) = routes.routes(&self.core.router, topic_name.as_str()) else {
+                        return Ok(Step::Done);
+                    };
+                    match self.core.publish(batch, now_ms, &incoming, routes) {
+                        Err(reason) => (LogPosition::NONE, reason),
+                        Ok(accepted) if accepted.subscribers == 0 => {
+                            (accepted.position, ReasonCode::NO_MATCHING_SUBSCRIBERS)
+                        }
+                        Ok(accepted) => (accepted.position, ReasonCode::SUCCESS),
+                    }
                 }
             }
         };
         let Some(settling) = Settling::of(delivery) else {
             if reason.is_error() {
                 batch.counts.dropped(DropCause::Denied, 1);
+                batch.counts.name_drops(None, topic_name.as_str());
                 tracing::debug!(client_id = %client.client_id, %reason, "QoS 0 message refused");
             }
             return Ok(Step::Done);

@@ -2,8 +2,9 @@
 
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer};
-use crate::core::log::{LogPosition, LogRecord};
+use crate::core::log::LogPosition;
 use crate::core::push;
+use crate::extensions::Subscribed;
 use mqtt_codec::{Packet, Properties, ReasonCode, ReasonCodes, UnsubAck, Unsubscribe};
 
 impl Connection {
@@ -18,25 +19,18 @@ impl Connection {
         let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
         let mut position = LogPosition::NONE;
         for topic_filter in unsubscribe.filters.iter() {
-            let topic_filter = topic_filter.as_str();
-            let mut state = open.cell.state.lock();
-            state
-                .subscriptions
-                .retain(|held| *held.topic_filter != *topic_filter);
-            let is_durable = state.is_durable();
-            drop(state);
-            if !self.core.router.unsubscribe(topic_filter, open.cell.key) {
-                reasons.push(ReasonCode::NO_SUBSCRIPTION_EXISTED);
-                continue;
-            }
-            reasons.push(ReasonCode::SUCCESS);
-            if is_durable && self.core.log.keeps_records() {
-                let record = LogRecord::Unsubscribed {
-                    session: open.cell.key,
-                    topic_filter,
-                };
-                position = self.core.log.append(record).unwrap_or(position);
-            }
+            let mut subscribed = Subscribed::of(topic_filter.as_str());
+            // A filter that becomes none cannot have been subscribed to.
+            let rewritten = self.core.rewrite_filter(&open.client, &mut subscribed);
+            let (was_there, written) = match rewritten {
+                Ok(()) => self.core.unsubscribe(&open.cell, &subscribed.topic_filter),
+                Err(_) => (false, LogPosition::NONE),
+            };
+            position = position.max(written);
+            reasons.push(match was_there {
+                true => ReasonCode::SUCCESS,
+                false => ReasonCode::NO_SUBSCRIPTION_EXISTED,
+            });
         }
         let unsuback = Packet::UnsubAck(UnsubAck {
             packet_id: unsubscribe.packet_id,

@@ -1,0 +1,222 @@
+//! Making and ending subscriptions, whoever asks for it: a client, the configuration, an administrator.
+
+use super::log::{LogPosition, LogRecord};
+use super::session_cell::SessionCell;
+use super::{Batch, Core, Subscription, Via};
+use crate::access::ClientInfo;
+use crate::extensions::Subscribed;
+use mqtt_codec::{
+    ReasonCode, RetainHandling, SubscriptionIdentifier, SubscriptionOptions, TopicFilter,
+};
+use std::sync::Arc;
+
+/// A subscription to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) subscribed: Subscribed<'a>,
+    pub(crate) options: SubscriptionOptions,
+    pub(crate) subscription_id: Option<SubscriptionIdentifier>,
+}
+
+/// A subscription that was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    /// SUBACK may leave when this is durable.
+    pub(crate) position: LogPosition,
+    /// Whether retained messages are to follow.
+    pub(crate) wants_retained: bool,
+}
+
+impl Core {
+    /// What a Topic Filter written by a client stands for, before rules of rewriting.
+    pub(crate) fn subscribed<'a>(&self, written: &'a str) -> Result<Subscribed<'a>, ReasonCode> {
+        let subscribed = Subscribed::of(written);
+        let filter = TopicFilter::try_new(&subscribed.topic_filter);
+        let filter = filter.map_err(|_| ReasonCode::TOPIC_FILTER_INVALID)?;
+        if subscribed.is_exclusive && !self.offer.exclusive {
+            return Err(ReasonCode::TOPIC_FILTER_INVALID);
+        }
+        if filter.shared().is_some() && !self.offer.shared {
+            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        self.check_matched(&subscribed)?;
+        Ok(subscribed)
+    }
+
+    /// Applies the rules of rewriting.
+    pub(crate) fn rewrite_filter(
+        &self,
+        client: &ClientInfo,
+        subscribed: &mut Subscribed<'_>,
+    ) -> Result<(), ReasonCode> {
+        let rewriter = &self.extensions.rewriter;
+        let rewritten = rewriter.subscribe(client, subscribed.matched());
+        if let Some(other) = rewritten.map_err(|_| ReasonCode::TOPIC_FILTER_INVALID)? {
+            subscribed.replace(&other);
+            self.check_matched(subscribed)?;
+        }
+        Ok(())
+    }
+
+    fn check_matched(&self, subscribed: &Subscribed<'_>) -> Result<(), ReasonCode> {
+        let matched = TopicFilter::try_new(subscribed.matched());
+        let matched = matched.map_err(|_| ReasonCode::TOPIC_FILTER_INVALID)?;
+        // `$share` and the ShareName are no levels of the filter.
+        if matched.level_count() > self.limits.topic_levels_max {
+            return Err(ReasonCode::TOPIC_FILTER_INVALID);
+        }
+        // Spec: v3.1.1 [MQTT-3.8.3-2].
+        match matched.has_wildcard() && !self.offer.wildcards {
+            true => Err(ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes one subscription, or replaces it.
+    pub(crate) fn subscribe(
+        &self,
+        cell: &Arc<SessionCell>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, ReasonCode> {
+        let Wanted {
+            subscribed,
+            options,
+            subscription_id,
+        } = wanted;
+        let text = &*subscribed.topic_filter;
+        let exclusive = &self.extensions.exclusive;
+        if subscribed.is_exclusive && !exclusive.acquire(text, cell.key) {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
+        let give_back = || {
+            if subscribed.is_exclusive {
+                exclusive.release(text, cell.key);
+            }
+            ReasonCode::QUOTA_EXCEEDED
+        };
+        let mut state = cell.state.lock();
+        let is_known = state
+            .subscriptions
+            .iter()
+            .any(|held| *held.topic_filter == *text);
+        if !is_known {
+            if state.subscriptions.len() >= self.limits.subscriptions_max {
+                drop(state);
+                return Err(give_back());
+            }
+            state.subscriptions.push(Subscription {
+                topic_filter: text.into(),
+            });
+        }
+        let is_durable = state.is_durable();
+        drop(state);
+        let mut position = LogPosition::NONE;
+        if is_durable && self.log.keeps_records() {
+            let record = LogRecord::Subscribed {
+                session: cell.key,
+                topic_filter: text,
+                options: *options,
+                subscription_id: *subscription_id,
+            };
+            position = self.log.append(record).map_err(|_| {
+                if is_known {
+                    return ReasonCode::QUOTA_EXCEEDED;
+                }
+                let mut state = cell.state.lock();
+                state
+                    .subscriptions
+                    .retain(|held| *held.topic_filter != *text);
+                drop(state);
+                give_back()
+            })?;
+        }
+        self.router
+            .subscribe(text, cell, *options, *subscription_id);
+        if let (Some(fabric), false) = (&self.fabric, is_known) {
+            fabric.subscribed(text);
+        }
+        // The session may have ended meanwhile, with what was in its list; then this one must go too.
+        if cell.state.lock().ended {
+            self.router.unsubscribe(text, cell.key);
+            exclusive.release(text, cell.key);
+        }
+        self.hub.subscribed(&cell.client_id, text, *options);
+        let is_shared = subscribed.matched().len() != text.len();
+        let wants_retained = match options.retain_handling {
+            // Nobody in particular has asked for them; v5 §4.8.2.
+            _ if is_shared => false,
+            RetainHandling::SendAtSubscribe => true,
+            RetainHandling::SendIfNew => !is_known,
+            RetainHandling::DoNotSend => false,
+        };
+        Ok(Made {
+            position,
+            wants_retained,
+        })
+    }
+
+    /// Ends one subscription: whether there was one, and what has to be durable before UNSUBACK.
+    pub(crate) fn unsubscribe(
+        &self,
+        cell: &Arc<SessionCell>,
+        topic_filter: &str,
+    ) -> (bool, LogPosition) {
+        let mut state = cell.state.lock();
+        state
+            .subscriptions
+            .retain(|held| *held.topic_filter != *topic_filter);
+        let is_durable = state.is_durable();
+        drop(state);
+        if !self.router.unsubscribe(topic_filter, cell.key) {
+            return (false, LogPosition::NONE);
+        }
+        self.forget_subscription(topic_filter, cell);
+        self.hub.unsubscribed(&cell.client_id, topic_filter);
+        let mut position = LogPosition::NONE;
+        if is_durable && self.log.keeps_records() {
+            let record = LogRecord::Unsubscribed {
+                session: cell.key,
+                topic_filter,
+            };
+            position = self.log.append(record).unwrap_or_default();
+        }
+        (true, position)
+    }
+
+    /// Tells those beside the router that a subscription is gone.
+    pub(crate) fn forget_subscription(&self, topic_filter: &str, cell: &SessionCell) {
+        self.extensions.exclusive.release(topic_filter, cell.key);
+        if let Some(fabric) = &self.fabric {
+            fabric.unsubscribed(topic_filter);
+        }
+    }
+
+    /// Sends what is retained to a new subscription.
+    ///
+    /// Spec: v5 [MQTT-3.3.1-9], [MQTT-3.3.1-6]; v3.1.1 [MQTT-3.3.1-6].
+    pub(crate) fn send_retained(
+        &self,
+        cell: &Arc<SessionCell>,
+        wanted: &Wanted<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) {
+        let options = wanted.options;
+        let mut found = self
+            .retained
+            .matching(&wanted.subscribed.topic_filter, now_ms);
+        if options.no_local {
+            found.retain(|message| message.publisher != cell.key);
+        }
+        if found.is_empty() {
+            return;
+        }
+        let via = Via::one(wanted.subscription_id);
+        let mut state = cell.state.lock();
+        state.enqueue_retained(found, options.qos, via);
+        state.refill(batch, &self.limits, now_ms);
+        batch.counts.name_drops(Some(cell), "");
+        self.tell(cell, &state);
+        state.wake(batch);
+    }
+}

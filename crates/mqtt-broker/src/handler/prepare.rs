@@ -1,0 +1,175 @@
+//! What a PUBLISH becomes before it is published: rewriting rules, `$delayed`, hooks.
+
+use crate::access::ClientInfo;
+use crate::core::{Core, Gate, is_of_broker};
+use crate::extensions::Delay;
+use crate::hooks::{Changes, Interest, Publication, PublishVerdict};
+use bytes::Bytes;
+use mqtt_codec::{Properties, QoS, ReasonCode, TopicName};
+
+/// A publication as it goes on; what is none is as published.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    topic_name: Option<String>,
+    payload: Option<Bytes>,
+    qos: Option<QoS>,
+    retain: Option<bool>,
+    /// How long it waits, in seconds.
+    pub(super) delay_s: Option<u32>,
+    pub(super) fate: Fate,
+}
+
+/// Whether it goes on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Fate {
+    #[default]
+    Publish,
+    /// Acknowledged, and goes nowhere.
+    Discard,
+    Refuse(ReasonCode),
+}
+
+/// What was published.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'a> {
+    pub(super) topic_name: &'a str,
+    pub(super) payload: &'a [u8],
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) properties: Properties<'a>,
+}
+
+impl Prepared {
+    pub(super) fn topic_name<'a>(&'a self, written: TopicName<'a>) -> TopicName<'a> {
+        let other = self.topic_name.as_deref();
+        other
+            .and_then(|other| TopicName::try_new(other).ok())
+            .unwrap_or(written)
+    }
+
+    pub(super) fn payload<'a>(&'a self, written: &'a [u8]) -> &'a [u8] {
+        self.payload.as_deref().unwrap_or(written)
+    }
+
+    pub(super) fn qos(&self, written: QoS) -> QoS {
+        self.qos.unwrap_or(written)
+    }
+
+    pub(super) fn retain(&self, written: bool) -> bool {
+        self.retain.unwrap_or(written)
+    }
+
+    fn refused(reason: ReasonCode) -> Self {
+        Self {
+            fate: Fate::Refuse(reason),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether [`prepare`] has anything to do for an ordinary topic.
+pub(super) fn is_needed(core: &Core) -> bool {
+    core.extensions.rewriter.has_publish_rules() || core.hub.wants(Interest::PUBLISH)
+}
+
+/// The topic that rights are about; an error for one nobody has any rights to.
+pub(super) fn topic_of_rights<'a>(core: &Core, topic_name: &'a str) -> Result<&'a str, ReasonCode> {
+    let topic_name = match Delay::of(topic_name) {
+        _ if !core.extensions.delayed.is_enabled => topic_name,
+        Delay::None => topic_name,
+        Delay::By { topic_name, .. } => topic_name,
+        Delay::Malformed => return Err(ReasonCode::TOPIC_NAME_INVALID),
+    };
+    match is_of_broker(topic_name) {
+        true => Err(ReasonCode::NOT_AUTHORIZED),
+        false => Ok(topic_name),
+    }
+}
+
+/// What becomes of `written`; none when a hook's verdict is pending.
+pub(super) fn prepare(
+    core: &Core,
+    gate: &mut Gate,
+    client: &ClientInfo,
+    written: Written<'_>,
+) -> Option<Prepared> {
+    let invalid = || Some(Prepared::refused(ReasonCode::TOPIC_NAME_INVALID));
+    let mut prepared = Prepared::default();
+    match core.extensions.rewriter.publish(client, written.topic_name) {
+        Ok(rewritten) => prepared.topic_name = rewritten,
+        Err(_) => return invalid(),
+    }
+    if core.extensions.delayed.is_enabled {
+        let topic_name = prepared.topic_name.as_deref();
+        match Delay::of(topic_name.unwrap_or(written.topic_name)) {
+            Delay::None => {}
+            Delay::By {
+                seconds,
+                topic_name,
+            } => {
+                prepared.delay_s = Some(seconds);
+                prepared.topic_name = Some(topic_name.to_owned());
+            }
+            Delay::Malformed => return invalid(),
+        }
+    }
+    for hook in core.hub.of(Interest::PUBLISH) {
+        let publication = Publication {
+            client: Some(client),
+            topic_name: prepared.topic_name.as_deref().unwrap_or(written.topic_name),
+            payload: prepared.payload(written.payload),
+            qos: prepared.qos(written.qos),
+            retain: prepared.retain(written.retain),
+            properties: written.properties,
+        };
+        match gate.verdict(|| hook.publish(&publication))? {
+            PublishVerdict::Pass => {}
+            PublishVerdict::Change(changes) => {
+                if !prepared.take(*changes) {
+                    return invalid();
+                }
+            }
+            PublishVerdict::Discard => {
+                prepared.fate = Fate::Discard;
+                return Some(prepared);
+            }
+            PublishVerdict::Refuse(reason) => return Some(Prepared::refused(sayable(reason))),
+        }
+    }
+    let topic_name = prepared.topic_name.as_deref();
+    match topic_name.map(TopicName::try_new) {
+        Some(Err(_)) => return invalid(),
+        Some(Ok(topic_name)) if topic_name.level_count() > core.limits.topic_levels_max => {
+            return invalid();
+        }
+        _ => {}
+    }
+    Some(prepared)
+}
+
+/// A Reason Code that PUBACK and PUBREC have.
+fn sayable(reason: ReasonCode) -> ReasonCode {
+    use mqtt_codec::PacketType::PubAck;
+    match reason.is_error() && reason.allowed_in(PubAck) {
+        true => reason,
+        false => ReasonCode::NOT_AUTHORIZED,
+    }
+}
+
+impl Prepared {
+    /// `false`: the other Topic Name is none.
+    fn take(&mut self, changes: Changes) -> bool {
+        if let Some(topic_name) = changes.topic_name {
+            if TopicName::try_new(&topic_name).is_err() {
+                return false;
+            }
+            self.topic_name = Some(topic_name);
+        }
+        if changes.payload.is_some() {
+            self.payload = changes.payload;
+        }
+        self.qos = changes.qos.or(self.qos);
+        self.retain = changes.retain.or(self.retain);
+        true
+    }
+}
