@@ -13,6 +13,7 @@ mod metadata;
 mod outside;
 mod report;
 mod shell;
+mod simulation;
 mod spec;
 mod steps;
 mod structure;

@@ -5,87 +5,92 @@ use std::process::ExitCode;
 use crate::report::{Outcome, Report};
 use crate::shell::Output;
 use crate::workspace::{Workspace, is_ci};
-use crate::{configuration, dist, fuzz, interop, libtest, outside, spec, structure};
+use crate::{configuration, dist, fuzz, interop, libtest, outside, simulation, spec, structure};
 
 /// Name of the test binary that needs other implementations.
 pub(crate) const INTEROP_TEST: &str = "interop";
 
 /// Every step, in the order in which they run.
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step {
         name: "format",
         when: When::Always,
-        check: format,
+        check: Check::Plain(format),
     },
     Step {
         name: "lints",
         when: When::Always,
-        check: lints,
+        check: Check::Plain(lints),
     },
     Step {
         name: "structure",
         when: When::Always,
-        check: structure::run,
+        check: Check::Plain(structure::run),
     },
     Step {
         name: "links",
         when: When::Always,
-        check: structure::links,
+        check: Check::Plain(structure::links),
     },
     Step {
         name: "statements",
         when: When::Always,
-        check: statements,
+        check: Check::Plain(statements),
     },
     Step {
         name: "configuration",
         when: When::Always,
-        check: configuration::outcome,
+        check: Check::Plain(configuration::outcome),
     },
     Step {
         name: "unit tests",
         when: When::Quick,
-        check: unit_tests,
+        check: Check::Plain(unit_tests),
     },
     Step {
         name: "tests",
         when: When::Full,
-        check: tests,
+        check: Check::Plain(tests),
+    },
+    Step {
+        name: "simulation",
+        when: When::Full,
+        check: Check::Seeded(simulation::run),
     },
     Step {
         name: "doc tests",
         when: When::Full,
-        check: doc_tests,
+        check: Check::Plain(doc_tests),
     },
     Step {
         name: "interop",
         when: When::Full,
-        check: interop::outcome,
+        check: Check::Plain(interop::outcome),
     },
     Step {
         name: "docs",
         when: When::Full,
-        check: docs,
+        check: Check::Plain(docs),
     },
     Step {
         name: "fuzz targets",
         when: When::Full,
-        check: fuzz::check,
+        check: Check::Plain(fuzz::check),
     },
     Step {
         name: "outside",
         when: When::Full,
-        check: outside::run,
+        check: Check::Plain(outside::run),
     },
     Step {
         name: "packages",
         when: When::Full,
-        check: packages,
+        check: Check::Plain(packages),
     },
     Step {
         name: "packaging",
         when: When::Full,
-        check: dist::check,
+        check: Check::Plain(dist::check),
     },
 ];
 
@@ -93,7 +98,14 @@ const STEPS: [Step; 15] = [
 struct Step {
     name: &'static str,
     when: When,
-    check: fn(&Workspace) -> Outcome,
+    check: Check,
+}
+
+/// What a step does.
+enum Check {
+    Plain(fn(&Workspace) -> Outcome),
+    /// With so many seeds.
+    Seeded(fn(&Workspace, u64) -> Outcome),
 }
 
 /// In which runs a step takes part.
@@ -112,6 +124,9 @@ pub(crate) struct Options {
     /// Only the step of this name; may be given several times
     #[arg(long, value_name = "STEP", value_parser = STEPS.map(|step| step.name), conflicts_with = "quick")]
     only: Vec<String>,
+    /// Simulations of two sessions
+    #[arg(long, value_name = "COUNT", default_value_t = simulation::SEEDS)]
+    seeds: u64,
 }
 
 /// Runs the steps and prints the counts.
@@ -121,7 +136,10 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, String> {
     let mut report = Report::new(workspace.target_dir("xtask")?.join("logs"));
     for step in STEPS.iter().filter(|step| options.wants(step)) {
-        report.step(step.name, || (step.check)(workspace));
+        report.step(step.name, || match step.check {
+            Check::Plain(check) => check(workspace),
+            Check::Seeded(check) => check(workspace, options.seeds),
+        });
     }
     Ok(report.finish())
 }
@@ -260,6 +278,7 @@ mod tests {
         let quick = names(&Options {
             quick: true,
             only: Vec::new(),
+            seeds: simulation::SEEDS,
         });
         assert!(
             quick.contains(&"unit tests") && !quick.contains(&"tests"),
@@ -268,6 +287,7 @@ mod tests {
         let full = names(&Options {
             quick: false,
             only: Vec::new(),
+            seeds: simulation::SEEDS,
         });
         assert!(
             full.contains(&"tests") && !full.contains(&"unit tests"),
@@ -280,7 +300,8 @@ mod tests {
         assert_eq!(
             names(&Options {
                 quick: false,
-                only: vec!["docs".to_owned()]
+                only: vec!["docs".to_owned()],
+                seeds: simulation::SEEDS,
             }),
             ["docs"]
         );

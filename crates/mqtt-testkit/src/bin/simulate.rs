@@ -1,4 +1,6 @@
 //! Runs many simulations of two sessions and prints how often what happened: `simulate [COUNT [FIRST]]`.
+//!
+//! Without arguments `MQTT_SEED` and `MQTT_SEEDS` say which; see `docs/development.md`.
 #![expect(clippy::print_stdout, reason = "it is there to print")]
 
 use mqtt_testkit::pair::{Plan, Range, run_all};
@@ -11,27 +13,29 @@ const SEEDS: u64 = 20_000;
 
 fn main() -> ExitCode {
     let mut numbers = std::env::args().skip(1).map(|number| number.parse());
-    let count = numbers.next().unwrap_or(Ok(SEEDS));
-    let first = numbers.next().unwrap_or(Ok(0));
-    let (Ok(count), Ok(first)) = (count, first) else {
-        println!("usage: simulate [COUNT [FIRST]]");
-        return ExitCode::FAILURE;
+    let range = match (numbers.next(), numbers.next()) {
+        (None, _) => Range::from_env(SEEDS),
+        (Some(Ok(count)), None) => Range { first: 0, count },
+        (Some(Ok(count)), Some(Ok(first))) => Range { first, count },
+        _ => {
+            println!("usage: simulate [COUNT [FIRST]]");
+            return ExitCode::FAILURE;
+        }
     };
-    let range = Range { first, count };
     println!("simulation: {range}");
-    match run_all(range, Plan::of_seed) {
+    let report = match run_all(range, Plan::of_seed) {
+        Ok(report) => report,
         Err(failure) => {
             println!("{failure}");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
-        Ok(report) => {
-            println!("simulation: {report}");
-            let rare = report.counts.below(FAULTS_MIN);
-            if count >= SEEDS && !rare.is_empty() {
-                println!("too rare: {rare:?}");
-                return ExitCode::FAILURE;
-            }
-            ExitCode::SUCCESS
-        }
+    };
+    println!("simulation: {}", report.summary());
+    println!("{}", report.counts);
+    let rare = report.counts.below(FAULTS_MIN);
+    if range.count >= SEEDS && !rare.is_empty() {
+        println!("less than {FAULTS_MIN} times: {rare:?}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }

@@ -1,6 +1,6 @@
 //! Many simulations on all cores.
 
-use super::{Counts, Failure, Plan, run, shrink};
+use super::{Counts, Failure, Fault, Plan, run, shrink};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,15 +55,27 @@ pub struct Report {
     pub took: Duration,
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    /// The seeds, how fast they went, and what happened least, on one line.
+    pub fn summary(&self) -> String {
         let per_s = u128::from(self.range.count) * 1_000 / self.took.as_millis().max(1);
         let Self {
             range,
             counts,
             took,
         } = self;
-        write!(f, "{range} in {took:.1?}, {per_s} per second: {counts}")
+        let rarest = Fault::ALL.into_iter().min_by_key(|fault| counts.of(*fault));
+        let rarest = rarest.map_or_else(String::new, |fault| {
+            format!(", rarest {fault:?} {}", counts.of(fault))
+        });
+        let steps = counts.steps;
+        format!("{range} in {took:.1?}, {per_s} per second, {steps} steps{rarest}")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.summary(), self.counts)
     }
 }
 
