@@ -264,14 +264,14 @@ impl<'a> Property<'a> {
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         let id = self.id().get();
         match self.value() {
-            Value::Byte(value) => writer.bytes(&[id, value]),
+            Value::Byte(value) => writer.array([id, value]),
             Value::TwoByte(value) => {
                 let [high, low] = value.to_be_bytes();
-                writer.bytes(&[id, high, low]);
+                writer.array([id, high, low]);
             }
             Value::FourByte(value) => {
                 let [first, second, third, fourth] = value.to_be_bytes();
-                writer.bytes(&[id, first, second, third, fourth]);
+                writer.array([id, first, second, third, fourth]);
             }
             Value::VarInt(value) => {
                 writer.byte(id);

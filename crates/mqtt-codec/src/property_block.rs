@@ -70,105 +70,110 @@ fn lacks_method(seen: PropertySet) -> bool {
         && !seen.contains(PropertyId::AuthenticationMethod)
 }
 
-/// An outgoing block that has been checked and measured. Lengths are without the length in front.
+/// An outgoing block that has been checked and measured.
 #[derive(Clone, Copy)]
-pub(crate) enum Block<'a> {
-    /// The version has no properties.
+pub(crate) struct Block<'a> {
+    properties: &'a Properties<'a>,
+    /// Without the length in front. Unit: bytes.
+    len: usize,
+    form: Form,
+}
+
+/// How a block is written.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Form {
+    /// Not at all: the version has no properties.
     Absent,
-    /// Sent as it came in.
-    Received(&'a [u8]),
-    /// All parts are sent one behind the other, nothing being replaced.
-    List(&'a PropertyList<'a>, usize),
+    /// All parts one behind the other, nothing being replaced or left out.
+    Plain,
     /// Anything else.
-    Entries(&'a PropertyList<'a>, usize),
+    Entries,
 }
 
 impl<'a> Block<'a> {
+    /// Not even a length.
+    pub(crate) const ABSENT: Self = Self {
+        properties: &Properties::EMPTY,
+        len: 0,
+        form: Form::Absent,
+    };
+
     /// Checks and measures `properties`, which are left out where the version has none.
     #[inline(always)]
     pub(crate) fn new(
-        properties: &Properties<'a>,
+        properties: &'a Properties<'a>,
         version: ProtocolVersion,
         scope: PropertyScope,
     ) -> Result<Self, EncodeError> {
-        match Self::plain(properties, version, scope) {
-            Some(block) => Ok(block),
-            None => Self::entries(properties, scope),
+        if let Some(block) = Self::plain(properties, version, scope) {
+            return Ok(block);
         }
+        Ok(Self {
+            properties,
+            len: block_len(properties, scope)?,
+            form: match properties.0 {
+                Source::Received { .. } => Form::Plain,
+                Source::List(_) => Form::Entries,
+            },
+        })
     }
 
     /// As [`Block::new`] for what nearly all properties are; `None` for others, right or wrong.
     #[inline(always)]
     pub(crate) fn plain(
-        properties: &Properties<'a>,
+        properties: &'a Properties<'a>,
         version: ProtocolVersion,
         scope: PropertyScope,
     ) -> Option<Self> {
-        if !version.has_properties() {
-            return Some(Self::Absent);
-        }
-        match properties.0 {
+        let (len, form) = match properties.0 {
+            _ if !version.has_properties() => (0, Form::Absent),
             Source::Received { block, seen } => {
                 let sent_as_it_is = scope.allowed().difference(MAY_REPEAT_ELSEWHERE);
-                seen.difference(sent_as_it_is.union(scope.repeatable()))
-                    .is_empty()
-                    .then_some(Self::Received(block))
+                let wrong = seen.difference(sent_as_it_is.union(scope.repeatable()));
+                if !wrong.is_empty() {
+                    return None;
+                }
+                (block.len(), Form::Plain)
             }
-            Source::List(list) => plain_len(list, scope).map(|len| Self::List(list, len)),
-        }
-    }
-
-    #[cold]
-    fn entries(properties: &Properties<'a>, scope: PropertyScope) -> Result<Self, EncodeError> {
-        let len = block_len(properties, scope)?;
-        Ok(match properties.0 {
-            Source::Received { block, .. } => Self::Received(block),
-            Source::List(list) => Self::Entries(list, len),
+            Source::List(list) => (plain_len(list, scope)?, Form::Plain),
+        };
+        Some(Self {
+            properties,
+            len,
+            form,
         })
-    }
-
-    /// The bytes it takes without its length in front.
-    #[inline(always)]
-    const fn len(&self) -> usize {
-        match self {
-            Self::Absent => 0,
-            Self::Received(block) => block.len(),
-            Self::List(_, len) | Self::Entries(_, len) => *len,
-        }
     }
 
     /// Whether nothing but a length of 0 would be written.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// The bytes it takes with its length in front.
     #[inline(always)]
     pub(crate) const fn encoded_len(&self) -> usize {
-        match self {
-            Self::Absent => 0,
-            _ => write::var_int_len(self.len()).saturating_add(self.len()),
+        match self.form {
+            Form::Absent => 0,
+            _ => write::var_int_len(self.len).saturating_add(self.len),
         }
     }
 
     #[inline(always)]
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
-        match *self {
-            Self::Absent => {}
-            Self::Received([]) => writer.byte(0),
-            Self::Received(block) => {
-                writer.seldom_long_var_int(block.len());
-                writer.bytes(block);
-            }
-            Self::List(list, len) => {
-                writer.seldom_long_var_int(len);
+        if self.form == Form::Absent {
+            return;
+        }
+        writer.seldom_long_var_int(self.len);
+        if self.len == 0 {
+            return;
+        }
+        match self.properties.0 {
+            Source::Received { block, .. } => writer.bytes(block),
+            Source::List(list) if self.form == Form::Plain => {
                 writer.with_rest(|rest| write_list(list, rest));
             }
-            Self::Entries(list, len) => {
-                writer.seldom_long_var_int(len);
-                writer.with_rest(|rest| write_entries(list, rest));
-            }
+            Source::List(list) => writer.with_rest(|rest| write_entries(list, rest)),
         }
     }
 }
@@ -188,15 +193,16 @@ fn plain_len(list: &PropertyList<'_>, scope: PropertyScope) -> Option<usize> {
     let mut seen = base;
     let mut repeated = PropertySet::EMPTY;
     for property in list.set {
-        let id = property.id();
-        repeated = repeated.union(seen.intersection(PropertySet::of(&[id])));
-        seen.insert(id);
+        let one = PropertySet::one(property.id());
+        repeated = repeated.union(seen.intersection(one));
+        seen = seen.union(one);
         len = len.saturating_add(property.valid_len()?);
     }
     let id = PropertyId::SubscriptionIdentifier;
     for value in list.subscription_ids {
-        repeated = repeated.union(seen.intersection(PropertySet::of(&[id])));
-        seen.insert(id);
+        let one = PropertySet::one(id);
+        repeated = repeated.union(seen.intersection(one));
+        seen = seen.union(one);
         len = len.saturating_add(Property::SubscriptionIdentifier(*value).valid_len()?);
     }
     // A received block may have come in a packet where it may repeat.

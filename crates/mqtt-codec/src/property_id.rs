@@ -363,9 +363,9 @@ impl PropertyScope {
     #[inline]
     pub(crate) const fn repeatable(self) -> PropertySet {
         if self.bit() == PUBLISH {
-            PropertySet::of(&[PropertyId::UserProperty, PropertyId::SubscriptionIdentifier])
+            const { PropertySet::of(&[PropertyId::UserProperty, PropertyId::SubscriptionIdentifier]) }
         } else {
-            PropertySet::of(&[PropertyId::UserProperty])
+            const { PropertySet::of(&[PropertyId::UserProperty]) }
         }
     }
 

@@ -22,6 +22,12 @@ impl PropertySet {
         set
     }
 
+    /// The set of this property alone.
+    #[inline(always)]
+    pub(crate) const fn one(id: PropertyId) -> Self {
+        Self(id.bit())
+    }
+
     /// Whether it has no property.
     #[must_use]
     #[inline]

@@ -259,7 +259,7 @@ fn text(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
 }
 
 /// Whether U+0000 is anywhere in `bytes`.
-#[inline]
+#[inline(always)]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
     any(bytes, |byte| byte == 0, has_zero)
 }
@@ -294,9 +294,12 @@ fn any(
     in_byte: impl Fn(u8) -> bool + Copy,
     in_word: impl Fn(u64) -> u64 + Copy,
 ) -> bool {
-    if let Some(last) = bytes.last_chunk::<16>() {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
         // The compiler makes a few instructions for all sixteen bytes of this.
         let in_chunk = |chunk: &[u8; 16]| chunk.map(in_byte) != [false; 16];
+        if bytes.len() <= 32 {
+            return in_chunk(first) || in_chunk(last);
+        }
         return bytes.as_chunks::<16>().0.iter().any(in_chunk) || in_chunk(last);
     }
     if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {

@@ -38,9 +38,9 @@ impl<'o> Writer<'o> {
         let mut writer = Self { rest: out };
         let [.., high, low] = remaining_len.to_be_bytes();
         if remaining_len < 0x80 {
-            writer.bytes(&[first, low]);
+            writer.array([first, low]);
         } else if remaining_len < 0x4000 {
-            writer.bytes(&[first, low | 0x80, (high << 1) | (low >> 7)]);
+            writer.array([first, low | 0x80, (high << 1) | (low >> 7)]);
         } else {
             writer.byte(first);
             writer.var_int(u32::try_from(remaining_len).unwrap_or(VAR_INT_MAX));
@@ -96,14 +96,23 @@ impl<'o> Writer<'o> {
         }
     }
 
-    #[inline]
-    pub(crate) fn byte(&mut self, byte: u8) {
-        self.bytes(&[byte]);
+    /// Bytes of which the compiler knows the number.
+    #[inline(always)]
+    pub(crate) fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some((head, tail)) = core::mem::take(&mut self.rest).split_first_chunk_mut::<N>() {
+            *head = bytes;
+            self.rest = tail;
+        }
     }
 
-    #[inline]
+    #[inline(always)]
+    pub(crate) fn byte(&mut self, byte: u8) {
+        self.array([byte]);
+    }
+
+    #[inline(always)]
     pub(crate) fn two_byte(&mut self, value: u16) {
-        self.bytes(&value.to_be_bytes());
+        self.array(value.to_be_bytes());
     }
 
     /// Spec: v5 §1.5.5.
@@ -123,9 +132,11 @@ impl<'o> Writer<'o> {
     /// As [`Writer::var_int`], for a value that seldom takes more than one byte.
     #[inline(always)]
     pub(crate) fn seldom_long_var_int(&mut self, value: usize) {
-        match u8::try_from(value) {
-            Ok(value) if value < 0x80 => self.byte(value),
-            _ => self.with_rest(|rest| write_var_int(value, rest)),
+        if value < 0x80 {
+            let [.., low] = value.to_be_bytes();
+            self.byte(low);
+        } else {
+            self.with_rest(|rest| write_var_int(value, rest));
         }
     }
 
@@ -186,18 +197,23 @@ fn write_var_int(value: usize, rest: &mut [u8]) -> &mut [u8] {
 /// that costs more than they do.
 #[inline(always)]
 fn copy(to: &mut [u8], from: &[u8]) {
-    match from.len() {
-        65.. if to.len() == from.len() => to.copy_from_slice(from),
-        65.. => {}
-        33.. => copy_ends::<32>(to, from),
-        16.. => copy_ends::<16>(to, from),
-        8.. => copy_ends::<8>(to, from),
-        4.. => copy_ends::<4>(to, from),
-        _ => {
+    let len = from.len();
+    if len < 16 {
+        if len >= 8 {
+            copy_ends::<8>(to, from);
+        } else if len >= 4 {
+            copy_ends::<4>(to, from);
+        } else {
             for (to, from) in to.iter_mut().zip(from) {
                 *to = *from;
             }
         }
+    } else if len <= 32 {
+        copy_ends::<16>(to, from);
+    } else if len <= 64 {
+        copy_ends::<32>(to, from);
+    } else if to.len() == len {
+        to.copy_from_slice(from);
     }
 }
 
@@ -271,5 +287,9 @@ pub(crate) fn valid_binary_len(bytes: &[u8]) -> Option<usize> {
 /// As [`string_len`], without saying what is wrong.
 #[inline(always)]
 pub(crate) fn valid_string_len(text: &str) -> Option<usize> {
-    valid_binary_len(text.as_bytes()).filter(|_| !read::has_nul(text.as_bytes()))
+    let len = valid_binary_len(text.as_bytes())?;
+    if read::has_nul(text.as_bytes()) {
+        return None;
+    }
+    Some(len)
 }

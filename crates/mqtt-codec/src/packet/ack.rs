@@ -114,7 +114,7 @@ impl<'a> Ack<'a> {
     /// # Errors
     /// `out` is too small, `packet_type` is not one of the four or does not have this Reason Code,
     /// or the Reason Code is an error and the version has none. `out` is untouched.
-    #[inline]
+    #[inline(always)]
     pub fn encode(
         &self,
         packet_type: PacketType,
@@ -130,6 +130,16 @@ impl<'a> Ack<'a> {
             *place = [packet_type.first_byte(), 2, high, low];
             return Ok(4);
         }
+        self.encode_any(packet_type, version, out)
+    }
+
+    #[inline(never)]
+    fn encode_any(
+        &self,
+        packet_type: PacketType,
+        version: ProtocolVersion,
+        out: &mut [u8],
+    ) -> Result<usize, EncodeError> {
         let sizes = self.measure(packet_type, version)?;
         let (mut writer, len) = Writer::start(packet_type.first_byte(), sizes.remaining, out)?;
         writer.two_byte(self.packet_id.get());

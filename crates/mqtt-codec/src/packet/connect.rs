@@ -173,14 +173,21 @@ impl<'a> Connect<'a> {
         let sizes = self.measure()?;
         let first = PacketType::Connect.first_byte();
         let (mut writer, len) = Writer::start(first, sizes.remaining, out)?;
-        writer.field(self.version.protocol_name().as_bytes());
-        writer.byte(self.version.level() | if self.bridge { BRIDGE } else { 0 });
-        writer.byte(self.flags());
-        writer.two_byte(self.keep_alive_s);
+        let level = self.version.level() | if self.bridge { BRIDGE } else { 0 };
+        let flags = self.flags();
+        let [high, low] = self.keep_alive_s.to_be_bytes();
+        match *self.version.protocol_name().as_bytes() {
+            // One write for the name all newer versions have.
+            [m, q, t, u] => writer.array([0, 4, m, q, t, u, level, flags, high, low]),
+            ref name => {
+                writer.field(name);
+                writer.array([level, flags, high, low]);
+            }
+        }
         sizes.block.write(&mut writer);
         writer.field(self.client_id.as_bytes());
-        if let (Some(will), Some(block)) = (&self.will, sizes.will_block) {
-            block.write(&mut writer);
+        if let Some(will) = &self.will {
+            sizes.will_block.write(&mut writer);
             writer.field(will.topic_name.as_str().as_bytes());
             writer.field(will.payload);
         }
@@ -209,6 +216,7 @@ impl<'a> Connect<'a> {
     #[inline(always)]
     fn measure(&self) -> Result<Sizes<'_>, EncodeError> {
         let version = self.version;
+        let block = Block::new(&self.properties, version, SCOPE)?;
         if self.bridge && !version.allows_bridge_bit() {
             return Err(EncodeError::NotInVersion {
                 field: Field::BridgeBit,
@@ -232,27 +240,26 @@ impl<'a> Connect<'a> {
                 max,
             });
         }
-        let block = Block::new(&self.properties, version, SCOPE)?;
-        let fixed = 2 + version.protocol_name().len() + 4;
-        let mut remaining = block.encoded_len().saturating_add(fixed);
-        let mut add = |len: usize| remaining = remaining.saturating_add(len);
-        add(write::string_len(Field::ClientId, self.client_id)?);
+        // Fields cannot be so long that their sum is too large; blocks can.
+        let mut fields_len = 2 + version.protocol_name().len() + 4;
+        fields_len += write::string_len(Field::ClientId, self.client_id)?;
         let will_block = match &self.will {
-            None => None,
+            None => Block::ABSENT,
             Some(will) => {
-                let block = Block::new(&will.properties, version, PropertyScope::Will)?;
-                add(block.encoded_len());
-                add(2 + will.topic_name.as_str().len());
-                add(write::binary_len(Field::WillPayload, will.payload)?);
-                Some(block)
+                fields_len += 2 + will.topic_name.as_str().len();
+                fields_len += write::binary_len(Field::WillPayload, will.payload)?;
+                Block::new(&will.properties, version, PropertyScope::Will)?
             }
         };
         if let Some(username) = self.username {
-            add(write::string_len(Field::UserName, username)?);
+            fields_len += write::string_len(Field::UserName, username)?;
         }
         if let Some(password) = self.password {
-            add(write::binary_len(Field::Password, password)?);
+            fields_len += write::binary_len(Field::Password, password)?;
         }
+        let remaining = fields_len
+            .saturating_add(block.encoded_len())
+            .saturating_add(will_block.encoded_len());
         Ok(Sizes {
             remaining,
             block,
@@ -265,7 +272,7 @@ struct Sizes<'a> {
     /// The Remaining Length. Unit: bytes.
     remaining: usize,
     block: Block<'a>,
-    will_block: Option<Block<'a>>,
+    will_block: Block<'a>,
 }
 
 /// Protocol Name and Protocol Version. Spec: v5 §3.1.2.1, v5 §3.1.2.2.
