@@ -186,6 +186,23 @@ impl Negotiated {
     }
 }
 
+/// In which version's words a CONNECT that cannot be read is refused; none where nothing is said.
+///
+/// `asked` is the version it is for, if it is for one of ours. Before v5 only two mistakes have an answer: another
+/// version, and a Client Identifier that will not do.
+/// Spec: v5 §4.13.1; v3.1.1 [MQTT-3.1.2-2], [MQTT-3.1.3-8], [MQTT-3.1.4-1].
+pub(crate) fn refusal_version(
+    reason: ReasonCode,
+    asked: Option<ProtocolVersion>,
+) -> Option<ProtocolVersion> {
+    match reason {
+        // Every version reads this one; what an unknown version reads is anybody's guess.
+        ReasonCode::UNSUPPORTED_PROTOCOL_VERSION => Some(ProtocolVersion::V311),
+        ReasonCode::CLIENT_IDENTIFIER_NOT_VALID => asked,
+        _ => asked.filter(|version| *version == ProtocolVersion::V5),
+    }
+}
+
 fn asks_response_information(connect: &Connect<'_>) -> bool {
     connect
         .properties

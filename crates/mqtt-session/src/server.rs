@@ -4,6 +4,7 @@
 //! outlives it. The decisions are the caller's: events ask, methods answer. Output is encoded to the end of a buffer
 //! of the caller; the only clock is an argument.
 
+mod connack;
 mod connection;
 mod error;
 mod event;

@@ -1,18 +1,16 @@
 //! `ServerHandshake`: a Network Connection from its opening to CONNACK.
 
+use super::connack::{Asked, write_acceptance, write_refusal};
 use super::{ServerConnection, ServerError, ServerOffer, ServerSession};
 #[cfg(feature = "alloc")]
 use crate::Heap;
 use crate::error::too_large;
-use crate::fitting::append_fitting;
+use crate::negotiated::refusal_version;
 use crate::{
-    AuthExchange, AuthMethod, Negotiated, Output, ProtocolError, SendRefusal, SessionExpiry,
-    Storage, Will,
+    AuthExchange, AuthMethod, Negotiated, Output, ProtocolError, SendRefusal, Storage, Will,
 };
-use core::num::{NonZeroU16, NonZeroU32};
 use mqtt_codec::{
-    Auth, ConnAck, Connect, DecodeError, Disconnect, Frame, PACKET_LEN_MAX, Packet, PacketType,
-    Properties, Property, PropertyId, PropertyList, PropertySet, ProtocolVersion, QoS, ReasonCode,
+    Auth, Connect, DecodeError, Disconnect, Frame, Packet, PacketType, Properties, ReasonCode,
 };
 
 /// What one packet before CONNACK brought about.
@@ -104,16 +102,6 @@ enum Phase {
     Authenticating,
     /// CONNACK has left, or the client has gone.
     Over,
-}
-
-/// What CONNECT said, for CONNACK.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    negotiated: Negotiated,
-    clean_start: bool,
-    keep_alive_s: u16,
-    expiry: SessionExpiry,
-    will_delay_s: Option<u32>,
 }
 
 impl ServerHandshake {
@@ -218,8 +206,25 @@ impl ServerHandshake {
         let session_present = found
             .as_ref()
             .is_some_and(|session| session.continues(asked.clean_start, now_ms));
-        if let Err(reason) = self.write_connack(&asked, session_present, properties, out) {
+        let written = match &self.auth {
+            Some(auth) if !auth.is_due() => Err(SendRefusal::AuthenticationNotDue),
+            auth => {
+                let method = auth.as_ref().map(AuthExchange::method);
+                write_acceptance(
+                    &asked,
+                    &self.offer,
+                    session_present,
+                    properties,
+                    method,
+                    out,
+                )
+            }
+        };
+        if let Err(reason) = written {
             return Err(NotAccepted { found, reason });
+        }
+        if let Some(auth) = &mut self.auth {
+            auth.succeed();
         }
         self.phase = Phase::Over;
         let mut session = found.unwrap_or(ServerSession::new());
@@ -317,12 +322,7 @@ impl ServerHandshake {
 
     /// Remembers in which version a CONNECT that is none can be answered, if in any.
     fn note_malformed(&mut self, frame: Frame<'_>, error: DecodeError) {
-        let version = match error.reason_code() {
-            // Every version reads this one; what an unknown version reads is anybody's guess.
-            ReasonCode::UNSUPPORTED_PROTOCOL_VERSION => Some(ProtocolVersion::V311),
-            ReasonCode::CLIENT_IDENTIFIER_NOT_VALID => Connect::version_of(frame),
-            _ => Connect::version_of(frame).filter(|version| version.has_properties()),
-        };
+        let version = refusal_version(error.reason_code(), Connect::version_of(frame));
         self.asked = version.map(|version| Asked::of(&Connect::new(version, ""), &self.offer));
     }
 
@@ -350,163 +350,4 @@ impl ServerHandshake {
             .into()),
         }
     }
-
-    /// CONNACK with what differs from what was asked for; v5 §3.2.2.3.
-    fn write_connack(
-        &mut self,
-        asked: &Asked,
-        session_present: bool,
-        properties: Properties<'_>,
-        out: &mut impl Output,
-    ) -> Result<(), SendRefusal> {
-        let said = granted(asked, &self.offer);
-        if self.auth.as_ref().is_some_and(|auth| !auth.is_due()) {
-            return Err(SendRefusal::AuthenticationNotDue);
-        }
-        let method = self.auth.as_ref().map(AuthExchange::method);
-        let method = method.map(Property::AuthenticationMethod);
-        let mut without = PropertySet::EMPTY;
-        if !asked.negotiated.response_information {
-            without.insert(PropertyId::ResponseInformation);
-        }
-        if method.is_none() {
-            // Spec: v5 [MQTT-4.12.0-6].
-            without.insert(PropertyId::AuthenticationMethod);
-            without.insert(PropertyId::AuthenticationData);
-        }
-        let given = PropertyList {
-            base: properties,
-            without,
-            set: said.as_slice(),
-            subscription_ids: &[],
-        };
-        let list = PropertyList {
-            base: Properties::from(&given),
-            without: PropertySet::EMPTY,
-            set: method.as_slice(),
-            subscription_ids: &[],
-        };
-        let connack = ConnAck {
-            session_present,
-            reason: ReasonCode::SUCCESS,
-            properties: Properties::from(&list),
-        };
-        append_fitting(&Packet::ConnAck(connack), &asked.negotiated, out)?;
-        if let Some(auth) = &mut self.auth {
-            auth.succeed();
-        }
-        Ok(())
-    }
-}
-
-impl Asked {
-    fn of(connect: &Connect<'_>, offer: &ServerOffer) -> Self {
-        let asked = connect.properties.session_expiry_interval_s().unwrap_or(0);
-        Self {
-            negotiated: Negotiated::of_connect(connect, &offer.limits),
-            clean_start: connect.clean_start,
-            keep_alive_s: connect.keep_alive_s,
-            expiry: SessionExpiry(asked),
-            will_delay_s: connect
-                .will
-                .as_ref()
-                .map(|will| will.properties.will_delay_interval_s().unwrap_or(0)),
-        }
-    }
-}
-
-/// Properties of CONNACK; their number is bounded by how many there are.
-struct Granted {
-    /// INVARIANT: the first `len` mean something.
-    properties: [Property<'static>; GRANTED_MAX],
-    len: usize,
-}
-
-/// The properties of CONNACK that say what is granted.
-const GRANTED_MAX: usize = 10;
-
-impl Granted {
-    fn add(&mut self, property: Property<'static>) {
-        if let Some(place) = self.properties.get_mut(self.len) {
-            *place = property;
-            self.len += 1;
-        }
-    }
-
-    fn as_slice(&self) -> &[Property<'static>] {
-        self.properties.get(..self.len).unwrap_or_default()
-    }
-}
-
-fn granted(asked: &Asked, offer: &ServerOffer) -> Granted {
-    let mut said = Granted {
-        properties: [Property::TopicAliasMaximum(0); GRANTED_MAX],
-        len: 0,
-    };
-    let negotiated = &asked.negotiated;
-    if negotiated.session_expiry != asked.expiry {
-        said.add(Property::SessionExpiryInterval(negotiated.session_expiry.0));
-    }
-    if negotiated.own_receive_maximum < u16::MAX
-        && let Some(maximum) = NonZeroU16::new(negotiated.own_receive_maximum)
-    {
-        said.add(Property::ReceiveMaximum(maximum));
-    }
-    if offer.grants.maximum_qos < QoS::ExactlyOnce {
-        said.add(Property::MaximumQoS(offer.grants.maximum_qos));
-    }
-    if negotiated.own_packet_len_max < PACKET_LEN_MAX
-        && let Some(maximum) = NonZeroU32::new(negotiated.own_packet_len_max)
-    {
-        said.add(Property::MaximumPacketSize(maximum));
-    }
-    if negotiated.own_topic_alias_maximum > 0 {
-        said.add(Property::TopicAliasMaximum(
-            negotiated.own_topic_alias_maximum,
-        ));
-    }
-    if negotiated.keep_alive_s != asked.keep_alive_s {
-        said.add(Property::ServerKeepAlive(negotiated.keep_alive_s));
-    }
-    let missing = [
-        (offer.grants.retain, Property::RetainAvailable(false)),
-        (
-            offer.grants.wildcards,
-            Property::WildcardSubscriptionAvailable(false),
-        ),
-        (
-            offer.grants.subscription_identifiers,
-            Property::SubscriptionIdentifiersAvailable(false),
-        ),
-        (
-            offer.grants.shared_subscriptions,
-            Property::SharedSubscriptionAvailable(false),
-        ),
-    ];
-    for (is_there, property) in missing {
-        if !is_there {
-            said.add(property);
-        }
-    }
-    said
-}
-
-/// CONNACK with an error; nothing when the client takes no packet of that size.
-fn write_refusal(
-    negotiated: &Negotiated,
-    reason: ReasonCode,
-    properties: Properties<'_>,
-    out: &mut impl Output,
-) {
-    let reason = match reason.is_error() && reason.allowed_in(PacketType::ConnAck) {
-        true => reason,
-        false => ReasonCode::UNSPECIFIED_ERROR,
-    };
-    let connack = ConnAck {
-        session_present: false,
-        reason,
-        properties,
-    };
-    // A refusal that cannot be sent is still one: v5 [MQTT-4.13.2-1].
-    let _ = append_fitting(&Packet::ConnAck(connack), negotiated, out);
 }

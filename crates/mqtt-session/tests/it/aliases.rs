@@ -289,10 +289,7 @@ fn a_message_encoded_once_differs_only_where_it_must() {
     let full = connection
         .stamp_acknowledged(kept.clone(), &encoded)
         .unwrap_err();
-    assert_eq!(
-        (full.item, full.reason),
-        (kept.clone(), NotSentReason::Later)
-    );
+    assert_eq!((full.item, full.reason), (kept, NotSentReason::Later));
 
     encoded.qos = QoS::AtMostOnce;
     let third = connection.stamp_at_most_once(&encoded).unwrap();

@@ -120,7 +120,8 @@ fn connack(properties: &[Property<'_>]) -> Vec<u8> {
             properties: words,
             ..acceptance(None)
         };
-        handshake.accept(acceptance, 0, &mut out).map(drop)
+        let accepted = handshake.accept(acceptance, 0, &mut out);
+        accepted.map(drop).map_err(|refused| refused.reason)
     })
     .unwrap();
     out

@@ -170,8 +170,9 @@ fn v5_3_1_2_4_clean_start_gives_the_old_messages_back() {
     }
 }
 
+/// Covers: v5 [MQTT-3.2.2-9].
 #[test]
-fn connack_says_what_differs_from_what_was_asked_for() {
+fn v5_3_2_2_9_connack_says_what_differs_from_what_was_asked_for() {
     let offer = ServerOffer {
         limits: ServerLimits {
             receive_maximum: 20,

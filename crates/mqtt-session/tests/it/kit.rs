@@ -3,12 +3,13 @@
 use core::num::NonZeroU32;
 use mqtt_codec::{
     Ack, Connect, Delivery, Frame, PACKET_LEN_MAX, Packet, PacketId, Properties, Property,
-    PropertyList, ProtocolVersion, Publish, QoS, ReasonCode, TopicName, frame,
+    PropertyList, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscribeFilters,
+    SubscriptionOptions, TopicFilter, TopicName, frame,
 };
 use mqtt_session::{
-    Acceptance, Accepted, HandshakeEvent, MessageExpiry, OutgoingMessage, ServerConnection,
-    ServerError, ServerEvent, ServerHandshake, ServerLimits, ServerOffer, ServerSession,
-    SessionExpiry,
+    Acceptance, Accepted, AckToken, HandshakeEvent, MessageExpiry, OutgoingMessage, RequestToken,
+    ServerConnection, ServerError, ServerEvent, ServerHandshake, ServerLimits, ServerOffer,
+    ServerSession, SessionExpiry,
 };
 
 pub(crate) const V5: ProtocolVersion = ProtocolVersion::V5;
@@ -199,4 +200,39 @@ pub(crate) fn try_handle<'a>(
 ) -> Result<ServerEvent<'a, Message>, ServerError> {
     let bytes = bytes(connection.negotiated().version, packet).leak();
     connection.handle_frame(framed(bytes), now_ms, out)
+}
+
+/// Sends a PUBLISH to the server, which takes it: its token.
+pub(crate) fn receive(connection: &mut Connection, delivery: Delivery) -> Option<AckToken> {
+    let packet = Packet::Publish(publish("t", delivery));
+    match try_handle(connection, &packet, 0, &mut Vec::new()).unwrap() {
+        ServerEvent::Message { ack, .. } => ack,
+        event => panic!("{event:?}"),
+    }
+}
+
+pub(crate) fn filters(texts: &[&'static str]) -> Vec<(TopicFilter<'static>, SubscriptionOptions)> {
+    let options = SubscriptionOptions::default();
+    let filter = |text: &&'static str| (TopicFilter::try_new(text).unwrap(), options);
+    texts.iter().map(filter).collect()
+}
+
+/// Sends a SUBSCRIBE with identifier 7 to the server: what to answer it with.
+pub(crate) fn subscribe(
+    connection: &mut Connection,
+    texts: &[&'static str],
+) -> Result<RequestToken, ServerError> {
+    let filters = filters(texts);
+    let packet = Packet::Subscribe(Subscribe {
+        packet_id: id(7),
+        properties: Properties::EMPTY,
+        filters: SubscribeFilters::from(&*filters),
+    });
+    match try_handle(connection, &packet, 0, &mut Vec::new())? {
+        ServerEvent::Subscribe { answer, subscribe } => {
+            assert_eq!(subscribe.filters.len(), texts.len());
+            Ok(answer)
+        }
+        event => panic!("{event:?}"),
+    }
 }

@@ -5,6 +5,7 @@ mod aliases;
 mod auth;
 mod client;
 mod embedded;
+mod ends;
 mod example;
 mod fitting;
 mod handshake;

@@ -3,57 +3,23 @@
 use crate::kit::*;
 use core::num::NonZeroU16;
 use mqtt_codec::{
-    Connect, Delivery, Disconnect, Packet, PacketType, Properties, Property, PropertyList,
-    ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscribeFilters, SubscriptionIdentifier,
+    Connect, Delivery, Packet, PacketType, Properties, Property, PropertyList, ProtocolVersion,
+    Publish, QoS, ReasonCode, Subscribe, SubscribeFilters, SubscriptionIdentifier,
     SubscriptionOptions, TopicFilter, Unsubscribe, UnsubscribeFilters,
 };
 use mqtt_session::{
-    AckToken, MessageExpiry, NotSent, NotSentReason, ProtocolError, RequestToken, SendRefusal,
-    ServerError, ServerEvent, ServerGrants, ServerLimits, ServerOffer, SessionExpiry,
+    Acceptance, Fixed, MessageExpiry, NotSent, NotSentReason, OutputBuffer, ProtocolError,
+    SendRefusal, ServerError, ServerEvent, ServerGrants, ServerLimits, ServerOffer, ServerSession,
 };
 
 const QOS_1: QoS = QoS::AtLeastOnce;
 const QOS_2: QoS = QoS::ExactlyOnce;
-
-/// Sends a PUBLISH to the server, which takes it: its token.
-fn receive(connection: &mut Connection, delivery: Delivery) -> Option<AckToken> {
-    let packet = Packet::Publish(publish("t", delivery));
-    match try_handle(connection, &packet, 0, &mut Vec::new()).unwrap() {
-        ServerEvent::Message { ack, .. } => ack,
-        event => panic!("{event:?}"),
-    }
-}
 
 /// Sends `message` to the client: the PUBLISH.
 fn send(connection: &mut Connection, message: Message) -> Vec<u8> {
     let mut out = Vec::new();
     connection.publish(message, 0, &mut out).unwrap();
     out
-}
-
-fn filters(texts: &[&'static str]) -> Vec<(TopicFilter<'static>, SubscriptionOptions)> {
-    let options = SubscriptionOptions::default();
-    let filter = |text: &&'static str| (TopicFilter::try_new(text).unwrap(), options);
-    texts.iter().map(filter).collect()
-}
-
-fn subscribe(
-    connection: &mut Connection,
-    texts: &[&'static str],
-) -> Result<RequestToken, ServerError> {
-    let filters = filters(texts);
-    let packet = Packet::Subscribe(Subscribe {
-        packet_id: id(7),
-        properties: Properties::EMPTY,
-        filters: SubscribeFilters::from(&*filters),
-    });
-    match try_handle(connection, &packet, 0, &mut Vec::new())? {
-        ServerEvent::Subscribe { answer, subscribe } => {
-            assert_eq!(subscribe.filters.len(), texts.len());
-            Ok(answer)
-        }
-        event => panic!("{event:?}"),
-    }
 }
 
 /// Covers: v5 [MQTT-3.1.0-2], v3.1.1 [MQTT-3.1.0-2], v5 [MQTT-4.13.1-1], v3.1.1 [MQTT-4.8.0-1].
@@ -415,6 +381,44 @@ fn what_connack_said_is_not_there_is_refused_with_its_own_reason_code() {
     assert!(subscribe(&mut connection, &["a"]).is_ok());
 }
 
+/// Covers: v5 [MQTT-3.2.2-10].
+#[test]
+fn v5_3_2_2_10_a_filter_may_ask_for_more_than_the_maximum_qos() {
+    let grants = ServerGrants {
+        maximum_qos: QoS::AtMostOnce,
+        ..ServerGrants::ALL
+    };
+    let asked = connect(V5, Properties::EMPTY);
+    let mut connection = accepted(ServerOffer { grants, ..OFFER }, &asked, None).connection;
+    for qos in [QoS::AtMostOnce, QOS_1, QOS_2] {
+        let options = SubscriptionOptions {
+            qos,
+            ..SubscriptionOptions::default()
+        };
+        let filters = [(TopicFilter::try_new("a").unwrap(), options)];
+        let packet = Packet::Subscribe(Subscribe {
+            packet_id: id(1),
+            properties: Properties::EMPTY,
+            filters: SubscribeFilters::from(&filters[..]),
+        });
+        let event = try_handle(&mut connection, &packet, 0, &mut Vec::new());
+        assert!(matches!(event, Ok(ServerEvent::Subscribe { .. })));
+    }
+}
+
+/// Covers: v3.1.1 [MQTT-3.8.3-2].
+#[test]
+fn v311_3_8_3_2_a_server_without_wildcards_refuses_them() {
+    let grants = ServerGrants {
+        wildcards: false,
+        ..ServerGrants::ALL
+    };
+    let asked = connect(V311, Properties::EMPTY);
+    let mut connection = accepted(ServerOffer { grants, ..OFFER }, &asked, None).connection;
+    assert!(subscribe(&mut connection, &["a", "b/#"]).is_err());
+    assert!(subscribe(&mut connection, &["a", "b"]).is_ok());
+}
+
 /// Covers: v5 [MQTT-3.8.4-6], v3.1.1 [MQTT-2.3.1-7].
 #[test]
 fn v5_3_8_4_6_each_filter_has_its_answer() {
@@ -465,196 +469,6 @@ fn acknowledgements_of_nothing_are_answered_and_end_nothing() {
     assert_eq!(error.reason_code(), Some(ReasonCode::PROTOCOL_ERROR));
 }
 
-/// Covers: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24], v5 [MQTT-3.2.2-22].
-#[test]
-fn v5_3_1_2_22_silence_of_one_and_a_half_keep_alives_is_too_long() {
-    for (version, told) in [(V5, &[0xE0, 1, 0x8D][..]), (V311, &[])] {
-        let asked = Connect {
-            keep_alive_s: 10,
-            ..connect(version, Properties::EMPTY)
-        };
-        let mut connection = accepted(OFFER, &asked, None).connection;
-        assert_eq!(connection.next_deadline_ms(), Some(15_000));
-        try_handle(&mut connection, &Packet::PingReq, 2_000, &mut Vec::new()).unwrap();
-        assert_eq!(connection.next_deadline_ms(), Some(17_000));
-        connection.handle_received(3_000);
-        assert_eq!(connection.handle_timeout(17_999), Ok(()));
-        let error = connection.handle_timeout(18_000).unwrap_err();
-        let mut out = Vec::new();
-        connection.fail(error, &mut out);
-        assert_eq!(out, told);
-        assert_eq!(connection.next_deadline_ms(), None);
-    }
-    assert_eq!(connected(V5, &[]).next_deadline_ms(), None);
-}
-
-/// Covers: v5 [MQTT-3.14.4-1], v5 [MQTT-3.14.4-2], v5 [MQTT-4.13.2-1].
-#[test]
-fn v5_3_14_4_1_disconnect_is_the_last_word() {
-    let mut connection = connected(V5, &[]);
-    let token = receive(&mut connection, Delivery::AtLeastOnce(id(1))).unwrap();
-    let request = subscribe(&mut connection, &["a"]).unwrap();
-    let mut out = Vec::new();
-    let reason = ReasonCode::SERVER_SHUTTING_DOWN;
-    connection
-        .disconnect(reason, Properties::EMPTY, &mut out)
-        .unwrap();
-    assert_eq!(out, [0xE0, 1, 0x8B]);
-    assert!(!connection.is_connected());
-    let again = connection.disconnect(reason, Properties::EMPTY, &mut out);
-    assert_eq!(again, Err(SendRefusal::NotConnected));
-    connection.fail(ServerError::KeepAliveTimeout, &mut out);
-    connection.take_over(&mut out);
-    connection.acknowledge(token, OK, &mut out).unwrap();
-    let answered = connection.answer_subscribe(&request, &[OK], Properties::EMPTY, &mut out);
-    assert_eq!(answered, Err(SendRefusal::NotConnected));
-    let refused = connection.publish(message("t", QOS_1), 0, &mut out);
-    assert!(refused.is_err());
-    assert_eq!(connection.poll_resend(0, &mut out), None);
-    let event = try_handle(&mut connection, &Packet::PingReq, 0, &mut out).unwrap();
-    assert!(matches!(event, ServerEvent::Handled));
-    assert_eq!(out.len(), 3);
-}
-
-/// Covers: v5 [MQTT-3.14.2-2].
-#[test]
-fn v5_3_14_2_2_a_server_has_no_session_expiry_to_say() {
-    let mut connection = connected(V5, &[]);
-    let set = [Property::SessionExpiryInterval(1)];
-    let list = PropertyList::new(&set);
-    let mut out = Vec::new();
-    let refused = connection.disconnect(OK, Properties::from(&list), &mut out);
-    assert_eq!(refused, Err(SendRefusal::SessionExpiryFromServer));
-    assert!(out.is_empty() && connection.is_connected());
-}
-
-#[test]
-fn a_client_can_be_sent_elsewhere_later_too() {
-    let mut connection = connected(V5, &[]);
-    let set = [Property::ServerReference("there")];
-    let list = PropertyList::new(&set);
-    let mut out = Vec::new();
-    let reason = ReasonCode::USE_ANOTHER_SERVER;
-    connection
-        .disconnect(reason, Properties::from(&list), &mut out)
-        .unwrap();
-    let Packet::Disconnect(Disconnect {
-        reason: said,
-        properties,
-    }) = packet(V5, &out)
-    else {
-        panic!("DISCONNECT")
-    };
-    assert_eq!(
-        (said, properties.server_reference()),
-        (reason, Some("there"))
-    );
-}
-
-/// Covers: v5 [MQTT-3.1.4-3], v3.1.1 [MQTT-3.1.4-2].
-#[test]
-fn v5_3_1_4_3_the_older_connection_is_told_and_ended() {
-    for (version, told) in [(V5, &[0xE0, 1, 0x8E][..]), (V311, &[])] {
-        let mut connection = connected(version, &[Property::SessionExpiryInterval(100)]);
-        let mut out = Vec::new();
-        connection.take_over(&mut out);
-        assert_eq!(out, told);
-        assert!(!connection.is_connected());
-        assert!(connection.into_session(0).goes_on);
-    }
-}
-
-/// Covers: v5 [MQTT-4.1.0-1], v3.1.1 [MQTT-4.1.0-1], v3.1.1 [MQTT-4.1.0-2].
-#[test]
-fn v5_4_1_0_1_state_lives_as_long_as_the_connection() {
-    for version in [V311, V5] {
-        let asked = Connect {
-            clean_start: true,
-            ..connect(version, Properties::EMPTY)
-        };
-        let mut connection = accepted(OFFER, &asked, None).connection;
-        assert_eq!(
-            connection.negotiated().session_expiry,
-            SessionExpiry::AT_DISCONNECT
-        );
-        let token = receive(&mut connection, Delivery::ExactlyOnce(id(1))).unwrap();
-        connection.acknowledge(token, OK, &mut Vec::new()).unwrap();
-        send(&mut connection, message("t", QOS_1));
-        // However long it takes, a repeat is known and the message is open.
-        let again = Packet::Publish(Publish {
-            dup: true,
-            ..publish("t", Delivery::ExactlyOnce(id(1)))
-        });
-        let mut out = Vec::new();
-        let event = try_handle(&mut connection, &again, u64::MAX, &mut out).unwrap();
-        assert!(matches!(event, ServerEvent::Handled));
-        assert_eq!(packet(version, &out), Packet::PubRec(ack(1, OK)));
-        assert_eq!(connection.inflight(), 1);
-        let mut closed = connection.into_session(u64::MAX);
-        assert!(!closed.goes_on);
-        assert!(closed.session.end().eq([message("t", QOS_1)]));
-    }
-}
-
-/// Covers: v5 [MQTT-3.1.2-23].
-#[test]
-fn v5_3_1_2_23_disconnect_has_the_last_word_on_how_long_the_session_stays() {
-    let leave = |asked_s: u32, disconnect_s: u32| {
-        let mut connection = connected(V5, &[Property::SessionExpiryInterval(asked_s)]);
-        let set = [Property::SessionExpiryInterval(disconnect_s)];
-        let list = PropertyList::new(&set);
-        let goodbye = Packet::Disconnect(Disconnect {
-            reason: OK,
-            properties: Properties::from(&list),
-        });
-        try_handle(&mut connection, &goodbye, 0, &mut Vec::new())?;
-        Ok::<_, ServerError>(connection.into_session(1_000))
-    };
-    let closed = leave(10, 20).unwrap();
-    assert_eq!(closed.session.expiry(), SessionExpiry(20));
-    assert_eq!(closed.session.next_deadline_ms(), Some(21_000));
-    assert!(!leave(10, 0).unwrap().goes_on);
-    assert_eq!(leave(0, 0).unwrap().session.expiry(), SessionExpiry(0));
-    let raised = leave(0, 1).unwrap_err();
-    assert_eq!(raised, ProtocolError::SessionExpiryRaised.into());
-    assert_eq!(raised.reason_code(), Some(ReasonCode::PROTOCOL_ERROR));
-}
-
-#[test]
-fn packets_larger_than_announced_end_the_connection() {
-    let limits = ServerLimits {
-        packet_len_max: 40,
-        ..OFFER.limits
-    };
-    let asked = connect(V5, Properties::EMPTY);
-    let mut connection = accepted(ServerOffer { limits, ..OFFER }, &asked, None).connection;
-    let payload = [0; 40];
-    let large = Packet::Publish(Publish {
-        payload: &payload,
-        ..publish("t", Delivery::AtMostOnce)
-    });
-    let error = objection(&mut connection, &large);
-    let mut out = Vec::new();
-    connection.fail(error, &mut out);
-    assert_eq!(out, [0xE0, 1, 0x95]);
-}
-
-#[test]
-fn more_than_the_receive_maximum_ends_the_connection() {
-    let limits = ServerLimits {
-        receive_maximum: 1,
-        ..OFFER.limits
-    };
-    let asked = connect(V5, Properties::EMPTY);
-    let mut connection = accepted(ServerOffer { limits, ..OFFER }, &asked, None).connection;
-    receive(&mut connection, Delivery::AtLeastOnce(id(1)));
-    let second = Packet::Publish(publish("t", Delivery::AtLeastOnce(id(2))));
-    let error = objection(&mut connection, &second);
-    let mut out = Vec::new();
-    connection.fail(error, &mut out);
-    assert_eq!(out, [0xE0, 1, 0x93]);
-}
-
 /// PUBREL and PUBCOMP say nothing but their Reason Code, so there is nothing to leave out.
 ///
 /// Covers: v5 [MQTT-3.6.2-2], v5 [MQTT-3.6.2-3], v5 [MQTT-3.7.2-2], v5 [MQTT-3.7.2-3].
@@ -672,6 +486,62 @@ fn v5_3_6_2_2_pubrel_and_pubcomp_have_no_words() {
     assert_eq!(answer, [0x62, 3, 0, 2, 0x92]);
     let answer = handle(&mut connection, &Packet::PubRel(ack(4, OK)));
     assert_eq!(answer, [0x70, 3, 0, 4, 0x92]);
+}
+
+/// A server without an allocator: what finds no place waits, and nothing is lost.
+#[test]
+fn a_server_of_fixed_size_says_when_it_has_no_room() {
+    type Small = Fixed<2, 1, 1, 32>;
+    let limits = ServerLimits {
+        receive_maximum: 1,
+        topic_alias_maximum: 1,
+        ..OFFER.limits
+    };
+    let mut handshake = asked(
+        ServerOffer { limits, ..OFFER },
+        &connect(V5, Properties::EMPTY),
+    );
+    let mut memory = [0; 40];
+    let mut out = OutputBuffer::new(&mut memory);
+    let acceptance = Acceptance {
+        found: None::<ServerSession<Message, (), Small>>,
+        will: None,
+        properties: Properties::EMPTY,
+    };
+    let mut connection = handshake
+        .accept(acceptance, 0, &mut out)
+        .unwrap()
+        .connection;
+    out.consume(out.filled().len());
+    for _ in 0..2 {
+        let sent = connection.publish(message("t", QOS_2), 0, &mut out);
+        assert_eq!(sent, Ok(None));
+    }
+    let third = connection
+        .publish(message("t", QOS_2), 0, &mut out)
+        .unwrap_err();
+    assert_eq!(third.reason, NotSentReason::Later, "two flows have a place");
+    out.consume(out.filled().len());
+
+    let filling = Message {
+        payload: vec![b'x'; 32],
+        ..message("t", QoS::AtMostOnce)
+    };
+    assert!(connection.publish(filling, 0, &mut out).is_ok());
+    let pubrec = bytes(V5, &Packet::PubRec(ack(1, OK)));
+    for _ in 0..2 {
+        let refused = connection
+            .handle_frame(framed(&pubrec), 0, &mut out)
+            .map(drop);
+        assert_eq!(refused, Err(ServerError::NoRoom));
+    }
+    out.consume(out.filled().len());
+    assert!(
+        connection
+            .handle_frame(framed(&pubrec), 0, &mut out)
+            .is_ok()
+    );
+    assert_eq!(packet(V5, out.filled()), Packet::PubRel(ack(1, OK)));
 }
 
 /// What a broker keeps for each client that is connected and silent, its strings aside.

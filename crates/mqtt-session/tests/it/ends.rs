@@ -1,0 +1,202 @@
+//! The ways a Network Connection of a server ends, and what stays.
+
+use crate::kit::*;
+use mqtt_codec::{
+    Connect, Delivery, Disconnect, Packet, Properties, Property, PropertyList, Publish, QoS,
+    ReasonCode,
+};
+use mqtt_session::{
+    ProtocolError, SendRefusal, ServerError, ServerEvent, ServerLimits, ServerOffer, SessionExpiry,
+};
+
+/// Covers: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24], v5 [MQTT-3.2.2-22].
+#[test]
+fn v5_3_1_2_22_silence_of_one_and_a_half_keep_alives_is_too_long() {
+    for (version, told) in [(V5, &[0xE0, 1, 0x8D][..]), (V311, &[])] {
+        let asked = Connect {
+            keep_alive_s: 10,
+            ..connect(version, Properties::EMPTY)
+        };
+        let mut connection = accepted(OFFER, &asked, None).connection;
+        assert_eq!(connection.next_deadline_ms(), Some(15_000));
+        try_handle(&mut connection, &Packet::PingReq, 2_000, &mut Vec::new()).unwrap();
+        assert_eq!(connection.next_deadline_ms(), Some(17_000));
+        connection.handle_received(3_000);
+        assert_eq!(connection.handle_timeout(17_999), Ok(()));
+        let error = connection.handle_timeout(18_000).unwrap_err();
+        let mut out = Vec::new();
+        connection.fail(error, &mut out);
+        assert_eq!(out, told);
+        assert_eq!(connection.next_deadline_ms(), None);
+    }
+    assert_eq!(connected(V5, &[]).next_deadline_ms(), None);
+}
+
+/// Covers: v5 [MQTT-3.14.4-1], v5 [MQTT-3.14.4-2], v5 [MQTT-4.13.2-1].
+#[test]
+fn v5_3_14_4_1_disconnect_is_the_last_word() {
+    let mut connection = connected(V5, &[]);
+    let token = receive(&mut connection, Delivery::AtLeastOnce(id(1))).unwrap();
+    let request = subscribe(&mut connection, &["a"]).unwrap();
+    let mut out = Vec::new();
+    let reason = ReasonCode::SERVER_SHUTTING_DOWN;
+    connection
+        .disconnect(reason, Properties::EMPTY, &mut out)
+        .unwrap();
+    assert_eq!(out, [0xE0, 1, 0x8B]);
+    assert!(!connection.is_connected());
+    let again = connection.disconnect(reason, Properties::EMPTY, &mut out);
+    assert_eq!(again, Err(SendRefusal::NotConnected));
+    connection.fail(ServerError::KeepAliveTimeout, &mut out);
+    connection.take_over(&mut out);
+    connection.acknowledge(token, OK, &mut out).unwrap();
+    let answered = connection.answer_subscribe(&request, &[OK], Properties::EMPTY, &mut out);
+    assert_eq!(answered, Err(SendRefusal::NotConnected));
+    let refused = connection.publish(message("t", QoS::AtLeastOnce), 0, &mut out);
+    assert!(refused.is_err());
+    assert_eq!(connection.poll_resend(0, &mut out), None);
+    let event = try_handle(&mut connection, &Packet::PingReq, 0, &mut out).unwrap();
+    assert!(matches!(event, ServerEvent::Handled));
+    assert_eq!(out.len(), 3);
+}
+
+/// Covers: v5 [MQTT-3.14.2-2].
+#[test]
+fn v5_3_14_2_2_a_server_has_no_session_expiry_to_say() {
+    let mut connection = connected(V5, &[]);
+    let set = [Property::SessionExpiryInterval(1)];
+    let list = PropertyList::new(&set);
+    let mut out = Vec::new();
+    let refused = connection.disconnect(OK, Properties::from(&list), &mut out);
+    assert_eq!(refused, Err(SendRefusal::SessionExpiryFromServer));
+    assert!(out.is_empty() && connection.is_connected());
+}
+
+#[test]
+fn a_client_can_be_sent_elsewhere_later_too() {
+    let mut connection = connected(V5, &[]);
+    let set = [Property::ServerReference("there")];
+    let list = PropertyList::new(&set);
+    let mut out = Vec::new();
+    let reason = ReasonCode::USE_ANOTHER_SERVER;
+    connection
+        .disconnect(reason, Properties::from(&list), &mut out)
+        .unwrap();
+    let Packet::Disconnect(Disconnect {
+        reason: said,
+        properties,
+    }) = packet(V5, &out)
+    else {
+        panic!("DISCONNECT")
+    };
+    assert_eq!(
+        (said, properties.server_reference()),
+        (reason, Some("there"))
+    );
+}
+
+/// Covers: v5 [MQTT-3.1.4-3], v3.1.1 [MQTT-3.1.4-2].
+#[test]
+fn v5_3_1_4_3_the_older_connection_is_told_and_ended() {
+    for (version, told) in [(V5, &[0xE0, 1, 0x8E][..]), (V311, &[])] {
+        let mut connection = connected(version, &[Property::SessionExpiryInterval(100)]);
+        let mut out = Vec::new();
+        connection.take_over(&mut out);
+        assert_eq!(out, told);
+        assert!(!connection.is_connected());
+        assert!(connection.into_session(0).goes_on);
+    }
+}
+
+/// Covers: v5 [MQTT-4.1.0-1], v3.1.1 [MQTT-4.1.0-1], v3.1.1 [MQTT-4.1.0-2].
+#[test]
+fn v5_4_1_0_1_state_lives_as_long_as_the_connection() {
+    for version in [V311, V5] {
+        let asked = Connect {
+            clean_start: true,
+            ..connect(version, Properties::EMPTY)
+        };
+        let mut connection = accepted(OFFER, &asked, None).connection;
+        assert_eq!(
+            connection.negotiated().session_expiry,
+            SessionExpiry::AT_DISCONNECT
+        );
+        let token = receive(&mut connection, Delivery::ExactlyOnce(id(1))).unwrap();
+        connection.acknowledge(token, OK, &mut Vec::new()).unwrap();
+        connection
+            .publish(message("t", QoS::AtLeastOnce), 0, &mut Vec::new())
+            .unwrap();
+        // However long it takes, a repeat is known and the message is open.
+        let again = Packet::Publish(Publish {
+            dup: true,
+            ..publish("t", Delivery::ExactlyOnce(id(1)))
+        });
+        let mut out = Vec::new();
+        let event = try_handle(&mut connection, &again, u64::MAX, &mut out).unwrap();
+        assert!(matches!(event, ServerEvent::Handled));
+        assert_eq!(packet(version, &out), Packet::PubRec(ack(1, OK)));
+        assert_eq!(connection.inflight(), 1);
+        let mut closed = connection.into_session(u64::MAX);
+        assert!(!closed.goes_on);
+        assert!(closed.session.end().eq([message("t", QoS::AtLeastOnce)]));
+    }
+}
+
+/// Covers: v5 [MQTT-3.1.2-23].
+#[test]
+fn v5_3_1_2_23_disconnect_has_the_last_word_on_how_long_the_session_stays() {
+    let leave = |asked_s: u32, disconnect_s: u32| {
+        let mut connection = connected(V5, &[Property::SessionExpiryInterval(asked_s)]);
+        let set = [Property::SessionExpiryInterval(disconnect_s)];
+        let list = PropertyList::new(&set);
+        let goodbye = Packet::Disconnect(Disconnect {
+            reason: OK,
+            properties: Properties::from(&list),
+        });
+        try_handle(&mut connection, &goodbye, 0, &mut Vec::new())?;
+        Ok::<_, ServerError>(connection.into_session(1_000))
+    };
+    let closed = leave(10, 20).unwrap();
+    assert_eq!(closed.session.expiry(), SessionExpiry(20));
+    assert_eq!(closed.session.next_deadline_ms(), Some(21_000));
+    assert!(!leave(10, 0).unwrap().goes_on);
+    assert_eq!(leave(0, 0).unwrap().session.expiry(), SessionExpiry(0));
+    let raised = leave(0, 1).unwrap_err();
+    assert_eq!(raised, ProtocolError::SessionExpiryRaised.into());
+    assert_eq!(raised.reason_code(), Some(ReasonCode::PROTOCOL_ERROR));
+}
+
+#[test]
+fn packets_larger_than_announced_end_the_connection() {
+    let limits = ServerLimits {
+        packet_len_max: 40,
+        ..OFFER.limits
+    };
+    let asked = connect(V5, Properties::EMPTY);
+    let mut connection = accepted(ServerOffer { limits, ..OFFER }, &asked, None).connection;
+    let payload = [0; 40];
+    let large = Packet::Publish(Publish {
+        payload: &payload,
+        ..publish("t", Delivery::AtMostOnce)
+    });
+    let error = objection(&mut connection, &large);
+    let mut out = Vec::new();
+    connection.fail(error, &mut out);
+    assert_eq!(out, [0xE0, 1, 0x95]);
+}
+
+#[test]
+fn more_than_the_receive_maximum_ends_the_connection() {
+    let limits = ServerLimits {
+        receive_maximum: 1,
+        ..OFFER.limits
+    };
+    let asked = connect(V5, Properties::EMPTY);
+    let mut connection = accepted(ServerOffer { limits, ..OFFER }, &asked, None).connection;
+    receive(&mut connection, Delivery::AtLeastOnce(id(1)));
+    let second = Packet::Publish(publish("t", Delivery::AtLeastOnce(id(2))));
+    let error = objection(&mut connection, &second);
+    let mut out = Vec::new();
+    connection.fail(error, &mut out);
+    assert_eq!(out, [0xE0, 1, 0x93]);
+}
