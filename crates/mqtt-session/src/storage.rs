@@ -4,6 +4,9 @@ mod fixed;
 #[cfg(feature = "alloc")]
 mod heap;
 
+#[cfg(test)]
+mod tests;
+
 pub use fixed::Fixed;
 #[cfg(feature = "alloc")]
 pub use heap::Heap;

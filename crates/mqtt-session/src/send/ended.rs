@@ -15,29 +15,30 @@ pub struct EndedFlows<
     #[cfg(not(feature = "alloc"))] S: Storage,
 > {
     flows: &'a mut SendFlows<M, S>,
-    /// No lost flow is before this place.
+    /// The stage of the flows that end.
+    stage: Stage,
+    /// None of them is before this place.
     at: usize,
 }
 
 impl<M, S: Storage> SendFlows<M, S> {
     /// Ends SUBSCRIBE and UNSUBSCRIBE flows, which do not outlive a Network Connection.
     pub fn end_requests(&mut self) -> EndedFlows<'_, M, S> {
-        for flow in self.flows.iter_mut() {
-            if flow.stage == Stage::Answer {
-                flow.stage = Stage::Lost;
-                self.lost += 1;
-                if self.lapped {
-                    self.in_use.remove(flow.packet_id);
-                }
-            }
+        EndedFlows {
+            flows: self,
+            stage: Stage::Answer,
+            at: 0,
         }
-        EndedFlows { flows: self, at: 0 }
     }
 
     /// Ends everything; identifiers go on where they were.
     pub fn clear(&mut self) -> EndedFlows<'_, M, S> {
         self.lose();
-        EndedFlows { flows: self, at: 0 }
+        EndedFlows {
+            flows: self,
+            stage: Stage::Lost,
+            at: 0,
+        }
     }
 
     /// Ends everything, and keeps the messages until [`SendFlows::poll_lost`] has given them all.
@@ -54,23 +55,24 @@ impl<M, S: Storage> SendFlows<M, S> {
 
     /// The message of a lost flow, in order.
     pub(crate) fn poll_lost(&mut self) -> Option<M> {
-        self.take_lost(0).map(|(message, _)| message)
+        match self.lost {
+            0 => None,
+            _ => self.take(Stage::Lost, 0).map(|(message, _)| message),
+        }
     }
 
-    /// Takes the first lost flow from `from` on out: its message, and where the next one may be.
-    fn take_lost(&mut self, from: usize) -> Option<(M, usize)> {
-        if self.lost == 0 {
-            return None;
-        }
-        let is_lost = |at: &usize| {
-            let flow = self.flows.get(*at);
-            flow.is_some_and(|flow| flow.stage == Stage::Lost)
-        };
-        let at = (from..self.flows.len()).find(is_lost)?;
+    /// Takes the first flow at `stage` from `from` on out: its message, and where the next one may be.
+    fn take(&mut self, stage: Stage, from: usize) -> Option<(M, usize)> {
+        let is_wanted = |at: &usize| self.flows.get(*at).is_some_and(|flow| flow.stage == stage);
+        let at = (from..self.flows.len()).find(is_wanted)?;
         let flow = self.flows.get_mut(at)?;
         flow.stage = Stage::Ended;
         let message = flow.message.take();
-        self.lost -= 1;
+        if stage == Stage::Lost {
+            self.lost -= 1;
+        } else if self.lapped {
+            self.in_use.remove(flow.packet_id);
+        }
         self.ended += 1;
         let len_before = self.flows.len();
         self.drop_ended();
@@ -84,18 +86,11 @@ impl<M, S: Storage> Iterator for EndedFlows<'_, M, S> {
     type Item = M;
 
     fn next(&mut self) -> Option<M> {
-        let (message, at) = self.flows.take_lost(self.at)?;
+        let (message, at) = self.flows.take(self.stage, self.at)?;
         self.at = at;
         Some(message)
     }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let lost = usize::try_from(self.flows.lost).unwrap_or(0);
-        (lost, Some(lost))
-    }
 }
-
-impl<M, S: Storage> ExactSizeIterator for EndedFlows<'_, M, S> {}
 
 impl<M, S: Storage> Drop for EndedFlows<'_, M, S> {
     fn drop(&mut self) {
@@ -106,10 +101,10 @@ impl<M, S: Storage> Drop for EndedFlows<'_, M, S> {
     }
 }
 
-impl<M, S: Storage> fmt::Debug for EndedFlows<'_, M, S> {
+impl<M: fmt::Debug, S: Storage> fmt::Debug for EndedFlows<'_, M, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndedFlows")
-            .field("left", &self.flows.lost)
+            .field("flows", &self.flows)
             .finish_non_exhaustive()
     }
 }

@@ -4,8 +4,10 @@ use super::{
     ENDED_MAX, NotNow, NotNowReason, PubRecOutcome, Resend, SendFlows, Stage, UnexpectedAck,
     following,
 };
-use crate::SendQuota;
+use crate::storage::{PacketIds, Queue};
+use crate::{Fixed, Heap, SendQuota, Storage};
 use alloc::collections::BTreeSet;
+use alloc::vec;
 use alloc::vec::Vec;
 use mqtt_codec::{PacketId, QoS, ReasonCode};
 use proptest::prelude::*;
@@ -38,9 +40,21 @@ struct Model {
     last: u16,
     left: u16,
     receive_maximum: u16,
+    /// Messages that went with their session and have not been taken.
+    lost: Vec<u32>,
+    /// Places for open and lost flows.
+    capacity: usize,
 }
 
 impl Model {
+    fn new(last: u16, capacity: usize) -> Self {
+        Self {
+            last,
+            capacity,
+            ..Self::default()
+        }
+    }
+
     fn allocate(&mut self) -> Option<u16> {
         let mut id = self.last;
         for _ in 0..u16::MAX {
@@ -56,6 +70,9 @@ impl Model {
         let counted = wants != Wants::Answer;
         if counted && (self.left == 0 || !self.due.is_empty()) {
             return Err(NotNowReason::Quota);
+        }
+        if self.open.len() + self.lost.len() >= self.capacity {
+            return Err(NotNowReason::Capacity);
         }
         let id = self.allocate().ok_or(NotNowReason::PacketIds)?;
         self.left -= u16::from(counted);
@@ -147,6 +164,9 @@ enum Step {
     Connect(u16),
     Resend(u8),
     Clear,
+    /// The session ends, and its messages are taken later.
+    Lose,
+    PollLost(u8),
     /// The last identifier given out is now shortly before the chosen flow's.
     Lap(usize, u16),
 }
@@ -162,24 +182,26 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which.clone().prop_map(Step::Cancel),
         1 => (1u16..40).prop_map(Step::Connect),
         4 => (1u8..8).prop_map(Step::Resend),
+        1 => Just(Step::Lose),
+        4 => (1u8..8).prop_map(Step::PollLost),
         3 => (which, 1u16..6).prop_map(|(at, by)| Step::Lap(at, by)),
     ]
 }
 
 /// Both sides of the comparison.
-struct Both {
-    flows: SendFlows<u32>,
+struct Both<S: Storage> {
+    flows: SendFlows<u32, S>,
     quota: SendQuota,
     model: Model,
     next_message: u32,
 }
 
-impl Both {
-    fn new(receive_maximum: u16) -> Self {
-        let mut model = Model::default();
+impl<S: Storage> Both<S> {
+    fn new(receive_maximum: u16, capacity: usize) -> Self {
+        let mut model = Model::new(0, capacity);
         model.connect(receive_maximum);
         Self {
-            flows: SendFlows::new(),
+            flows: SendFlows::with_storage(),
             quota: SendQuota::new(receive_maximum),
             model,
             next_message: 0,
@@ -220,18 +242,33 @@ impl Both {
             }
             Step::Resend(times) => (0..times).for_each(|_| self.resend()),
             Step::Clear => {
-                let messages: Vec<u32> = self.model.open.iter().map(|flow| flow.message).collect();
-                assert!(self.flows.clear().eq(messages));
-                self.model = Model {
-                    last: self.model.last,
-                    ..Model::default()
-                };
-                self.model.connect(self.quota.receive_maximum());
-                self.quota = SendQuota::new(self.quota.receive_maximum());
+                let lost = self.lose();
+                assert!(self.flows.clear().eq(lost));
+                self.model.lost.clear();
+            }
+            Step::Lose => {
+                self.model.lost = self.lose();
+                self.flows.lose();
+            }
+            Step::PollLost(times) => {
+                for _ in 0..times {
+                    let first = (!self.model.lost.is_empty()).then(|| self.model.lost.remove(0));
+                    assert_eq!(self.flows.poll_lost(), first);
+                }
             }
             Step::Lap(which, by) => self.lap(which, by),
         }
         self.compare();
+    }
+
+    /// The session ends: all messages that have not been taken.
+    fn lose(&mut self) -> Vec<u32> {
+        let mut lost = core::mem::take(&mut self.model.lost);
+        lost.extend(self.model.open.iter().map(|flow| flow.message));
+        self.model = Model::new(self.model.last, self.model.capacity);
+        self.model.connect(self.quota.receive_maximum());
+        self.quota = SendQuota::new(self.quota.receive_maximum());
+        lost
     }
 
     fn publish(&mut self, qos: QoS) {
@@ -324,6 +361,10 @@ impl Both {
         let Some(first) = self.model.open.first().copied() else {
             return;
         };
+        // Those would have to be lapped first.
+        if !self.model.lost.is_empty() {
+            return;
+        }
         let lapped = self.flows.lapped;
         let target = if lapped { self.chosen(which) } else { None };
         let target = target.unwrap_or(first).id;
@@ -349,7 +390,8 @@ impl Both {
 
     fn check_invariants(&self) {
         let Self { flows, model, .. } = self;
-        let ended = flows.flows.len() - flows.len();
+        let ended = flows.flows.len() - flows.len() - model.lost.len();
+        assert_eq!(usize::try_from(flows.lost), Ok(model.lost.len()));
         assert!(
             ended <= ENDED_MAX.max(flows.flows.len() / 2),
             "{ended} ended"
@@ -379,15 +421,40 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..500),
         clear_at in 0usize..2000,
     ) {
-        let mut both = Both::new(receive_maximum);
-        both.model.last = start;
-        both.flows.last_packet_id = start;
-        for (at, step) in steps.into_iter().enumerate() {
-            if at == clear_at {
-                both.take(Step::Clear);
-            }
-            both.take(step);
+        run::<Heap>(usize::MAX, receive_maximum, start, clear_at, &steps);
+    }
+
+    /// The same in memory of fixed size, which says so when it is full.
+    ///
+    /// Covers: v5 [MQTT-2.2.1-3], v3.1.1 [MQTT-2.3.1-2].
+    #[test]
+    fn behaves_like_a_plain_list_of_fixed_size(
+        receive_maximum in prop_oneof![1u16..8, 20u16..200],
+        start in prop_oneof![Just(0u16), 65_500u16..=65_535],
+        steps in proptest::collection::vec(step(), 0..500),
+        clear_at in 0usize..2000,
+    ) {
+        run::<Fixed<1, 1>>(1, receive_maximum, start, clear_at, &steps);
+        run::<Fixed<5, 1>>(5, receive_maximum, start, clear_at, &steps);
+        run::<Fixed<40, 1>>(40, receive_maximum, start, clear_at, &steps);
+    }
+}
+
+fn run<S: Storage>(
+    capacity: usize,
+    receive_maximum: u16,
+    start: u16,
+    clear_at: usize,
+    steps: &[Step],
+) {
+    let mut both = Both::<S>::new(receive_maximum, capacity);
+    both.model.last = start;
+    both.flows.last_packet_id = start;
+    for (at, step) in steps.iter().enumerate() {
+        if at == clear_at {
+            both.take(Step::Clear);
         }
+        both.take(step.clone());
     }
 }
 
