@@ -8,13 +8,16 @@ use crate::core::counters::Totals;
 use crate::core::limits::Limits;
 use crate::core::log::{CommitLog, MemoryLog};
 use crate::core::pace::Rates;
+use crate::core::retained::{Retained, RetainedStore};
 use crate::core::{Batch, Core, Offer, Parts};
 use crate::events::{EVENT_CAPACITY, EventHooks, EventSource, Events};
 use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::hub::Hub;
+use crate::manage::Manager;
 use crate::net::{Bound, Clock, Door, Terms, available_memory, run_ticks, serve};
 use crate::ownership::{Fabric, Ownership, SingleNode};
+use crate::sys::Sys;
 use mqtt_codec::QoS;
 use mqtt_io::Listener;
 use mqtt_session::SessionExpiry;
@@ -62,6 +65,7 @@ pub struct Builder {
     log: Arc<dyn CommitLog>,
     ownership: Arc<dyn Ownership>,
     fabric: Option<Arc<dyn Fabric>>,
+    retained: Option<Arc<dyn RetainedStore>>,
     runtimes: Vec<Handle>,
 }
 
@@ -144,6 +148,15 @@ impl Builder {
         }
     }
 
+    /// Where retained messages are kept; the default keeps them in memory, within the configured limits.
+    #[must_use]
+    pub fn retained_store(self, retained: impl RetainedStore) -> Self {
+        Self {
+            retained: Some(Arc::new(retained)),
+            ..self
+        }
+    }
+
     /// Runtimes that connections are handed to in turn; the default is the one that starts the broker.
     #[must_use]
     pub fn runtimes(self, runtimes: impl IntoIterator<Item = Handle>) -> Self {
@@ -171,8 +184,11 @@ impl Builder {
         let events = Arc::new(EventSource::new(self.event_capacity));
         let mut hooks = self.hooks;
         hooks.push(Arc::new(EventHooks(Arc::clone(&events))));
+        let limits = limits(&self.config);
+        let retained = self.retained;
+        let retained = retained.unwrap_or_else(|| Arc::new(Retained::new(&limits)));
         let core = Arc::new(Core::new(Parts {
-            limits: limits(&self.config),
+            limits,
             offer: offer(&self.config),
             access,
             authenticate: self.authenticate,
@@ -181,6 +197,8 @@ impl Builder {
             fabric: self.fabric,
             hub: Hub::new(hooks),
             extensions: Extensions::new(&self.config),
+            retained,
+            sys: Sys::new(&self.config),
         }));
         let clock = Clock::start();
         let (stop, stopped) = watch::channel(false);
@@ -201,6 +219,7 @@ impl Builder {
             .into_iter()
             .map(|bound| tokio::spawn(serve(Arc::clone(&door), bound)))
             .collect();
+        let manager = Manager::new(Arc::clone(&core), clock, &self.config.node.name);
         let ticks = tokio::spawn(run_ticks(core, clock));
         Ok(Broker {
             door,
@@ -209,6 +228,7 @@ impl Builder {
             listeners: tasks,
             ticks,
             events,
+            manager,
         })
     }
 }
@@ -221,6 +241,7 @@ pub struct Broker {
     listeners: Vec<JoinHandle<()>>,
     ticks: JoinHandle<()>,
     events: Arc<EventSource>,
+    manager: Manager,
 }
 
 impl fmt::Debug for Broker {
@@ -258,6 +279,7 @@ impl Broker {
             log: Arc::new(MemoryLog),
             ownership: Arc::new(SingleNode),
             fabric: None,
+            retained: None,
             runtimes: Vec::new(),
         }
     }
@@ -266,6 +288,12 @@ impl Broker {
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// Looks into it and changes what is in it.
+    #[must_use]
+    pub const fn manager(&self) -> &Manager {
+        &self.manager
     }
 
     /// What happens from here on, as a stream; costs nothing while nobody reads it.
@@ -297,10 +325,7 @@ impl Broker {
 
     /// Ends the connection of `client_id` with DISCONNECT 0x98; `false` when it has none.
     pub fn kick(&self, client_id: &str) -> bool {
-        let mut batch = Batch::new();
-        let kicked = self.door.core.kick(client_id, &mut batch);
-        self.door.core.finish(&mut batch, self.door.clock.now_ms());
-        kicked
+        self.manager.kick(client_id)
     }
 
     /// Stops accepting, tells v5 clients 0x8B, and returns when all connections are gone or patience is.

@@ -15,16 +15,19 @@ mod extensions;
 mod handler;
 mod hooks;
 mod hub;
+pub mod manage;
 mod net;
 mod ownership;
+mod sys;
 
 pub use crate::core::cause::{DropCause, EndCause, SessionEnd};
 pub use crate::core::counters::Totals;
 pub use crate::core::log::{CommitLog, LogFull, LogPosition, LogRecord, MemoryLog};
-pub use crate::core::message::Message;
+pub use crate::core::message::{Message, Source};
 pub use crate::core::pace::Rate;
 pub use crate::core::queue::QueueFull;
 pub use crate::core::reached::LimitCause;
+pub use crate::core::retained::{RetainedFull, RetainedStore};
 pub use crate::core::session_cell::SessionKey;
 pub use crate::core::share_group::SharedStrategy;
 pub use access::{
@@ -42,4 +45,5 @@ pub use hooks::{
     Acked, Changes, DeliverVerdict, Dropped, Handover, Hooks, Interest, Publication, PublishAnswer,
     PublishVerdict,
 };
+pub use manage::Manager;
 pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};

@@ -222,7 +222,9 @@ impl Core {
         if !state.ended {
             self.counters.session_ended(cause);
             let epoch = OwnerEpoch(cell.owner_epoch.load(Ordering::Relaxed));
-            self.ownership.release(&cell.client_id, epoch);
+            if cause != SessionEnd::Moved {
+                self.ownership.release(&cell.client_id, epoch);
+            }
             self.hub.session_ended(&cell.client_id, cause);
         }
         if state.ended && state.subscriptions.is_empty() && state.will.is_none() {
@@ -312,8 +314,7 @@ impl Core {
             publisher: message.publisher,
             publisher_id: "",
         };
-        let routes = self.router.routes(message.topic_name());
-        if let Err(reason) = self.publish(batch, now_ms, &incoming, &routes) {
+        if let Err(reason) = self.publish_own(batch, now_ms, &incoming) {
             tracing::warn!(topic_name = message.topic_name(), %reason, "will not published");
         }
     }

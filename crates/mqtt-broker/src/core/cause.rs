@@ -148,6 +148,8 @@ pub enum SessionEnd {
     QueueFull,
     /// An administrator or an embedding program ended it.
     Administrative,
+    /// It goes on at another broker.
+    Moved,
 }
 
 impl SessionEnd {
@@ -159,6 +161,7 @@ impl SessionEnd {
             Self::CleanStart => "clean_start",
             Self::QueueFull => "queue_full",
             Self::Administrative => "administrative",
+            Self::Moved => "moved",
         }
     }
 }

@@ -429,6 +429,8 @@ impl Connection {
         if let Some(open) = self.open.take() {
             self.core.hub.disconnected(&open.client, cause);
             self.core
+                .tell_sys_disconnected(&open.client, cause, batch, now_ms);
+            self.core
                 .detach(&open.cell, open.epoch, cause, batch, now_ms);
         }
         self.core.finish(batch, now_ms);

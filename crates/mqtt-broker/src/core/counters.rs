@@ -20,6 +20,7 @@ pub(crate) struct Counters {
     pub(crate) connected: AtomicU64,
     /// The most that were connected at a time.
     pub(crate) connected_max: AtomicU64,
+    pub(crate) accepted: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     queued: AtomicU64,
@@ -46,6 +47,8 @@ pub struct Totals {
     pub clients_connected: u64,
     /// The most clients connected at a time.
     pub clients_maximum: u64,
+    /// CONNECT packets that were accepted.
+    pub clients_accepted: u64,
     /// Control Packets of all types taken from clients.
     pub packets_received: u64,
     /// Control Packets of all types written for clients.
@@ -240,6 +243,7 @@ impl Counters {
             connections_panicked: load(&self.connections_panicked),
             clients_connected: load(&self.connected),
             clients_maximum: load(&self.connected_max),
+            clients_accepted: load(&self.accepted),
             packets_received: load(&self.packets_received),
             packets_sent: load(&self.packets_sent),
             bytes_received: load(&self.bytes_received),

@@ -10,8 +10,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-type Promise<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
 /// An answer that came late.
 #[derive(Clone, Debug)]
 enum Late {
@@ -23,10 +21,10 @@ enum Late {
 
 /// What is waited for.
 enum Pending {
-    Decision(Promise<Decision>),
-    Verdict(Promise<PublishVerdict>),
-    Step(Promise<AuthStep>),
-    Claim(Promise<Claim>),
+    Decision(Pin<Box<dyn Future<Output = Decision> + Send>>),
+    Verdict(Pin<Box<dyn Future<Output = PublishVerdict> + Send>>),
+    Step(Pin<Box<dyn Future<Output = AuthStep> + Send>>),
+    Claim(Pin<Box<dyn Future<Output = Claim> + Send>>),
 }
 
 impl Pending {

@@ -155,8 +155,8 @@ impl Message {
         })
     }
 
-    /// Whether its Message Expiry Interval has passed.
-    pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
+    /// Whether its Message Expiry Interval has passed at `now_ms`, in milliseconds of the broker's clock.
+    pub fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_at_ms
             .is_some_and(|expires_at_ms| expires_at_ms <= now_ms)
     }

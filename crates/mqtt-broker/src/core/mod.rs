@@ -13,13 +13,15 @@ mod delay;
 mod gate;
 pub(crate) mod limits;
 pub(crate) mod log;
+mod look;
 pub(crate) mod message;
+mod own_publish;
 pub(crate) mod pace;
 mod parts;
 mod publish;
 pub(crate) mod queue;
 pub(crate) mod reached;
-mod retained;
+pub(crate) mod retained;
 mod retained_tree;
 mod router;
 pub(crate) mod session_cell;
@@ -51,13 +53,14 @@ use crate::extensions::Extensions;
 use crate::hooks::{Dropped, Interest};
 use crate::hub::Hub;
 use crate::ownership::{Fabric, Ownership};
+use crate::sys::Sys;
 use cause::{DropCause, EndCause, SessionEnd};
 use counters::{Counters, Totals};
 use limits::Limits;
 use log::CommitLog;
 use parking_lot::Mutex;
 use reached::{LimitCause, Notice, Reached};
-use retained::Retained;
+use retained::RetainedStore;
 use router::Router;
 use session_cell::{SessionCell, SessionKey, SessionState};
 use sessions::Sessions;
@@ -73,7 +76,7 @@ const TICK_MS: u64 = 100;
 pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) router: Router,
-    pub(crate) retained: Retained,
+    pub(crate) retained: Arc<dyn RetainedStore>,
     pub(crate) counters: Counters,
     pub(crate) offer: Offer,
     pub(crate) access: Arc<dyn Access>,
@@ -84,6 +87,7 @@ pub(crate) struct Core {
     pub(crate) fabric: Option<Arc<dyn Fabric>>,
     pub(crate) hub: Hub,
     pub(crate) extensions: Extensions,
+    pub(crate) sys: Sys,
     sessions: Mutex<Sessions>,
     /// Sessions to look at when their time has come; looked at again in `tick`.
     timers: Mutex<TimerWheel<SessionKey>>,
@@ -106,7 +110,7 @@ impl Core {
         Self {
             router: Router::new(parts.limits.shared_strategy, share_group::any_seed()),
             limits: parts.limits,
-            retained: Retained::new(),
+            retained: parts.retained,
             counters: Counters::default(),
             offer: parts.offer,
             access: parts.access,
@@ -116,6 +120,7 @@ impl Core {
             fabric: parts.fabric,
             hub: parts.hub,
             extensions: parts.extensions,
+            sys: parts.sys,
             sessions: Mutex::new(Sessions::default()),
             timers: Mutex::new(TimerWheel::new(TICK_MS)),
             reached: Reached::default(),

@@ -2,11 +2,13 @@
 
 use super::limits::Limits;
 use super::log::CommitLog;
+use super::retained::RetainedStore;
 use crate::access::Access;
 use crate::authenticate::Authenticate;
 use crate::extensions::Extensions;
 use crate::hub::Hub;
 use crate::ownership::{Fabric, Ownership};
+use crate::sys::Sys;
 use mqtt_codec::{Property, QoS};
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ pub(crate) struct Parts {
     pub(crate) fabric: Option<Arc<dyn Fabric>>,
     pub(crate) hub: Hub,
     pub(crate) extensions: Extensions,
+    pub(crate) retained: Arc<dyn RetainedStore>,
+    pub(crate) sys: Sys,
 }
 
 /// What clients are offered; v5 §3.2.2.3.

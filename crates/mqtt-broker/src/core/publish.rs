@@ -360,9 +360,7 @@ impl Core {
         now_ms: u64,
     ) -> Result<(), ReasonCode> {
         let kept = match self.strain.cause() {
-            None => self
-                .retained
-                .insert(incoming.message(message), &self.limits),
+            None => self.retained.insert(incoming.message(message)),
             Some(cause) => Err(RetainedFull(cause)),
         };
         let Err(RetainedFull(cause)) = kept else {

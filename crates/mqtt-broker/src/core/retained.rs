@@ -9,12 +9,55 @@ use std::sync::Arc;
 
 /// The store does not take a message: which limit it is. The publisher is told Quota exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct RetainedFull(pub(crate) LimitCause);
+pub struct RetainedFull(pub LimitCause);
 
-/// One message per Topic Name, for clients that subscribe later.
+/// One message per Topic Name, for clients that subscribe later. Called from connection tasks: it must not block.
+///
+/// What must survive is written to [`crate::CommitLog`] before it is put here; a store that keeps messages elsewhere
+/// answers from a copy in memory.
+pub trait RetainedStore: Send + Sync + 'static {
+    /// Keeps `message` instead of what its Topic Name had.
+    ///
+    /// # Errors
+    /// [`RetainedFull`]; what was there stays.
+    fn insert(&self, message: &Arc<Message>) -> Result<(), RetainedFull>;
+
+    /// Forgets what `topic_name` had; `true` when there was something.
+    fn remove(&self, topic_name: &str) -> bool;
+
+    /// What `topic_name` has.
+    fn find(&self, topic_name: &str) -> Option<Arc<Message>>;
+
+    /// Visits every message that matches, those that have expired among them. Spec: v5 §4.7.
+    fn matches(&self, topic_filter: &str, visit: &mut dyn FnMut(&Arc<Message>));
+
+    /// Visits the messages at up to `places` places from `from` on; the place to go on at, none at the end.
+    ///
+    /// For lists in pages: places are numbers without meaning, 0 is the first.
+    fn scan(&self, from: u32, places: usize, visit: &mut dyn FnMut(&Arc<Message>)) -> Option<u32>;
+
+    /// Drops what has expired at `now_ms`, in milliseconds of the broker's clock.
+    fn sweep(&self, now_ms: u64);
+
+    /// Messages kept.
+    fn len(&self) -> usize;
+
+    /// Bytes of all messages.
+    fn bytes(&self) -> usize;
+
+    /// Whether nothing is kept.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Keeps retained messages in memory: the choice for a single broker.
 #[derive(Debug)]
 pub(crate) struct Retained {
     store: RwLock<Store>,
+    len_max: usize,
+    count_max: usize,
+    bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -25,32 +68,32 @@ struct Store {
 }
 
 impl Retained {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             store: RwLock::new(Store {
                 tree: RetainedTree::new(),
                 bytes: 0,
             }),
+            len_max: limits.retained_len_max,
+            count_max: limits.retained_max,
+            bytes_max: limits.retained_bytes_max,
         }
     }
+}
 
-    /// Keeps `message` instead of what its Topic Name had.
-    pub(crate) fn insert(
-        &self,
-        message: &Arc<Message>,
-        limits: &Limits,
-    ) -> Result<(), RetainedFull> {
+impl RetainedStore for Retained {
+    fn insert(&self, message: &Arc<Message>) -> Result<(), RetainedFull> {
         let mut store = self.store.write();
         let old = store.tree.find(message.topic_name()).map(|old| old.size());
         let bytes = store.bytes - old.unwrap_or(0) + message.size();
         let is_new = old.is_none();
-        if message.payload().len() > limits.retained_len_max {
+        if message.payload().len() > self.len_max {
             return Err(RetainedFull(LimitCause::RetainedLen));
         }
-        if bytes > limits.retained_bytes_max {
+        if bytes > self.bytes_max {
             return Err(RetainedFull(LimitCause::RetainedBytes));
         }
-        if is_new && store.tree.len() >= limits.retained_max {
+        if is_new && store.tree.len() >= self.count_max {
             return Err(RetainedFull(LimitCause::RetainedCount));
         }
         store.bytes = bytes;
@@ -58,8 +101,7 @@ impl Retained {
         Ok(())
     }
 
-    /// Forgets what `topic_name` had; `true` when there was something.
-    pub(crate) fn remove(&self, topic_name: &str) -> bool {
+    fn remove(&self, topic_name: &str) -> bool {
         let mut store = self.store.write();
         let Some(removed) = store.tree.remove(topic_name) else {
             return false;
@@ -68,19 +110,19 @@ impl Retained {
         true
     }
 
-    /// The messages that match and have not expired.
-    pub(crate) fn matching(&self, topic_filter: &str, now_ms: u64) -> Vec<Arc<Message>> {
-        let mut found = Vec::new();
-        self.store.read().tree.matches(topic_filter, |message| {
-            if !message.is_expired(now_ms) {
-                found.push(Arc::clone(message));
-            }
-        });
-        found
+    fn find(&self, topic_name: &str) -> Option<Arc<Message>> {
+        self.store.read().tree.find(topic_name).cloned()
     }
 
-    /// Drops what has expired.
-    pub(crate) fn sweep(&self, now_ms: u64) {
+    fn matches(&self, topic_filter: &str, visit: &mut dyn FnMut(&Arc<Message>)) {
+        self.store.read().tree.matches(topic_filter, visit);
+    }
+
+    fn scan(&self, from: u32, places: usize, visit: &mut dyn FnMut(&Arc<Message>)) -> Option<u32> {
+        self.store.read().tree.scan(from, places, visit)
+    }
+
+    fn sweep(&self, now_ms: u64) {
         let mut store = self.store.write();
         let mut freed = 0;
         store.tree.retain(|message| {
@@ -93,8 +135,11 @@ impl Retained {
         store.bytes -= freed;
     }
 
-    /// Messages kept.
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.store.read().tree.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.store.read().bytes
     }
 }

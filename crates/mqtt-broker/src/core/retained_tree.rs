@@ -123,6 +123,22 @@ impl<T> RetainedTree<T> {
         });
     }
 
+    /// Visits the values at up to `places` places from `from` on; the place to go on at, none at the end.
+    ///
+    /// Places are numbers without meaning; changes of the tree may move values between them.
+    pub(crate) fn scan(&self, from: u32, places: usize, mut visit: impl FnMut(&T)) -> Option<u32> {
+        let behind = self.nodes.iter().skip(usize::try_from(from).ok()?);
+        for (seen, (id, node)) in behind.enumerate() {
+            if seen == places {
+                return Some(id);
+            }
+            if let Some(value) = &node.value {
+                visit(value);
+            }
+        }
+        None
+    }
+
     /// Keeps the values for which `keep` is true and removes the others.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         let unwanted: Vec<u32> = self

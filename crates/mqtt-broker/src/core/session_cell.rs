@@ -184,7 +184,7 @@ impl SessionState {
     ///
     /// Spec: v5 §4.8.2: at QoS 1 what is not acknowledged, never what was begun at QoS 2.
     pub(crate) fn clear_flows(&mut self, batch: &mut Batch) -> Vec<Queued> {
-        let begun = self.send.clear().into_iter().filter_map(|sent| {
+        let begun = self.send.clear().filter_map(|sent| {
             let is_moved = sent.via.is_shared() && sent.qos == QoS::AtLeastOnce;
             Some(Queued {
                 message: sent.message.filter(|_| is_moved)?,

@@ -2,8 +2,9 @@
 
 use super::session_cell::{SessionCell, SessionKey};
 use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{Hash, Hasher};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Looks a cell up by its Client Identifier without a second copy of it.
@@ -34,7 +35,8 @@ impl Eq for ById {}
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     by_id: HashSet<ById>,
-    by_key: HashMap<SessionKey, Arc<SessionCell>>,
+    /// Ordered, so that lists can be read in pages.
+    by_key: BTreeMap<SessionKey, Arc<SessionCell>>,
     last_key: u64,
 }
 
@@ -56,6 +58,12 @@ impl Sessions {
         self.by_key.get(&key)
     }
 
+    /// Those that began after `key`, oldest first.
+    pub(crate) fn after(&self, key: SessionKey) -> impl Iterator<Item = &Arc<SessionCell>> {
+        let behind = (Bound::Excluded(key), Bound::Unbounded);
+        self.by_key.range(behind).map(|(_, cell)| cell)
+    }
+
     pub(crate) fn insert(&mut self, cell: Arc<SessionCell>) {
         self.by_key.insert(cell.key, Arc::clone(&cell));
         self.by_id.replace(ById(cell));
@@ -70,8 +78,7 @@ impl Sessions {
         {
             self.by_id.remove(&*cell.client_id);
         }
-        if self.by_key.capacity() > 4 * self.by_key.len() + 1024 {
-            self.by_key.shrink_to(2 * self.by_key.len());
+        if self.by_id.capacity() > 4 * self.by_id.len() + 1024 {
             self.by_id.shrink_to(2 * self.by_id.len());
         }
     }

@@ -95,18 +95,21 @@ impl Core {
             ReasonCode::QUOTA_EXCEEDED
         };
         let mut state = cell.state.lock();
-        let is_known = state
-            .subscriptions
-            .iter()
-            .any(|held| *held.topic_filter == *text);
-        if !is_known {
-            if state.subscriptions.len() >= self.limits.subscriptions_max {
-                drop(state);
-                return Err(give_back());
-            }
-            state.subscriptions.push(Subscription {
-                topic_filter: text.into(),
-            });
+        let all = &mut state.subscriptions;
+        let known = all.iter().position(|held| *held.topic_filter == *text);
+        let is_known = known.is_some();
+        if !is_known && all.len() >= self.limits.subscriptions_max {
+            drop(state);
+            return Err(give_back());
+        }
+        let made = Subscription {
+            topic_filter: text.into(),
+            options: *options,
+            subscription_id: *subscription_id,
+        };
+        match known.and_then(|known| all.get_mut(known)) {
+            Some(held) => *held = made,
+            None => all.push(made),
         }
         let is_durable = state.is_durable();
         drop(state);
@@ -202,9 +205,13 @@ impl Core {
         now_ms: u64,
     ) {
         let options = wanted.options;
-        let mut found = self
-            .retained
-            .matching(&wanted.subscribed.topic_filter, now_ms);
+        let topic_filter = &*wanted.subscribed.topic_filter;
+        let mut found = self.sys_matching(topic_filter, now_ms);
+        self.retained.matches(topic_filter, &mut |message| {
+            if !message.is_expired(now_ms) {
+                found.push(Arc::clone(message));
+            }
+        });
         if options.no_local {
             found.retain(|message| message.publisher != cell.key);
         }

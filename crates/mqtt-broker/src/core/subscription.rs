@@ -9,6 +9,8 @@ use std::sync::{Arc, Weak};
 #[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     pub(crate) topic_filter: Box<str>,
+    pub(crate) options: SubscriptionOptions,
+    pub(crate) subscription_id: Option<SubscriptionIdentifier>,
 }
 
 /// The subscriber's side of a Topic Filter in the tree.

@@ -58,6 +58,7 @@ impl Core {
             self.retained.sweep(now_ms);
         }
         self.publish_due(batch, now_ms);
+        self.tick_sys(batch, now_ms);
         self.finish(batch, now_ms);
     }
 

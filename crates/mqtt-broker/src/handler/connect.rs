@@ -17,6 +17,7 @@ use mqtt_codec::{
 use mqtt_session::{AckQueue, InboundAliases, Negotiated, ReceiveQuota, SessionExpiry};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// CONNACK 1, as every version before v5 understands it; what an unknown version understands is anybody's guess.
 ///
@@ -126,7 +127,11 @@ impl Connection {
         if let Some(open) = &self.open {
             let (client, present) = (&open.client, attached.session_present);
             self.core.hub.connected(client, present);
+            let clean_start = connect.clean_start;
+            self.core
+                .tell_sys_connected(client, &negotiated, clean_start, batch, now_ms);
         }
+        self.core.counters.accepted.fetch_add(1, Ordering::Relaxed);
         self.auto_subscribe(batch, now_ms);
         tracing::debug!(peer = %self.peer, client_id = connect.client_id, "connected");
         Ok(Step::Done)

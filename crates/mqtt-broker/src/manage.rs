@@ -1,0 +1,237 @@
+//! Looking into a running broker and changing what is in it: clients, sessions, subscriptions, retained messages.
+//!
+//! Lists come in pages, and no lock is held for longer than a page takes.
+
+mod page;
+mod publish;
+mod views;
+
+pub use page::{Cursor, PAGE_MAX, Page};
+pub use publish::{NotPublished, Post, Published};
+pub use views::{BrokerInfo, ClientView, RetainedView, SubscriptionView};
+
+use crate::core::cause::{EndCause, SessionEnd};
+use crate::core::session_cell::SessionCell;
+use crate::core::{Batch, Core, Wanted};
+use crate::net::Clock;
+use mqtt_codec::{ReasonCode, SubscriptionOptions, TopicFilter, TopicName};
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Places of the retained store looked at under one lock.
+const SCAN_MAX: usize = 4096;
+
+/// A handle on a running broker; cheap to clone, and of no effect once the broker is gone.
+#[derive(Clone)]
+pub struct Manager {
+    core: Arc<Core>,
+    clock: Clock,
+    info: Arc<BrokerInfo>,
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Manager {
+    pub(crate) fn new(core: Arc<Core>, clock: Clock, node: &str) -> Self {
+        let info = Arc::new(BrokerInfo {
+            node: node.into(),
+            version: env!("CARGO_PKG_VERSION"),
+            started: SystemTime::now(),
+        });
+        Self { core, clock, info }
+    }
+
+    /// What runs here.
+    pub fn info(&self) -> &BrokerInfo {
+        &self.info
+    }
+
+    /// Every session with its client, connected or not, oldest session first.
+    pub fn clients(&self, after: Option<&Cursor>, len: usize) -> Page<ClientView> {
+        let now_ms = self.clock.now_ms();
+        let cells = self.core.sessions_after(key_of(after), page_len(len));
+        let next = cells.last().map(|cell| Cursor::Session(cell.key));
+        Page {
+            next: next.filter(|_| cells.len() == page_len(len)),
+            items: cells
+                .iter()
+                .map(|cell| ClientView::of(cell, now_ms, &self.info))
+                .collect(),
+        }
+    }
+
+    /// The session of one client.
+    pub fn client(&self, client_id: &str) -> Option<ClientView> {
+        let cell = self.core.session(client_id)?;
+        Some(ClientView::of(&cell, self.clock.now_ms(), &self.info))
+    }
+
+    /// The subscriptions of one client; none when it has no session.
+    pub fn subscriptions_of(&self, client_id: &str) -> Option<Vec<SubscriptionView>> {
+        let cell = self.core.session(client_id)?;
+        Some(SubscriptionView::all_of(&cell))
+    }
+
+    /// The subscriptions of all clients, by session; a page has those of up to `sessions` sessions.
+    pub fn subscriptions(&self, after: Option<&Cursor>, sessions: usize) -> Page<SubscriptionView> {
+        let cells = self.core.sessions_after(key_of(after), page_len(sessions));
+        let next = cells.last().map(|cell| Cursor::Session(cell.key));
+        Page {
+            next: next.filter(|_| cells.len() == page_len(sessions)),
+            items: cells.iter().flat_map(SubscriptionView::all_of).collect(),
+        }
+    }
+
+    /// Retained messages whose topics match, in no particular order.
+    ///
+    /// A store that changes while its pages are read may show a message twice or not at all.
+    pub fn retained(
+        &self,
+        topic_filter: TopicFilter<'_>,
+        after: Option<&Cursor>,
+        len: usize,
+    ) -> Page<RetainedView> {
+        let now_ms = self.clock.now_ms();
+        let mut place = match after {
+            Some(Cursor::Place(place)) => Some(*place),
+            _ => Some(0),
+        };
+        let mut items = Vec::new();
+        while let Some(from) = place {
+            place = self.core.retained.scan(from, SCAN_MAX, &mut |message| {
+                let name = TopicName::try_new(message.topic_name());
+                if name.is_ok_and(|name| topic_filter.matches(name)) && !message.is_expired(now_ms)
+                {
+                    items.push(RetainedView::of(message, now_ms));
+                }
+            });
+            if items.len() >= page_len(len) {
+                break;
+            }
+        }
+        Page {
+            next: place.map(Cursor::Place),
+            items,
+        }
+    }
+
+    /// The retained message of one topic.
+    pub fn retained_of(&self, topic_name: &str) -> Option<RetainedView> {
+        let now_ms = self.clock.now_ms();
+        let message = self.core.retained.find(topic_name)?;
+        (!message.is_expired(now_ms)).then(|| RetainedView::of(&message, now_ms))
+    }
+
+    /// Forgets the retained message of one topic; `false` when it had none.
+    pub fn delete_retained(&self, topic_name: &str) -> bool {
+        self.core.forget_retained(topic_name)
+    }
+
+    /// Ends the connection of one client with DISCONNECT 0x98; `false` when it has none.
+    pub fn kick(&self, client_id: &str) -> bool {
+        self.act(|core, batch, _| core.kick(client_id, batch))
+    }
+
+    /// Ends the session of one client, and its connection if it has one; `false` when it has no session.
+    pub fn end_session(&self, client_id: &str) -> bool {
+        self.act(|core, batch, now_ms| {
+            let Some(cell) = core.session(client_id) else {
+                return false;
+            };
+            core.end_connection(&cell, EndCause::Administrative, batch);
+            core.end_session(&cell, SessionEnd::Administrative, batch, now_ms);
+            true
+        })
+    }
+
+    /// Another broker owns the session from now on: ends the connection with 0x8E and forgets the session here.
+    ///
+    /// `false` when there is none. See [`crate::Ownership`].
+    pub fn give_up(&self, client_id: &str) -> bool {
+        self.act(|core, batch, now_ms| {
+            let Some(cell) = core.session(client_id) else {
+                return false;
+            };
+            core.end_connection(&cell, EndCause::SessionTakenOver, batch);
+            core.move_session(&cell, batch, now_ms);
+            true
+        })
+    }
+
+    /// Subscribes a client that has a session, without asking it or [`crate::Access`].
+    ///
+    /// # Errors
+    /// None when there is no such session, else the Reason Code its SUBACK would have had.
+    pub fn subscribe(
+        &self,
+        client_id: &str,
+        topic_filter: &str,
+        options: SubscriptionOptions,
+    ) -> Result<(), Option<ReasonCode>> {
+        self.act(|core, batch, now_ms| {
+            let cell = core.session(client_id).ok_or(None)?;
+            let wanted = Wanted {
+                subscribed: core.subscribed(topic_filter).map_err(Some)?,
+                options,
+                subscription_id: None,
+            };
+            let made = core.subscribe(&cell, &wanted).map_err(Some)?;
+            if made.wants_retained {
+                core.send_retained(&cell, &wanted, batch, now_ms);
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends a subscription of a client; `false` when it has none such.
+    pub fn unsubscribe(&self, client_id: &str, topic_filter: &str) -> bool {
+        self.act(|core, _, _| {
+            let cell = core.session(client_id);
+            let subscribed = core.subscribed(topic_filter).ok();
+            match (cell, subscribed) {
+                (Some(cell), Some(subscribed)) => {
+                    core.unsubscribe(&cell, &subscribed.topic_filter).0
+                }
+                _ => false,
+            }
+        })
+    }
+
+    /// Messages published to `$delayed` that wait for their time.
+    pub fn delayed_count(&self) -> usize {
+        self.core.extensions.delayed.len()
+    }
+
+    /// Does something with the core and what it leaves to be done.
+    fn act<T>(&self, action: impl FnOnce(&Core, &mut Batch, u64) -> T) -> T {
+        let (mut batch, now_ms) = (Batch::new(), self.clock.now_ms());
+        self.core.begin(&mut batch);
+        let outcome = action(&self.core, &mut batch, now_ms);
+        self.core.finish(&mut batch, now_ms);
+        outcome
+    }
+}
+
+fn key_of(after: Option<&Cursor>) -> crate::core::session_cell::SessionKey {
+    match after {
+        Some(Cursor::Session(key)) => *key,
+        _ => crate::core::session_cell::SessionKey(0),
+    }
+}
+
+fn page_len(len: usize) -> usize {
+    len.clamp(1, PAGE_MAX)
+}
+
+impl ClientView {
+    fn of(cell: &Arc<SessionCell>, now_ms: u64, info: &BrokerInfo) -> Self {
+        views::client(cell, now_ms, info.started)
+    }
+}
