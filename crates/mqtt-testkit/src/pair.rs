@@ -62,6 +62,21 @@ impl Plan {
     }
 }
 
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            version,
+            messages,
+            rough_steps,
+            ..
+        } = self;
+        write!(
+            f,
+            "{version:?}, {messages} messages each way, {rough_steps} rough steps"
+        )
+    }
+}
+
 /// A broken rule and how to see it again.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -75,6 +90,8 @@ pub struct Failure {
     pub what: String,
     /// The last things that happened before.
     pub trace: Vec<String>,
+    /// The failing seed of the suite and its size, when a smaller simulation was found that fails too.
+    pub shrunk_from: Option<(u64, Plan)>,
 }
 
 impl fmt::Display for Failure {
@@ -82,23 +99,16 @@ impl fmt::Display for Failure {
         for line in &self.trace {
             writeln!(f, "    {line}")?;
         }
+        if let Some((seed, plan)) = self.shrunk_from {
+            writeln!(f, "MQTT_SEED={seed} ({plan}) fails; the smallest like it:")?;
+        }
         let Self {
-            seed,
-            plan,
-            step,
-            what,
-            ..
+            seed, plan, step, ..
         } = self;
-        let Plan {
-            version,
-            messages,
-            rough_steps,
-            ..
-        } = plan;
         write!(
             f,
-            "seed {seed} ({version:?}, {messages} messages each way, {rough_steps} rough steps) fails in step {step}: \
-             {what}"
+            "seed {seed} ({plan}) fails in step {step}: {}",
+            self.what
         )
     }
 }
@@ -130,6 +140,7 @@ pub fn run(seed: u64, plan: &Plan) -> Result<Counts, Failure> {
             step: 0,
             what: "fails only now and then".to_owned(),
             trace: Vec::new(),
+            shrunk_from: None,
         })),
     }
 }
@@ -157,7 +168,11 @@ pub fn shrink(failure: Failure) -> Failure {
         let seeds = (0..TRIES).map(|nth| best.seed.wrapping_add(nth << 40));
         let found = seeds.filter_map(|seed| record(seed, &plan));
         if let Some(found) = found.min_by_key(|found| found.trace.len()) {
-            best = found;
+            let shrunk_from = Some((best.seed, best.plan));
+            best = Failure {
+                shrunk_from,
+                ..found
+            };
             break;
         }
     }
@@ -176,6 +191,7 @@ fn record(seed: u64, plan: &Plan) -> Option<Failure> {
         step,
         what,
         trace,
+        shrunk_from: None,
     })
 }
 

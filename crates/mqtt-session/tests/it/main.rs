@@ -10,6 +10,7 @@ mod example;
 mod fitting;
 mod handshake;
 mod kit;
+mod model;
 mod pair;
 mod regress;
 mod server;
