@@ -96,11 +96,11 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.trace {
-            writeln!(f, "    {line}")?;
-        }
         if let Some((seed, plan)) = self.shrunk_from {
             writeln!(f, "MQTT_SEED={seed} ({plan}) fails; the smallest like it:")?;
+        }
+        for line in &self.trace {
+            writeln!(f, "    {line}")?;
         }
         let Self {
             seed, plan, step, ..

@@ -13,5 +13,6 @@ mod kit;
 mod model;
 mod pair;
 mod regress;
+mod regress_client;
 mod server;
 mod will;
