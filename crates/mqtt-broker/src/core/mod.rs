@@ -65,7 +65,7 @@ use router::Router;
 use session_cell::{SessionCell, SessionKey, SessionState};
 use sessions::Sessions;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use strain::AtomicStrain;
 use timers::TimerWheel;
 
@@ -101,8 +101,6 @@ pub(crate) struct Core {
     offline: AtomicUsize,
     /// What there is too much of.
     strain: AtomicStrain,
-    /// When expired retained messages are looked for next, in milliseconds.
-    next_sweep_ms: AtomicU64,
 }
 
 impl Core {
@@ -128,7 +126,6 @@ impl Core {
             queued_bytes: AtomicI64::new(0),
             offline: AtomicUsize::new(0),
             strain: AtomicStrain::default(),
-            next_sweep_ms: AtomicU64::new(0),
         }
     }
 

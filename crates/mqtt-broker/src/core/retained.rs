@@ -4,8 +4,19 @@ use super::limits::Limits;
 use super::message::Message;
 use super::reached::LimitCause;
 use super::retained_tree::RetainedTree;
+use super::timers::TimerWheel;
 use parking_lot::RwLock;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+#[cfg(test)]
+mod tests;
+
+/// Granularity of the expiry of retained messages, in milliseconds.
+const EXPIRY_TICK_MS: u64 = 100;
+/// Messages dropped in one go.
+const SWEEP_MAX: usize = 10_000;
+/// Expiries that are not worth looking through.
+const EXPIRIES_MIN: usize = 1024;
 
 /// The store does not take a message: which limit it is. The publisher is told Quota exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,6 +76,12 @@ struct Store {
     tree: RetainedTree<Arc<Message>>,
     /// INVARIANT: sum of the sizes in `tree`.
     bytes: usize,
+    /// Messages that expire, and others that did and were replaced or removed.
+    expiries: TimerWheel<Weak<Message>>,
+    /// INVARIANT: messages in `tree` that expire.
+    expiring: usize,
+    /// Messages whose time has come and that have not been looked at.
+    due: Vec<Weak<Message>>,
 }
 
 impl Retained {
@@ -73,6 +90,9 @@ impl Retained {
             store: RwLock::new(Store {
                 tree: RetainedTree::new(),
                 bytes: 0,
+                expiries: TimerWheel::new(EXPIRY_TICK_MS),
+                expiring: 0,
+                due: Vec::new(),
             }),
             len_max: limits.retained_len_max,
             count_max: limits.retained_max,
@@ -97,7 +117,15 @@ impl RetainedStore for Retained {
             return Err(RetainedFull(LimitCause::RetainedCount));
         }
         store.bytes = bytes;
-        store.tree.insert(message.topic_name(), Arc::clone(message));
+        let replaced = store.tree.insert(message.topic_name(), Arc::clone(message));
+        store.expiring -= usize::from(replaced.is_some_and(|old| old.expires_at_ms.is_some()));
+        if let Some(expires_at_ms) = message.expires_at_ms {
+            store.expiring += 1;
+            store
+                .expiries
+                .insert(expires_at_ms, Arc::downgrade(message));
+            store.forget_replaced();
+        }
         Ok(())
     }
 
@@ -107,6 +135,7 @@ impl RetainedStore for Retained {
             return false;
         };
         store.bytes -= removed.size();
+        store.expiring -= usize::from(removed.expires_at_ms.is_some());
         true
     }
 
@@ -124,15 +153,23 @@ impl RetainedStore for Retained {
 
     fn sweep(&self, now_ms: u64) {
         let mut store = self.store.write();
-        let mut freed = 0;
-        store.tree.retain(|message| {
-            let expired = message.is_expired(now_ms);
-            if expired {
-                freed += message.size();
+        let Store { expiries, due, .. } = &mut *store;
+        expiries.advance(now_ms, due);
+        let left = store.due.len().saturating_sub(SWEEP_MAX);
+        for expired in store.due.split_off(left) {
+            let Some(message) = expired.upgrade() else {
+                continue;
+            };
+            let kept = store.tree.find(message.topic_name());
+            if kept.is_some_and(|kept| Arc::ptr_eq(kept, &message)) {
+                store.tree.remove(message.topic_name());
+                store.bytes -= message.size();
+                store.expiring -= 1;
             }
-            !expired
-        });
-        store.bytes -= freed;
+        }
+        if store.due.is_empty() {
+            store.due = Vec::new();
+        }
     }
 
     fn len(&self) -> usize {
@@ -141,5 +178,20 @@ impl RetainedStore for Retained {
 
     fn bytes(&self) -> usize {
         self.store.read().bytes
+    }
+}
+
+impl Store {
+    /// Expiries of messages that are not kept any more must not add up until their time comes.
+    fn forget_replaced(&mut self) {
+        if self.expiries.len() > 2 * self.expiring + EXPIRIES_MIN {
+            let tree = &self.tree;
+            self.expiries.retain(|expiry, _| {
+                expiry.upgrade().is_some_and(|message| {
+                    let kept = tree.find(message.topic_name());
+                    kept.is_some_and(|kept| Arc::ptr_eq(kept, &message))
+                })
+            });
+        }
     }
 }

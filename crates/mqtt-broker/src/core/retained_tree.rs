@@ -139,22 +139,6 @@ impl<T> RetainedTree<T> {
         None
     }
 
-    /// Keeps the values for which `keep` is true and removes the others.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        let unwanted: Vec<u32> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.value.as_ref().is_some_and(|value| !keep(value)))
-            .map(|(id, _)| id)
-            .collect();
-        for node in unwanted {
-            self.nodes[node].value = None;
-            self.len -= 1;
-            self.prune(node);
-        }
-        self.compact_sparse();
-    }
-
     fn child_or_insert(&mut self, parent: u32, text: &str) -> u32 {
         let existing = self
             .levels

@@ -7,9 +7,6 @@ use mqtt_session::ServerKeepAlive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// How often expired retained messages are looked for, in milliseconds.
-const SWEEP_EVERY_MS: u64 = 60_000;
-
 /// Timers per session above which idle ones are looked for.
 const TIMERS_PER_SESSION: usize = 4;
 /// Timers that are not worth looking through.
@@ -52,11 +49,7 @@ impl Core {
                 self.look_at(&cell, batch, now_ms);
             }
         }
-        if now_ms >= self.next_sweep_ms.load(Ordering::Relaxed) {
-            self.next_sweep_ms
-                .store(now_ms + SWEEP_EVERY_MS, Ordering::Relaxed);
-            self.retained.sweep(now_ms);
-        }
+        self.retained.sweep(now_ms);
         self.publish_due(batch, now_ms);
         self.tick_sys(batch, now_ms);
         self.finish(batch, now_ms);

@@ -66,8 +66,9 @@ proptest! {
         }
         for only_some in [false, true] {
             if only_some {
-                tree.retain(|value| value % divisor == 0);
-                model.retain(|_, value| *value % divisor == 0);
+                for (name, _) in model.extract_if(.., |_, value| *value % divisor != 0) {
+                    tree.remove(&name);
+                }
             }
             for filter in &filters {
                 let matching = model.iter().filter(|(name, _)| text_matches(filter, name));
