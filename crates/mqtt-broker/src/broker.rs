@@ -416,6 +416,7 @@ fn limits(config: &Config) -> Limits {
         inflight_max: mqtt.max_inflight,
         receive_maximum: mqtt.receive_maximum,
         topic_alias_maximum: mqtt.max_topic_alias,
+        outbound_aliases_max: mqtt.max_topic_alias_broker,
         topic_levels_max: usize::from(mqtt.max_topic_levels),
         client_id_len_max: usize::from(mqtt.max_clientid_len),
         keep_alive_max_s: mqtt.keep_alive_max_s().and_then(NonZeroU16::new),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::core::queue::QueueFull;
 use crate::core::share_group::SharedStrategy;
+use mqtt_session::OUTBOUND_ALIASES_DEFAULT;
 use std::ops::RangeInclusive;
 
 /// The most a count of things held in memory can be set to.
@@ -57,6 +58,8 @@ settings! {
         receive_maximum: u16 = 1024, ANY_U16;
         /// Topic Aliases a v5 client may use
         max_topic_alias: u16 = 16, Number(0..=u16::MAX);
+        /// Topic Aliases the broker sets towards a v5 client, if the client takes as many
+        max_topic_alias_broker: u16 = OUTBOUND_ALIASES_DEFAULT, Number(0..=256);
         /// levels of a Topic Name or Topic Filter
         max_topic_levels: u16 = 128, ANY_U16;
         /// bytes of a Topic Name or Topic Filter

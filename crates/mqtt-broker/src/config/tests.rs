@@ -34,6 +34,7 @@ response_information = "answers/"
 max_inflight = 32
 receive_maximum = 33
 max_topic_alias = 0
+max_topic_alias_broker = 20
 max_topic_levels = 10
 max_clientid_len = 23
 idle_timeout = "500ms"
@@ -135,6 +136,7 @@ fn every_key_reaches_its_field() {
             max_inflight: 32,
             receive_maximum: 33,
             max_topic_alias: 0,
+            max_topic_alias_broker: 20,
             max_topic_levels: 10,
             max_clientid_len: 23,
             idle_timeout: Duration::from_millis(500),

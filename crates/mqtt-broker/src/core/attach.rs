@@ -69,6 +69,7 @@ impl Core {
                 return None;
             }
             due_will = state.take_over(request.negotiated);
+            state.begin_aliases(&self.limits);
             self.tell(&cell, &state);
             let epoch = state.epoch;
             drop(state);
@@ -160,6 +161,7 @@ impl Core {
             let mut state = cell.state.lock();
             state.epoch = 1;
             state.connected = true;
+            state.begin_aliases(&self.limits);
             self.tell(&cell, &state);
         }
         sessions.insert(Arc::clone(&cell));
@@ -189,6 +191,7 @@ impl Core {
         state.waker = None;
         state.woken = false;
         state.outbox.clear();
+        state.begin_aliases(&self.limits);
         state.lost_at_ms = now_ms;
         if !cause.publishes_will() {
             state.will = None;

@@ -123,6 +123,8 @@ pub(crate) struct DropNote {
 pub(crate) struct BatchCounts {
     pub(crate) received: u64,
     pub(crate) sent: u64,
+    /// Of those sent, in this batch or before, the ones a slow reader did not get after all.
+    pub(crate) unsent: u64,
     pub(crate) queued: u64,
     pub(crate) packets_received: u64,
     /// Control Packets written, but for what `sent` counts.
@@ -199,7 +201,7 @@ impl Counters {
             }
         };
         add(&self.received, batch.received);
-        add(&self.sent, batch.sent);
+        add(&self.sent, batch.sent.wrapping_sub(batch.unsent));
         add(&self.queued, batch.queued);
         add(&self.packets_received, batch.packets_received);
         add(&self.packets_sent, batch.sent + batch.answers_sent);

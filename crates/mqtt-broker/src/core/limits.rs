@@ -17,6 +17,8 @@ pub(crate) struct Limits {
     pub receive_maximum: u16,
     /// Topic Aliases a client may set.
     pub topic_alias_maximum: u16,
+    /// Topic Aliases the broker sets on one connection, whatever the client would take.
+    pub outbound_aliases_max: u16,
     /// Levels of a Topic Name or Topic Filter.
     pub topic_levels_max: usize,
     /// Length of a Topic Name or Topic Filter in bytes.
@@ -81,6 +83,7 @@ impl Default for Limits {
             inflight_max: 1024,
             receive_maximum: 1024,
             topic_alias_maximum: 16,
+            outbound_aliases_max: mqtt_session::OUTBOUND_ALIASES_DEFAULT,
             topic_levels_max: 128,
             topic_len_max: 65_535,
             will_len_max: 65_535,

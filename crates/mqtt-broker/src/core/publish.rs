@@ -7,7 +7,7 @@ use super::queue::{Enqueued, QueueFull, Queued};
 use super::reached::LimitCause;
 use super::retained::RetainedFull;
 use super::router::Routes;
-use super::session_cell::{Outgoing, SessionCell, SessionKey, form_for};
+use super::session_cell::{Leaving, Outgoing, SessionCell, SessionKey, form_for};
 use super::share_group::{Group, Sender};
 use super::subscription::Share;
 use super::wire::SHARE_FROM;
@@ -217,7 +217,13 @@ impl Core {
                 };
                 state.enqueue(batch, &self.limits, outgoing);
             } else {
-                state.deliver_at_most_once(batch, &self.limits, form, retain, message.as_ref());
+                let leaving = Leaving {
+                    source: &incoming.source,
+                    qos,
+                    retain,
+                    via,
+                };
+                state.deliver_at_most_once(batch, &self.limits, form, &leaving, message.as_ref());
             }
             return Delivered::Done;
         }
@@ -235,7 +241,9 @@ impl Core {
         let had_queue = state.queue.is_some();
         // A reconnect in another version since `form` was chosen: let the queue encode it.
         let enqueued = match state.negotiated.version == version {
-            true => state.deliver_acknowledged(batch, &self.limits, form, outgoing),
+            true => {
+                state.deliver_acknowledged(batch, &self.limits, form, &incoming.source, outgoing)
+            }
             false => {
                 let enqueued = state.enqueue(batch, &self.limits, outgoing);
                 state.refill(batch, &self.limits, now_ms);

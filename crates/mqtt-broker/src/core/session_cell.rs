@@ -3,14 +3,17 @@
 use super::batch::Batch;
 use super::cause::{DropCause, EndCause};
 use super::limits::Limits;
-use super::message::Message;
+use super::message::{Message, Source};
 use super::queue::{Enqueued, Next, Queue, Queued};
 use super::standing::{AtomicStanding, Standing};
 use super::subscription::{Subscription, Via};
-use super::wire::{Form, Forms, Outbox, SHARE_FROM, Stamp};
+use super::wire::{Form, Forms, Outbox, SHARE_FROM, Stamp, Wanted};
 use crate::access::ClientInfo;
 use mqtt_codec::{PacketId, PacketType, ProtocolVersion, QoS};
-use mqtt_session::{Negotiated, NotNow, ReceiveFlows, Resend, SendFlows, SendQuota};
+use mqtt_session::{
+    AliasTopic, Negotiated, NotNow, OutboundAliases, ReceiveFlows, Resend, SendFlows, SendQuota,
+    TopicForm,
+};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
@@ -87,6 +90,8 @@ pub(crate) struct SessionState {
     /// What its connection is to end with.
     pub(crate) end: Option<EndCause>,
     pub(crate) outbox: Outbox,
+    /// Topic Aliases set on its connection; none for a client that takes none.
+    aliases: Option<Box<OutboundAliases>>,
     pub(crate) waker: Option<Waker>,
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) subscriptions: Vec<Subscription>,
@@ -112,6 +117,26 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) via: &'a Via,
 }
 
+/// One message on its way out, before it is known whether it is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving<'a> {
+    pub(crate) source: &'a Source<'a>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) via: &'a Via,
+}
+
+impl<'a> Outgoing<'a> {
+    fn leaving(&self, source: &'a Source<'a>) -> Leaving<'a> {
+        Leaving {
+            source,
+            qos: self.qos,
+            retain: self.retain,
+            via: self.via,
+        }
+    }
+}
+
 impl SessionCell {
     pub(crate) fn new(key: SessionKey, client_id: &str, negotiated: Negotiated) -> Self {
         Self {
@@ -134,6 +159,7 @@ impl SessionCell {
                 woken: false,
                 end: None,
                 outbox: Outbox::default(),
+                aliases: None,
                 waker: None,
                 queue: None,
                 subscriptions: Vec::new(),
@@ -219,15 +245,87 @@ impl SessionState {
         batch.counts.dropped_by(cause, 1, self.key);
     }
 
+    /// A connection begins or ends: Topic Aliases last no longer; v5 [MQTT-3.3.2-7].
+    pub(crate) fn begin_aliases(&mut self, limits: &Limits) {
+        let maximum = self.negotiated.peer_topic_alias_maximum;
+        let aliases = OutboundAliases::new(limits.outbound_aliases_max, maximum);
+        let is_used = self.connected && aliases.maximum() > 0;
+        self.aliases = is_used.then(|| Box::new(aliases));
+    }
+
+    /// How to name the topic of the next packet; v5 [MQTT-3.1.2-26], [MQTT-3.1.2-27].
+    fn plan_topic(&self, limits: &Limits, topic: AliasTopic<'_>) -> TopicForm {
+        let form = match &self.aliases {
+            None => TopicForm::Name,
+            Some(aliases) => aliases.plan(topic),
+        };
+        match form {
+            // A packet that sets an alias cannot be dropped, so it must not be one of those a slow reader piles up.
+            TopicForm::NameAndAlias(_) if self.outbox.len() > limits.outbox_bytes_max / 2 => {
+                TopicForm::Name
+            }
+            form => form,
+        }
+    }
+
+    /// A packet named its topic as `form` says.
+    fn note_topic(&mut self, topic: AliasTopic<'_>, form: TopicForm) {
+        if let Some(aliases) = &mut self.aliases {
+            aliases.sent(topic, form);
+        }
+    }
+
+    /// The form of a message for a client that takes aliases, instead of `form`.
+    #[inline(never)]
+    fn aliased(
+        &self,
+        batch: &mut Batch,
+        limits: &Limits,
+        form: Form,
+        message: &Leaving<'_>,
+    ) -> (Form, TopicForm) {
+        let Leaving {
+            source, qos, via, ..
+        } = message;
+        let topic = self.plan_topic(limits, AliasTopic::new(source.topic_name.as_str()));
+        if topic == TopicForm::Name {
+            return (form, topic);
+        }
+        let (version, with_packet_id) = (self.negotiated.version, *qos != QoS::AtMostOnce);
+        let subscription_ids = via.subscription_ids();
+        let made = match subscription_ids.is_empty() {
+            true => batch
+                .forms
+                .shared_aliased(source, version, with_packet_id, topic),
+            false => {
+                let wanted = Wanted {
+                    version,
+                    with_packet_id,
+                    topic,
+                    subscription_ids,
+                };
+                batch.forms.own(source, wanted)
+            }
+        };
+        match made {
+            Ok(aliased) if !self.is_too_large(aliased.packet_len()) => (aliased, topic),
+            _ => (form, TopicForm::Name),
+        }
+    }
+
     /// QoS 0: into the outbox; for a slow reader the oldest make room, and are counted.
     pub(crate) fn deliver_at_most_once(
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
         form: Form,
-        retain: bool,
+        leaving: &Leaving<'_>,
         message: Option<&Arc<Message>>,
     ) {
+        let (form, topic) = match self.aliases {
+            None => (form, TopicForm::Name),
+            Some(_) => self.aliased(batch, limits, form, leaving),
+        };
         let packet_len = form.packet_len();
         if self.is_too_large(packet_len) {
             self.drop_one(batch, DropCause::TooLarge);
@@ -241,10 +339,14 @@ impl SessionState {
         }
         let stamp = Stamp {
             qos: QoS::AtMostOnce,
-            retain,
+            retain: leaving.retain,
             dup: false,
             packet_id: None,
+            topic,
         };
+        if self.aliases.is_some() {
+            self.note_topic(AliasTopic::new(leaving.source.topic_name.as_str()), topic);
+        }
         let payload = shared_payload(message);
         self.outbox.lend(|| batch.spare());
         self.outbox
@@ -261,7 +363,7 @@ impl SessionState {
         batch
             .counts
             .dropped_by(DropCause::OutboxFull, dropped, self.key);
-        batch.counts.sent = batch.counts.sent.wrapping_sub(dropped);
+        batch.counts.unsent += dropped;
         self.outbox.len() + len <= len_max
     }
 
@@ -271,8 +373,13 @@ impl SessionState {
         batch: &mut Batch,
         limits: &Limits,
         form: Form,
+        source: &Source<'_>,
         outgoing: Outgoing<'_>,
     ) -> Enqueued {
+        let (form, topic) = match self.aliases {
+            None => (form, TopicForm::Name),
+            Some(_) => self.aliased(batch, limits, form, &outgoing.leaving(source)),
+        };
         // What the next connection takes is not known while there is none.
         if self.connected && self.is_too_large(form.packet_len()) {
             self.drop_one(batch, DropCause::TooLarge);
@@ -297,7 +404,11 @@ impl SessionState {
                     retain: outgoing.retain,
                     dup: false,
                     packet_id: Some(packet_id),
+                    topic,
                 };
+                if self.aliases.is_some() {
+                    self.note_topic(AliasTopic::new(source.topic_name.as_str()), topic);
+                }
                 let payload = shared_payload(Some(outgoing.message));
                 self.outbox.lend(|| batch.spare());
                 self.outbox
@@ -355,6 +466,7 @@ impl SessionState {
                         retain: sent.retain,
                         dup: true,
                         packet_id: Some(packet_id),
+                        topic: TopicForm::Name,
                     };
                     let Some(message) = &sent.message else {
                         continue;
@@ -391,7 +503,7 @@ impl SessionState {
         let fill_max = limits.outbox_bytes_max.min(FILL_LEN_MAX);
         while self.outbox.len() <= fill_max
             && let Some(next) = queue.next()
-            && self.send_next(batch, version, next, now_ms)
+            && self.send_next(batch, limits, next, now_ms)
         {
             queue.pop_next(batch);
         }
@@ -407,7 +519,7 @@ impl SessionState {
     fn send_next(
         &mut self,
         batch: &mut Batch,
-        version: ProtocolVersion,
+        limits: &Limits,
         next: Next<'_>,
         now_ms: u64,
     ) -> bool {
@@ -427,6 +539,7 @@ impl SessionState {
             retain,
             dup: false,
             packet_id: None,
+            topic: TopicForm::Name,
         };
         if qos != QoS::AtMostOnce {
             let sent = Sent {
@@ -443,16 +556,28 @@ impl SessionState {
         let (mark, len_before) = (self.outbox.mark(), self.outbox.len());
         let payload = shared_payload(Some(message));
         self.outbox.lend(|| batch.spare());
-        let encoded = self.outbox.encode(
-            &source,
-            version,
-            via.subscription_ids(),
-            stamp,
-            payload.as_ref(),
-        );
-        if encoded.is_ok() && !self.is_too_large(self.outbox.len() - len_before) {
-            batch.counts.sent += 1;
-            return true;
+        let version = self.negotiated.version;
+        let topic = AliasTopic::new(source.topic_name.as_str());
+        stamp.topic = self.plan_topic(limits, topic);
+        loop {
+            let encoded = self.outbox.encode(
+                &source,
+                version,
+                via.subscription_ids(),
+                stamp,
+                payload.as_ref(),
+            );
+            if encoded.is_ok() && !self.is_too_large(self.outbox.len() - len_before) {
+                self.note_topic(topic, stamp.topic);
+                batch.counts.sent += 1;
+                return true;
+            }
+            if stamp.topic == TopicForm::Name {
+                break;
+            }
+            // Without the alias it may fit.
+            self.outbox.roll_back(mark);
+            stamp.topic = TopicForm::Name;
         }
         // As if it had been delivered and acknowledged; v5 [MQTT-3.1.2-25].
         self.drop_one(batch, DropCause::TooLarge);
@@ -499,7 +624,7 @@ fn shared_payload(message: Option<&Arc<Message>>) -> Option<bytes::Bytes> {
 /// The form of one message for a receiver, from the forms of `batch`.
 pub(crate) fn form_for(
     forms: &mut Forms,
-    source: &super::message::Source<'_>,
+    source: &Source<'_>,
     version: ProtocolVersion,
     qos: QoS,
     via: &Via,
@@ -508,7 +633,15 @@ pub(crate) fn form_for(
     let ids = via.subscription_ids();
     match ids.is_empty() || !version.has_properties() {
         true => forms.shared(source, version, with_packet_id),
-        false => forms.own(source, version, with_packet_id, ids),
+        false => {
+            let wanted = Wanted {
+                version,
+                with_packet_id,
+                topic: TopicForm::Name,
+                subscription_ids: ids,
+            };
+            forms.own(source, wanted)
+        }
     }
     .ok()
 }

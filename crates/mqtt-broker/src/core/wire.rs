@@ -7,6 +7,7 @@ use mqtt_codec::{
     ProtocolVersion, Publish, QoS, SubscriptionIdentifier,
 };
 use mqtt_io::WriteQueue;
+use mqtt_session::TopicForm;
 
 /// Payloads from this size on are shared between receivers instead of copied; in bytes.
 pub(crate) const SHARE_FROM: usize = 8 * 1024;
@@ -17,6 +18,8 @@ pub(crate) struct Form {
     start: usize,
     end: usize,
     packet_id_at: Option<usize>,
+    /// Where the Topic Alias is, if it is still to be filled in.
+    alias_at: Option<usize>,
     /// Length of the whole packet, a shared payload included.
     packet_len: usize,
 }
@@ -28,11 +31,13 @@ impl Form {
     }
 }
 
-/// The wire forms of one message, made when first needed: with and without properties, with and without identifier.
+/// The wire forms of one message, made when first needed: with and without properties, with and without identifier,
+/// and for those who take Topic Aliases with an alias and with the Topic Name or without.
 #[derive(Debug, Default)]
 pub(crate) struct Forms {
     bytes: Vec<u8>,
     forms: [Option<Form>; 4],
+    aliased: [Option<Form>; 4],
 }
 
 impl Forms {
@@ -40,6 +45,7 @@ impl Forms {
     pub(crate) fn begin(&mut self) {
         self.bytes.clear();
         self.forms = [None; 4];
+        self.aliased = [None; 4];
     }
 
     /// The form for a receiver of `version` at QoS 0 or above.
@@ -53,8 +59,39 @@ impl Forms {
         if let Some(Some(form)) = self.forms.get(at) {
             return Ok(*form);
         }
-        let form = encode(&mut self.bytes, source, version, with_packet_id, &[])?;
+        let wanted = Wanted {
+            version,
+            with_packet_id,
+            topic: TopicForm::Name,
+            subscription_ids: &[],
+        };
+        let form = encode(&mut self.bytes, source, wanted)?;
         if let Some(slot) = self.forms.get_mut(at) {
+            *slot = Some(form);
+        }
+        Ok(form)
+    }
+
+    /// The form for receivers that take Topic Aliases, each with an alias of its own.
+    pub(crate) fn shared_aliased(
+        &mut self,
+        source: &Source<'_>,
+        version: ProtocolVersion,
+        with_packet_id: bool,
+        topic: TopicForm,
+    ) -> Result<Form, EncodeError> {
+        let at = usize::from(topic.has_name()) * 2 + usize::from(with_packet_id);
+        if let Some(Some(form)) = self.aliased.get(at) {
+            return Ok(*form);
+        }
+        let wanted = Wanted {
+            version,
+            with_packet_id,
+            topic,
+            subscription_ids: &[],
+        };
+        let form = encode(&mut self.bytes, source, wanted)?;
+        if let Some(slot) = self.aliased.get_mut(at) {
             *slot = Some(form);
         }
         Ok(form)
@@ -64,17 +101,9 @@ impl Forms {
     pub(crate) fn own(
         &mut self,
         source: &Source<'_>,
-        version: ProtocolVersion,
-        with_packet_id: bool,
-        subscription_ids: &[SubscriptionIdentifier],
+        wanted: Wanted<'_>,
     ) -> Result<Form, EncodeError> {
-        encode(
-            &mut self.bytes,
-            source,
-            version,
-            with_packet_id,
-            subscription_ids,
-        )
+        encode(&mut self.bytes, source, wanted)
     }
 
     fn bytes(&self, form: Form) -> &[u8] {
@@ -89,22 +118,48 @@ pub(crate) struct Stamp {
     pub(crate) retain: bool,
     pub(crate) dup: bool,
     pub(crate) packet_id: Option<PacketId>,
+    pub(crate) topic: TopicForm,
+}
+
+/// What a form is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) with_packet_id: bool,
+    pub(crate) topic: TopicForm,
+    pub(crate) subscription_ids: &'a [SubscriptionIdentifier],
 }
 
 fn encode(
     bytes: &mut Vec<u8>,
     source: &Source<'_>,
-    version: ProtocolVersion,
-    with_packet_id: bool,
-    subscription_ids: &[SubscriptionIdentifier],
+    wanted: Wanted<'_>,
 ) -> Result<Form, EncodeError> {
-    let expiry;
-    let set: &[Property<'_>] = match source.expiry_left_s {
-        Some(left_s) => {
+    let Wanted {
+        version,
+        with_packet_id,
+        topic,
+        subscription_ids,
+    } = wanted;
+    let (expiry, alias, both);
+    let set: &[Property<'_>] = match (source.expiry_left_s, topic.topic_alias()) {
+        (None, None) => &[],
+        (Some(left_s), None) => {
             expiry = [Property::MessageExpiryInterval(left_s)];
             &expiry
         }
-        None => &[],
+        (None, Some(number)) => {
+            alias = [Property::TopicAlias(number)];
+            &alias
+        }
+        (Some(left_s), Some(number)) => {
+            // The alias last, where it is found again.
+            both = [
+                Property::MessageExpiryInterval(left_s),
+                Property::TopicAlias(number),
+            ];
+            &both
+        }
     };
     let list = PropertyList {
         base: source.properties,
@@ -128,7 +183,7 @@ fn encode(
             true => Delivery::AtLeastOnce(PacketId::MIN),
             false => Delivery::AtMostOnce,
         },
-        topic_name: Some(source.topic_name),
+        topic_name: topic.has_name().then_some(source.topic_name),
         properties,
         payload: &[],
     };
@@ -140,10 +195,14 @@ fn encode(
     if source.payload.len() < SHARE_FROM {
         bytes.extend_from_slice(source.payload);
     }
+    // The last two bytes of the properties, which end the head.
+    let alias_at = (topic != TopicForm::Name && subscription_ids.is_empty())
+        .then(|| head_len.saturating_sub(2));
     Ok(Form {
         start,
         end: bytes.len(),
         packet_id_at: head.packet_id_at,
+        alias_at,
         packet_len: head_len + source.payload.len(),
     })
 }
@@ -157,6 +216,8 @@ pub(crate) struct Outbox {
     shared_len: usize,
     /// Packets that were dropped; nothing until a reader is too slow.
     gaps: Option<Box<Gaps>>,
+    /// Where packets start that set a Topic Alias: those behind may depend on them.
+    pinned: Vec<usize>,
 }
 
 /// An end of an [`Outbox`] to go back to.
@@ -189,7 +250,7 @@ impl Outbox {
                 break;
             };
             gaps.examined = packet.end;
-            if !packet.is_at_most_once {
+            if !packet.is_at_most_once || self.pinned.binary_search(&packet.start).is_ok() {
                 continue;
             }
             let mut freed = packet.end - packet.start;
@@ -215,9 +276,10 @@ impl Outbox {
         let mut kept = Vec::with_capacity(self.bytes.len() - gaps.len);
         let (mut from, mut shift, mut shared) = (0, 0, 0);
         let mut examined = gaps.examined;
-        for (start, end) in gaps
-            .ranges
-            .into_iter()
+        let ranges = gaps.ranges;
+        for (start, end) in ranges
+            .iter()
+            .copied()
             .chain([(self.bytes.len(), self.bytes.len())])
         {
             kept.extend_from_slice(self.bytes.get(from..start).unwrap_or_default());
@@ -230,6 +292,11 @@ impl Outbox {
             }
             shift += end - start;
             from = end;
+        }
+        for pinned in &mut self.pinned {
+            // What is dropped in front of it.
+            let before = ranges.iter().filter(|(_, end)| *end <= *pinned);
+            *pinned -= before.map(|(start, end)| end - start).sum::<usize>();
         }
         self.bytes = kept;
         self.gaps = Some(Box::new(Gaps {
@@ -248,7 +315,7 @@ impl Outbox {
     ) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(forms.bytes(form));
-        self.stamp(start, form.packet_id_at, stamp);
+        self.stamp(start, form, stamp);
         self.share(payload);
     }
 
@@ -262,16 +329,15 @@ impl Outbox {
         payload: Option<&Bytes>,
     ) -> Result<(), EncodeError> {
         let start = self.bytes.len();
-        let with_packet_id = stamp.packet_id.is_some();
-        match encode(
-            &mut self.bytes,
-            source,
+        let wanted = Wanted {
             version,
-            with_packet_id,
+            with_packet_id: stamp.packet_id.is_some(),
+            topic: stamp.topic,
             subscription_ids,
-        ) {
+        };
+        match encode(&mut self.bytes, source, wanted) {
             Ok(form) => {
-                self.stamp(start, form.packet_id_at, stamp);
+                self.stamp(start, form, stamp);
                 self.share(payload);
                 Ok(())
             }
@@ -290,6 +356,7 @@ impl Outbox {
     /// Takes back what was appended since the outbox held `mark`.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
+        self.pinned.retain(|start| *start < mark.bytes);
         while self.shared.len() > mark.shared {
             if let Some((_, payload)) = self.shared.pop() {
                 self.shared_len -= payload.len();
@@ -321,6 +388,7 @@ impl Outbox {
             self.close_gaps(0);
             self.gaps = None;
         }
+        self.pinned.clear();
         let bytes = std::mem::take(&mut self.bytes);
         if self.shared.is_empty() {
             queue.push(bytes);
@@ -342,13 +410,22 @@ impl Outbox {
         *self = Self::default();
     }
 
-    fn stamp(&mut self, start: usize, packet_id_at: Option<usize>, stamp: Stamp) {
+    fn stamp(&mut self, start: usize, form: Form, stamp: Stamp) {
         let Some(packet) = self.bytes.get_mut(start..) else {
             return;
         };
         mqtt_codec::set_publish_flags(packet, stamp.dup, stamp.qos, stamp.retain);
-        if let (Some(packet_id_at), Some(packet_id)) = (packet_id_at, stamp.packet_id) {
+        if let (Some(packet_id_at), Some(packet_id)) = (form.packet_id_at, stamp.packet_id) {
             mqtt_codec::patch_packet_id(packet, packet_id_at, packet_id);
+        }
+        if let Some(alias) = stamp.topic.topic_alias() {
+            let place = form.alias_at.and_then(|at| packet.get_mut(at..at + 2));
+            if let Some(place) = place {
+                place.copy_from_slice(&alias.get().to_be_bytes());
+            }
+            if stamp.topic.has_name() {
+                self.pinned.push(start);
+            }
         }
     }
 

@@ -9,6 +9,7 @@
 mod kit;
 
 mod access;
+mod aliases;
 mod connect;
 mod flows;
 mod log;
