@@ -258,6 +258,17 @@ impl Connection {
         ) {
             set.push(Property::ServerReference(server));
         }
+        self.refused = Some(client_id.into());
+        // Return codes before v5 have no words for these, and "unavailable" would have the client try again.
+        let is_unsayable = !negotiated.version.has_properties()
+            && matches!(
+                reason,
+                ReasonCode::QOS_NOT_SUPPORTED | ReasonCode::RETAIN_NOT_SUPPORTED
+            );
+        if is_unsayable {
+            // Spec: v3.1.1 [MQTT-3.2.2-6].
+            return EndCause::ConnectRefused(reason);
+        }
         let words = refusal.reason_string.as_deref();
         let is_said = push_fitting(&mut self.out, negotiated, &set, words, |properties| {
             Packet::ConnAck(ConnAck {
@@ -267,7 +278,6 @@ impl Connection {
             })
         });
         self.answers_sent += u64::from(is_said);
-        self.refused = Some(client_id.into());
         EndCause::ConnectRefused(reason)
     }
 

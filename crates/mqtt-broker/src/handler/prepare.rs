@@ -113,6 +113,9 @@ pub(super) fn prepare(
             Delay::Malformed => return invalid(),
         }
     }
+    if prepared.topic_name.as_deref().is_some_and(is_of_broker) {
+        return Some(Prepared::refused(ReasonCode::NOT_AUTHORIZED));
+    }
     for hook in core.hub.of(Interest::PUBLISH) {
         let publication = Publication {
             client: Some(client),

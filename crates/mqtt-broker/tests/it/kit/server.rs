@@ -1,6 +1,6 @@
 //! A broker of its own for each test.
 
-use mqtt_broker::{Access, AllowAll, Broker, CommitLog, Config, MemoryLog};
+use mqtt_broker::{Access, AllowAll, Broker, Builder, CommitLog, Config, MemoryLog};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -35,6 +35,14 @@ impl Server {
         access: impl Access,
         log: impl CommitLog,
     ) -> Self {
+        Self::built(change, |builder| builder.access(access).commit_log(log))
+    }
+
+    /// A broker with some of its configuration changed, and with more plugged in.
+    pub(crate) fn built(
+        change: impl FnOnce(&mut Config),
+        build: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
         let mut config = Config::default();
         config.listen_only_on(["127.0.0.1:0".parse().unwrap()]);
         change(&mut config);
@@ -43,10 +51,7 @@ impl Server {
             .enable_all()
             .build()
             .unwrap();
-        let builder = Broker::builder()
-            .config(config)
-            .access(access)
-            .commit_log(log);
+        let builder = build(Broker::builder().config(config));
         let broker = runtime.block_on(builder.start()).unwrap();
         let addr = broker.local_addrs()[0];
         Self {
@@ -62,6 +67,11 @@ impl Server {
 
     pub(crate) fn broker(&self) -> &Broker {
         self.broker.as_ref().unwrap()
+    }
+
+    /// Runs something that waits, on the broker's runtime.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
     }
 
     /// Starts a shutdown and comes back at once; connections learn of it in their own time.
