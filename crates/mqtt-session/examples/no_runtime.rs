@@ -154,6 +154,9 @@ fn serve(mut wire: Wire) -> io::Result<()> {
                     acknowledged.map_err(Error::other)?;
                 }
             }
+            Ok(ServerEvent::Repeated { ack }) => server
+                .acknowledge(ack, ReasonCode::SUCCESS, &mut wire.out)
+                .map_err(Error::other)?,
             Ok(ServerEvent::Subscribe { subscribe, answer }) => {
                 let granted = vec![ReasonCode::GRANTED_QOS_2; subscribe.filters.len()];
                 has_subscribed = true;

@@ -7,8 +7,9 @@ use crate::stamp::{append_publish_within, check_len, later_or_never};
 use crate::{AckKind, AckToken, GivenUp, NotNow, Output, Settling, Stamp, Storage};
 use core::mem;
 use mqtt_codec::{
-    Ack, Delivery, Packet, PacketId, Properties, QoS, ReasonCode, Subscribe, SubscribeFilters,
-    SubscriptionOptions, TopicFilter, Unsubscribe, UnsubscribeFilters,
+    Ack, Delivery, Packet, PacketId, Properties, PropertyId, PropertyList, PropertySet, Publish,
+    QoS, ReasonCode, Subscribe, SubscribeFilters, SubscriptionOptions, TopicFilter, Unsubscribe,
+    UnsubscribeFilters,
 };
 
 impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
@@ -84,8 +85,10 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             let (grants, negotiated) = (self.grants, &self.negotiated);
             let written = message.with_publish(true, stamp.delivery, |publish| {
                 grants.check_publish(qos, publish.retain)?;
-                stamp.show(publish, &[], |shown| {
-                    append_publish_within(shown, negotiated, out)
+                without_subscription_ids(publish, |publish| {
+                    stamp.show(publish, &[], |shown| {
+                        append_publish_within(shown, negotiated, out)
+                    })
                 })
             });
             let written = written.unwrap_or(Ok(()));
@@ -293,7 +296,9 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         let (aliases, negotiated) = (&mut self.outbound, &self.negotiated);
         let written = message.with_publish(false, delivery, |publish| {
             self.grants.check_publish(delivery.qos(), publish.retain)?;
-            aliases.append(publish, stamp, negotiated, out)
+            without_subscription_ids(publish, |publish| {
+                aliases.append(publish, stamp, negotiated, out)
+            })
         });
         written.unwrap_or(Ok(()))?;
         self.keep_alive.sent(self.now_ms);
@@ -314,6 +319,26 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             }
         }
     }
+}
+
+/// Shows `publish` as a client may send it: a message that came from a server may have more; v5 [MQTT-3.3.4-6].
+fn without_subscription_ids<T>(
+    publish: &Publish<'_>,
+    use_publish: impl FnOnce(&Publish<'_>) -> T,
+) -> T {
+    let id = PropertyId::SubscriptionIdentifier;
+    if !publish.properties.has(id) {
+        return use_publish(publish);
+    }
+    let list = PropertyList {
+        base: publish.properties,
+        without: PropertySet::of(&[id]),
+        ..PropertyList::default()
+    };
+    use_publish(&Publish {
+        properties: Properties::from(&list),
+        ..*publish
+    })
 }
 
 fn not_sent<M, R>(flow: Flow<M, R>, reason: NotSentReason) -> Result<(), NotSent<R>> {

@@ -109,6 +109,11 @@ pub enum SendRefusal {
     /// Spec: v5 [MQTT-4.12.0-6], [MQTT-4.12.0-7].
     #[error("it is not this side's turn to authenticate")]
     AuthenticationNotDue,
+    /// CONNECT left the choice of the Client Identifier to the server, and CONNACK does not say which it is.
+    ///
+    /// Spec: v5 [MQTT-3.2.2-16].
+    #[error("no assigned client identifier")]
+    ClientIdentifierNotAssigned,
     /// Its Message Expiry Interval has passed before it could be sent; v5 [MQTT-3.3.2-5].
     #[error("the message has expired")]
     Expired,

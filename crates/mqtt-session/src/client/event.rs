@@ -38,6 +38,7 @@ pub enum ClientEvent<'a, M, R> {
     Connected {
         /// The answer; [`crate::Negotiated`] and [`super::ServerGrants`] are read from it already.
         ///
+        /// An Assigned Client Identifier in it names the session from now on: the next CONNECT has to carry it.
         /// Without Session Present `ClientConnection::poll_lost` has the messages that the server has forgotten.
         connack: ConnAck<'a>,
     },

@@ -14,6 +14,7 @@ use mqtt_codec::{
 pub(super) struct Asked {
     pub(super) negotiated: Negotiated,
     pub(super) clean_start: bool,
+    has_client_id: bool,
     keep_alive_s: u16,
     expiry: SessionExpiry,
     pub(super) will_delay_s: Option<u32>,
@@ -25,6 +26,7 @@ impl Asked {
         Self {
             negotiated: Negotiated::of_connect(connect, &offer.limits),
             clean_start: connect.clean_start,
+            has_client_id: !connect.client_id.is_empty(),
             keep_alive_s: connect.keep_alive_s,
             expiry: SessionExpiry(asked),
             will_delay_s: connect
@@ -37,7 +39,7 @@ impl Asked {
 
 /// CONNACK 0x00; `given` is from the owner, `method` the Authentication Method of CONNECT.
 ///
-/// Spec: v5 §3.2.2.3, [MQTT-3.1.2-28], [MQTT-4.12.0-5], [MQTT-4.12.0-6].
+/// Spec: v5 §3.2.2.3, [MQTT-3.2.2-16], [MQTT-3.1.2-28], [MQTT-4.12.0-5], [MQTT-4.12.0-6].
 pub(super) fn write_acceptance(
     asked: &Asked,
     offer: &ServerOffer,
@@ -47,6 +49,13 @@ pub(super) fn write_acceptance(
     out: &mut impl Output,
 ) -> Result<(), SendRefusal> {
     let mut without = PropertySet::EMPTY;
+    if asked.has_client_id {
+        without.insert(PropertyId::AssignedClientIdentifier);
+    } else if asked.negotiated.version.has_properties()
+        && !given.has(PropertyId::AssignedClientIdentifier)
+    {
+        return Err(SendRefusal::ClientIdentifierNotAssigned);
+    }
     if !asked.negotiated.response_information {
         without.insert(PropertyId::ResponseInformation);
     }

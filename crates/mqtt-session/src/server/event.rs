@@ -17,6 +17,14 @@ pub enum ServerEvent<'a, M> {
         /// What to acknowledge it with once the message is the server's own; none at QoS 0.
         ack: Option<AckToken>,
     },
+    /// PUBLISH of QoS 2 that came before and has not been released: it is not to be handed on again.
+    ///
+    /// It is acknowledged as the first one was, once that message is the server's own.
+    /// Spec: v5 [MQTT-4.3.3-10], v3.1.1 [MQTT-4.3.3-2].
+    Repeated {
+        /// What to acknowledge it with.
+        ack: AckToken,
+    },
     /// PUBACK, PUBCOMP or a PUBREC that refuses: the flow of `message` has ended.
     Acknowledged {
         /// The message as it was given.

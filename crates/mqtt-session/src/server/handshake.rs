@@ -187,7 +187,8 @@ impl ServerHandshake {
     /// Expiry Interval; then call [`ServerConnection::poll_resend`]. Spec: v5 §3.2.2.1.1, v3.1.1 §3.2.2.2.
     ///
     /// # Errors
-    /// CONNACK is larger than the client takes, or it is not the owner's turn; nothing has changed.
+    /// CONNACK is larger than the client takes, names no Client Identifier where CONNECT had none, or it is not the
+    /// owner's turn; nothing has changed.
     pub fn accept<M, W, S: Storage>(
         &mut self,
         acceptance: Acceptance<'_, M, W, S>,

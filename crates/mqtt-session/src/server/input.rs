@@ -39,7 +39,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
             return Err(ServerError::NoRoom);
         }
         match packet {
-            Packet::Publish(publish) => self.handle_publish(publish, out),
+            Packet::Publish(publish) => self.handle_publish(publish),
             Packet::PubAck(ack) => {
                 let ended = self
                     .session
@@ -106,26 +106,21 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
     fn handle_publish<'a>(
         &'a mut self,
         mut publish: Publish<'a>,
-        out: &mut impl Output,
     ) -> Result<ServerEvent<'a, M>, ServerError> {
         check_publish(&publish, self.grants)?;
         let flows = &mut self.session.flows;
         let received = flows.handle_publish(&mut self.link, publish.delivery)?;
-        let is_duplicate = received == Received::Duplicate;
         // There is a place: it was looked for before.
         let ack = Settling::of(publish.delivery)
-            .and_then(|settling| self.rare_mut().acks.hold(settling, is_duplicate));
-        if is_duplicate {
-            self.send_acks(out);
-        }
+            .and_then(|settling| self.rare_mut().acks.hold(settling, false));
         if let Some(alias) = publish.properties.topic_alias() {
             let given = publish.topic_name.map(TopicName::as_str);
             let topic_name = self.rare_mut().inbound.resolve(alias, given)?;
             publish.topic_name = TopicName::try_new(topic_name).ok();
         }
-        Ok(match received {
-            Received::Deliver => ServerEvent::Message { publish, ack },
-            Received::Duplicate => ServerEvent::Handled,
+        Ok(match (received, ack) {
+            (Received::Duplicate, Some(ack)) => ServerEvent::Repeated { ack },
+            (_, ack) => ServerEvent::Message { publish, ack },
         })
     }
 

@@ -283,7 +283,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
     }
 
     /// Sends the acknowledgements whose turn it is.
-    pub(super) fn send_acks(&mut self, out: &mut impl Output) {
+    fn send_acks(&mut self, out: &mut impl Output) {
         while out.room() >= ANSWER_LEN_MAX
             && let Some(rare) = self.rare_if_made()
             && let Some(pending) = rare.acks.pop()

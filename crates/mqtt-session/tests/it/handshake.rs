@@ -194,6 +194,10 @@ fn v5_3_2_2_9_connack_says_what_differs_from_what_was_asked_for() {
     let asked = [Property::SessionExpiryInterval(1_000)];
     let list = PropertyList::new(&asked);
     let connect = connect(V5, Properties::from(&list));
+    let connect = Connect {
+        client_id: "",
+        ..connect
+    };
     let out = connack(offer, &connect, &[Property::AssignedClientIdentifier("it")]);
     let Packet::ConnAck(ConnAck { properties, .. }) = packet(V5, &out) else {
         panic!("CONNACK")
@@ -213,19 +217,42 @@ fn v5_3_2_2_9_connack_says_what_differs_from_what_was_asked_for() {
     assert_eq!(properties.subscription_identifiers_available(), Some(false));
     assert_eq!(properties.shared_subscription_available(), Some(false));
     assert_eq!(properties.server_keep_alive_s(), Some(100));
-    let out = connack(
-        ServerOffer {
-            limits: OFFER.limits,
-            ..OFFER
-        },
-        &connect,
-        &[],
-    );
+    let connect = Connect {
+        client_id: "me",
+        ..connect
+    };
+    let out = connack(OFFER, &connect, &[]);
     let Packet::ConnAck(ConnAck { properties, .. }) = packet(V5, &out) else {
         panic!("CONNACK")
     };
     let said: Vec<_> = properties.iter().collect();
     assert_eq!(said, [Property::TopicAliasMaximum(10)]);
+}
+
+/// Covers: v5 [MQTT-3.2.2-16].
+#[test]
+fn v5_3_2_2_16_a_client_without_an_identifier_is_told_its_own() {
+    let nameless = Connect {
+        client_id: "",
+        ..connect(V5, Properties::EMPTY)
+    };
+    let mut handshake = asked(OFFER, &nameless);
+    let mut out = Vec::new();
+    let refused = handshake.accept(acceptance(None), 0, &mut out).unwrap_err();
+    assert_eq!(refused.reason, SendRefusal::ClientIdentifierNotAssigned);
+    assert!(out.is_empty());
+    let assigned = [Property::AssignedClientIdentifier("it")];
+    let told = |connect| {
+        let out = connack(OFFER, connect, &assigned);
+        let Packet::ConnAck(ConnAck { properties, .. }) = packet(V5, &out) else {
+            panic!("CONNACK")
+        };
+        properties.assigned_client_identifier().is_some()
+    };
+    assert!(told(&nameless));
+    assert!(!told(&connect(V5, Properties::EMPTY)), "it has one");
+    let before_v5 = Connect::new(V311, "");
+    assert_eq!(connack(OFFER, &before_v5, &[]), [0x20, 2, 0, 0]);
 }
 
 /// Covers: v5 [MQTT-3.1.2-28].

@@ -175,8 +175,20 @@ pub(crate) fn connected(version: ProtocolVersion, properties: &[Property<'_>]) -
 /// Hands `packet` to the server: what it answers by itself.
 pub(crate) fn handle(connection: &mut Connection, packet: &Packet<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    match try_handle(connection, packet, 0, &mut out).unwrap() {
-        ServerEvent::Handled | ServerEvent::Acknowledged { .. } => out,
+    handle_at(connection, packet, 0, &mut out);
+    out
+}
+
+/// Hands `packet` to the server at `now_ms`; a repeat is acknowledged.
+pub(crate) fn handle_at(
+    connection: &mut Connection,
+    packet: &Packet<'_>,
+    now_ms: u64,
+    out: &mut Vec<u8>,
+) {
+    match try_handle(connection, packet, now_ms, out).unwrap() {
+        ServerEvent::Handled | ServerEvent::Acknowledged { .. } => {}
+        ServerEvent::Repeated { ack } => connection.acknowledge(ack, OK, out).unwrap(),
         event => panic!("{event:?}"),
     }
 }

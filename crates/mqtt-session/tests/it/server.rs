@@ -138,6 +138,27 @@ fn a_token_of_an_earlier_connection_does_nothing() {
     assert_eq!(packet(V5, &answer), Packet::PubComp(ack(1, OK)));
 }
 
+/// Covers: v5 [MQTT-4.3.3-10].
+#[test]
+fn v5_4_3_3_10_a_repeat_waits_for_what_the_first_one_waits_for() {
+    let mut connection = connected(V5, &[]);
+    let first = receive(&mut connection, Delivery::ExactlyOnce(id(1))).unwrap();
+    let again = Packet::Publish(Publish {
+        dup: true,
+        ..publish("t", Delivery::ExactlyOnce(id(1)))
+    });
+    let mut out = Vec::new();
+    let event = try_handle(&mut connection, &again, 0, &mut out).unwrap();
+    let ServerEvent::Repeated { ack: second } = event else {
+        panic!("{event:?}")
+    };
+    assert!(out.is_empty());
+    connection.acknowledge(second, OK, &mut out).unwrap();
+    connection.acknowledge(first, OK, &mut out).unwrap();
+    let pubrec = Packet::PubRec(ack(1, OK));
+    assert_eq!(packets(V5, &out), [pubrec, pubrec]);
+}
+
 /// Covers: v5 [MQTT-4.3.3-13].
 #[test]
 fn v5_4_3_3_13_an_expired_message_is_finished_all_the_same() {
@@ -158,7 +179,7 @@ fn v5_4_3_3_13_an_expired_message_is_finished_all_the_same() {
     };
     connection.acknowledge(token, OK, &mut out).unwrap();
     let long_after = 10_000;
-    try_handle(&mut connection, &message, long_after, &mut out).unwrap();
+    handle_at(&mut connection, &message, long_after, &mut out);
     let release = Packet::PubRel(ack(1, OK));
     try_handle(&mut connection, &release, long_after, &mut out).unwrap();
     let expected = [
