@@ -82,11 +82,20 @@ impl Core {
             // Session Present promises what the session's records say, the newest ones included.
             Some((cell, epoch)) => Ok((cell, epoch, true, self.log.appended())),
             None => {
-                if let Some(replaced) = &replaced {
-                    sessions.remove(replaced);
+                // One in place of another makes none more.
+                let refusal = match &replaced {
+                    Some(replaced) => {
+                        sessions.remove(replaced);
+                        None
+                    }
+                    None => self.no_more_sessions(&sessions, request, now_ms),
+                };
+                match refusal {
+                    Some(reason) => Err(reason),
+                    None => self
+                        .begin_session(&mut sessions, request)
+                        .map(|(cell, position)| (cell, 1, false, position)),
                 }
-                self.begin_session(&mut sessions, request, now_ms)
-                    .map(|(cell, position)| (cell, 1, false, position))
             }
         };
         drop(sessions);
@@ -115,30 +124,33 @@ impl Core {
         })
     }
 
+    /// Why there can be no more sessions, if so.
+    fn no_more_sessions(
+        &self,
+        sessions: &Sessions,
+        request: &AttachRequest<'_>,
+        now_ms: u64,
+    ) -> Option<ReasonCode> {
+        let lasts = request.negotiated.session_expiry != SessionExpiry::AT_DISCONNECT;
+        let (cause, reason) = if self.strain.is_of_memory() {
+            (LimitCause::Memory, ReasonCode::SERVER_BUSY)
+        } else if sessions.len() >= self.limits.sessions_max {
+            (LimitCause::Sessions, ReasonCode::QUOTA_EXCEEDED)
+        } else if lasts && self.offline_count() >= self.limits.offline_sessions_max {
+            (LimitCause::OfflineSessions, ReasonCode::QUOTA_EXCEEDED)
+        } else {
+            return None;
+        };
+        self.reached.note(cause, request.client_id, now_ms);
+        Some(reason)
+    }
+
     /// A new session, connected, and when CONNACK may leave.
     fn begin_session(
         &self,
         sessions: &mut Sessions,
         request: &AttachRequest<'_>,
-        now_ms: u64,
     ) -> Result<(Arc<SessionCell>, LogPosition), ReasonCode> {
-        let lasts = request.negotiated.session_expiry != SessionExpiry::AT_DISCONNECT;
-        let (cause, reason) = if self.strain.is_of_memory() {
-            (Some(LimitCause::Memory), ReasonCode::SERVER_BUSY)
-        } else if sessions.len() >= self.limits.sessions_max {
-            (Some(LimitCause::Sessions), ReasonCode::QUOTA_EXCEEDED)
-        } else if lasts && self.offline_count() >= self.limits.offline_sessions_max {
-            (
-                Some(LimitCause::OfflineSessions),
-                ReasonCode::QUOTA_EXCEEDED,
-            )
-        } else {
-            (None, ReasonCode::SUCCESS)
-        };
-        if let Some(cause) = cause {
-            self.reached.note(cause, request.client_id, now_ms);
-            return Err(reason);
-        }
         let session = sessions.next_key();
         let assigned;
         let client_id = match request.client_id {

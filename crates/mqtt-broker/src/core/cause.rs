@@ -49,6 +49,9 @@ pub enum EndCause {
     /// A SUBSCRIBE was refused and the version has no answer for that.
     #[error("SUBSCRIBE refused: {0}")]
     SubscribeRefused(ReasonCode),
+    /// SUBACK or UNSUBACK would be larger than the client's Maximum Packet Size.
+    #[error("answer larger than the client takes")]
+    AnswerTooLarge,
     /// Too many messages wait for this session, which has been ended.
     #[error("queue limit reached, session ended")]
     QueueFull,
@@ -89,6 +92,7 @@ impl EndCause {
             Self::AuthenticationFailed(reason)
             | Self::PublishRefused(reason)
             | Self::SubscribeRefused(reason) => Some(reason),
+            Self::AnswerTooLarge => Some(ReasonCode::PACKET_TOO_LARGE),
             Self::QueueFull => Some(ReasonCode::QUOTA_EXCEEDED),
             Self::Administrative => Some(ReasonCode::ADMINISTRATIVE_ACTION),
             Self::Panicked => Some(ReasonCode::UNSPECIFIED_ERROR),
@@ -101,6 +105,7 @@ impl EndCause {
             Self::QueueFull => Some("too many messages waited, the session has ended"),
             Self::PublishRefused(_) => Some("a PUBLISH was refused"),
             Self::SubscribeRefused(_) => Some("a SUBSCRIBE was refused"),
+            Self::AnswerTooLarge => Some("the answer is larger than the Maximum Packet Size"),
             _ => None,
         }
     }
@@ -127,6 +132,7 @@ impl EndCause {
             Self::AuthenticationFailed(_) => "authentication_failed",
             Self::PublishRefused(_) => "publish_refused",
             Self::SubscribeRefused(_) => "subscribe_refused",
+            Self::AnswerTooLarge => "answer_too_large",
             Self::QueueFull => "queue_full",
             Self::Administrative => "administrative",
             Self::Panicked => "panicked",

@@ -1,6 +1,7 @@
 //! The bounds the core works within; `config` fills them, `docs/limits.md` lists them.
 
 use super::queue::QueueFull;
+use super::reached::LimitCause;
 use super::share_group::SharedStrategy;
 use core::num::NonZeroU16;
 use mqtt_session::{ServerLimits, SessionExpiry};
@@ -62,6 +63,17 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    /// The limit that a Topic Name or Topic Filter passes, if it passes one.
+    pub(crate) fn of_topic(&self, topic: &str) -> Option<LimitCause> {
+        if topic.len() > self.topic_len_max {
+            return Some(LimitCause::TopicLen);
+        }
+        // One level and one more for each separator: a short topic cannot have too many.
+        let may_pass = topic.len() >= self.topic_levels_max;
+        let levels = || 1 + topic.bytes().filter(|byte| *byte == b'/').count();
+        (may_pass && levels() > self.topic_levels_max).then_some(LimitCause::TopicLevels)
+    }
+
     /// The part a session negotiates with.
     pub(crate) const fn server(&self) -> ServerLimits {
         ServerLimits {

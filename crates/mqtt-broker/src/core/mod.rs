@@ -65,7 +65,7 @@ use router::Router;
 use session_cell::{SessionCell, SessionKey, SessionState};
 use sessions::Sessions;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use strain::AtomicStrain;
 use timers::TimerWheel;
 
@@ -99,6 +99,8 @@ pub(crate) struct Core {
     queued_bytes: AtomicI64,
     /// Sessions without a connection.
     offline: AtomicUsize,
+    /// When `tick` was called last, in milliseconds.
+    ticked_ms: AtomicU64,
     /// What there is too much of.
     strain: AtomicStrain,
 }
@@ -125,6 +127,7 @@ impl Core {
             drops: Default::default(),
             queued_bytes: AtomicI64::new(0),
             offline: AtomicUsize::new(0),
+            ticked_ms: AtomicU64::new(0),
             strain: AtomicStrain::default(),
         }
     }
@@ -132,6 +135,12 @@ impl Core {
     /// Sessions, connected or not.
     pub(crate) fn session_count(&self) -> usize {
         self.sessions.lock().len()
+    }
+
+    /// A limit was reached by `who`.
+    pub(crate) fn note_limit(&self, cause: LimitCause, who: &str) {
+        self.reached
+            .note(cause, who, self.ticked_ms.load(Ordering::Relaxed));
     }
 
     /// What has been counted.

@@ -1,6 +1,7 @@
 //! Making and ending subscriptions, whoever asks for it: a client, the configuration, an administrator.
 
 use super::log::{LogPosition, LogRecord};
+use super::reached::LimitCause;
 use super::session_cell::SessionCell;
 use super::{Batch, Core, Subscription, Via};
 use crate::access::ClientInfo;
@@ -62,7 +63,7 @@ impl Core {
         let matched = TopicFilter::try_new(subscribed.matched());
         let matched = matched.map_err(|_| ReasonCode::TOPIC_FILTER_INVALID)?;
         // `$share` and the ShareName are no levels of the filter.
-        if matched.level_count() > self.limits.topic_levels_max {
+        if self.limits.of_topic(subscribed.matched()).is_some() {
             return Err(ReasonCode::TOPIC_FILTER_INVALID);
         }
         // Spec: v3.1.1 [MQTT-3.8.3-2].
@@ -95,11 +96,19 @@ impl Core {
             ReasonCode::QUOTA_EXCEEDED
         };
         let mut state = cell.state.lock();
+        let queue = state.queue.as_ref();
+        let backlog = queue.map_or(0, |queue| queue.retained_len());
+        if backlog >= self.limits.queue_len_max {
+            drop(state);
+            self.note_limit(LimitCause::RetainedBacklog, &cell.client_id);
+            return Err(give_back());
+        }
         let all = &mut state.subscriptions;
         let known = all.iter().position(|held| *held.topic_filter == *text);
         let is_known = known.is_some();
         if !is_known && all.len() >= self.limits.subscriptions_max {
             drop(state);
+            self.note_limit(LimitCause::Subscriptions, &cell.client_id);
             return Err(give_back());
         }
         let made = Subscription {

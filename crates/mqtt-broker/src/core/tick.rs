@@ -34,6 +34,7 @@ impl Drop for Due<'_> {
 impl Core {
     /// Does what is due at `now_ms`; to be called every [`super::TICK_MS`].
     pub(crate) fn tick(&self, batch: &mut Batch, now_ms: u64) {
+        self.ticked_ms.store(now_ms, Ordering::Relaxed);
         self.begin(batch);
         let mut keys = Vec::new();
         self.timers.lock().advance(now_ms, &mut keys);

@@ -7,6 +7,7 @@ use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
 use crate::core::message::{Message, Source};
+use crate::core::reached::LimitCause;
 use crate::core::session_cell::SessionKey;
 use crate::core::{AttachRequest, Batch, Wanted, Will, ask, is_of_broker, push, push_fitting};
 use crate::ownership::{Claim, OwnerEpoch};
@@ -208,12 +209,19 @@ impl Connection {
         let client_id = connect.client_id;
         let too_long = client_id.len() > self.core.limits.client_id_len_max;
         if too_long {
+            self.core
+                .note_limit(LimitCause::ClientIdLen, &self.peer.to_string());
             return Some(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
         let (limits, offer) = (&self.core.limits, &self.core.offer);
         let will = connect.will.as_ref()?;
-        if will.topic_name.level_count() > limits.topic_levels_max {
+        if let Some(cause) = limits.of_topic(will.topic_name.as_str()) {
+            self.core.note_limit(cause, client_id);
             return Some(ReasonCode::TOPIC_NAME_INVALID);
+        }
+        if will.payload.len() > limits.will_len_max {
+            self.core.note_limit(LimitCause::WillLen, client_id);
+            return Some(ReasonCode::QUOTA_EXCEEDED);
         }
         // Spec: v5 [MQTT-3.2.2-12], [MQTT-3.2.2-13].
         if will.qos > offer.qos_max {

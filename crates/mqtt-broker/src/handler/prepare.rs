@@ -142,7 +142,7 @@ pub(super) fn prepare(
     let topic_name = prepared.topic_name.as_deref();
     match topic_name.map(TopicName::try_new) {
         Some(Err(_)) => return invalid(),
-        Some(Ok(topic_name)) if topic_name.level_count() > core.limits.topic_levels_max => {
+        Some(Ok(topic_name)) if core.limits.of_topic(topic_name.as_str()).is_some() => {
             return invalid();
         }
         _ => {}

@@ -78,12 +78,13 @@ impl Connection {
             None => return Ok(Step::Wait),
             Some(Decision::Disconnect(reason)) => return Err(EndCause::PublishRefused(reason)),
             Some(Decision::Deny(reason)) => Some(reason),
-            Some(Decision::Allow)
-                if topic_name.level_count() > self.core.limits.topic_levels_max =>
-            {
-                Some(ReasonCode::TOPIC_NAME_INVALID)
+            Some(Decision::Allow) => {
+                let passed = self.core.limits.of_topic(topic_name.as_str());
+                passed.map(|cause| {
+                    self.core.note_limit(cause, &client.client_id);
+                    ReasonCode::TOPIC_NAME_INVALID
+                })
             }
-            Some(Decision::Allow) => None,
         };
         let prepared = match denied.is_none() && (is_special || prepare::is_needed(&self.core)) {
             false => None,

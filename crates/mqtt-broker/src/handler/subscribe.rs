@@ -4,6 +4,7 @@ use crate::access::{AccessRequest, Decision};
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
+use crate::core::reached::LimitCause;
 use crate::core::{Batch, Wanted, ask, push};
 use crate::extensions::Subscribed;
 use mqtt_codec::{
@@ -20,9 +21,7 @@ impl Connection {
         batch: &mut Batch,
         now_ms: u64,
     ) -> Result<Step, EndCause> {
-        if self.open.is_none() {
-            return Ok(Step::Done);
-        }
+        self.check_answer_len(subscribe.filters.len())?;
         let subscription_id = subscribe.properties.subscription_identifiers().next();
         // All decisions first: until they are there, nothing may have happened.
         let mut all = Vec::with_capacity(subscribe.filters.len());
@@ -81,6 +80,31 @@ impl Connection {
         Ok(Step::Done)
     }
 
+    /// Whether SUBACK or UNSUBACK with so many Reason Codes is one that the client takes; v5 [MQTT-3.1.2-24].
+    ///
+    /// It must be answered and cannot be, so that its subscriptions would be in doubt.
+    pub(super) fn check_answer_len(&self, reasons: usize) -> Result<(), EndCause> {
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
+        // Packet Identifier and an empty property block, behind the fixed header.
+        let body_len = reasons + 3;
+        let header_len = match body_len {
+            0..=127 => 2,
+            128..=16_383 => 3,
+            16_384..=2_097_151 => 4,
+            _ => 5,
+        };
+        let len = header_len + body_len;
+        let len_max = usize::try_from(open.negotiated.peer_packet_len_max).unwrap_or(usize::MAX);
+        if len <= len_max {
+            return Ok(());
+        }
+        self.core
+            .note_limit(LimitCause::AnswerLen, &open.client.client_id);
+        Err(EndCause::AnswerTooLarge)
+    }
+
     /// What one filter of a SUBSCRIBE stands for, if the client may have it; none while that is being decided.
     fn may_subscribe<'a>(
         &mut self,
@@ -95,7 +119,12 @@ impl Connection {
         };
         let mut subscribed = match core.subscribed(topic_filter.as_str()) {
             Ok(subscribed) => subscribed,
-            Err(reason) => return Ok(Some(Err(reason))),
+            Err(reason) => {
+                if let Some(cause) = core.limits.of_topic(topic_filter.as_str()) {
+                    core.note_limit(cause, &client.client_id);
+                }
+                return Ok(Some(Err(reason)));
+            }
         };
         let request = AccessRequest::Subscribe {
             client,

@@ -13,6 +13,7 @@ impl Connection {
         &mut self,
         unsubscribe: &Unsubscribe<'_>,
     ) -> Result<(), EndCause> {
+        self.check_answer_len(unsubscribe.filters.len())?;
         let Some(open) = &self.open else {
             return Ok(());
         };

@@ -15,6 +15,7 @@ mod connect;
 mod extensions;
 mod flows;
 mod hooks;
+mod limits;
 mod log;
 mod malformed;
 mod manage;
