@@ -51,7 +51,7 @@ impl OwnedPublish {
     /// [`PropertyList`](crate::PropertyList).
     #[must_use]
     pub fn try_new(source: &Bytes, publish: &Publish<'_>) -> Option<Self> {
-        let Source::Received { block, seen } = publish.properties.0 else {
+        let Source::Received { block, seen } = publish.properties.source() else {
             return None;
         };
         let topic_name = publish.topic_name.map_or("", TopicName::as_str);
@@ -97,10 +97,7 @@ impl OwnedPublish {
     /// Its properties; not checked again.
     #[must_use]
     pub fn properties(&self) -> Properties<'_> {
-        Properties(Source::Received {
-            block: &self.property_block,
-            seen: self.seen,
-        })
+        Properties::received(&self.property_block, self.seen)
     }
 
     /// The Topic Name as bytes, which are well-formed UTF-8; empty when a Topic Alias stands in for

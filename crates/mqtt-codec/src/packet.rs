@@ -107,6 +107,9 @@ impl<'a> Packet<'a> {
                 _ => {}
             }
         }
+        if frame.first >> 4 == PacketType::Connect.get() {
+            return Self::decode_connect(frame, lenience);
+        }
         Self::decode_other(frame, version, lenience)
     }
 
@@ -121,7 +124,7 @@ impl<'a> Packet<'a> {
             return Err(DecodeError::new(Malformed::PacketTypeReserved, 0));
         };
         Ok(match packet_type {
-            PacketType::Connect => Self::Connect(Connect::decode_lenient(frame, lenience)?),
+            PacketType::Connect => return Self::decode_connect(frame, lenience),
             PacketType::ConnAck => Self::ConnAck(ConnAck::decode(frame, version)?),
             PacketType::Subscribe => Self::Subscribe(Subscribe::decode(frame, version)?),
             PacketType::SubAck => Self::SubAck(SubAck::decode(frame, version)?),
@@ -139,6 +142,12 @@ impl<'a> Packet<'a> {
             PacketType::PubRel => Self::PubRel(Ack::decode(frame, version)?),
             PacketType::PubComp => Self::PubComp(Ack::decode(frame, version)?),
         })
+    }
+
+    /// Apart from the others, so that its many fields are not moved through what they share.
+    #[inline(never)]
+    fn decode_connect(frame: Frame<'a>, lenience: Lenience) -> Result<Self, DecodeError> {
+        Connect::decode_lenient(frame, lenience).map(Self::Connect)
     }
 
     /// Its type.

@@ -19,8 +19,8 @@ use crate::{
 /// Two are equal when they hold the same properties in the same order.
 ///
 /// Spec: v5 §2.2.2.
-#[derive(Clone, Copy, Default)]
-pub struct Properties<'a>(pub(crate) Source<'a>);
+#[derive(Clone, Copy)]
+pub struct Properties<'a>(Source<'a>);
 
 /// Where properties come from.
 #[derive(Clone, Copy)]
@@ -33,30 +33,29 @@ pub(crate) enum Source<'a> {
     List(&'a PropertyList<'a>),
 }
 
-impl Default for Source<'_> {
+impl Default for Properties<'_> {
     fn default() -> Self {
-        Self::Received {
-            block: &[],
-            seen: PropertySet::EMPTY,
-        }
+        Self::EMPTY
     }
 }
 
 impl<'a> Properties<'a> {
     /// No properties.
-    pub const EMPTY: Self = Self(Source::Received {
-        block: &[],
-        seen: PropertySet::EMPTY,
-    });
+    pub const EMPTY: Self = Self::received(&[], PropertySet::EMPTY);
 
-    /// As [`Properties::EMPTY`], put together where it is needed: for the paths where copying a
-    /// constant from one place to the next is most of the work.
+    /// A block that has been checked, and the properties in it.
+    ///
+    /// Where copying is most of the work, no properties are better made by this than copied from
+    /// [`Properties::EMPTY`].
     #[inline(always)]
-    pub(crate) const fn empty() -> Self {
-        Self(Source::Received {
-            block: &[],
-            seen: PropertySet::EMPTY,
-        })
+    pub(crate) const fn received(block: &'a [u8], seen: PropertySet) -> Self {
+        Self(Source::Received { block, seen })
+    }
+
+    /// Where they come from.
+    #[inline(always)]
+    pub(crate) const fn source(&self) -> Source<'a> {
+        self.0
     }
 
     /// Checks a block that was kept, such as that of a stored message: what [`Properties::raw`]
@@ -67,14 +66,15 @@ impl<'a> Properties<'a> {
     /// # Errors
     /// The block is not one that `scope` may have; the offset counts from the start of `block`.
     pub fn try_from_raw(block: &'a [u8], scope: PropertyScope) -> Result<Self, DecodeError> {
-        property_block::check(Reader::of_block(block), scope)
+        let seen = property_block::check(Reader::of_block(block), scope)?;
+        Ok(Self::received(block, seen))
     }
 
     /// Whether there is no property at all.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        match self.0 {
+        match self.source() {
             Source::Received { block, .. } => block.is_empty(),
             Source::List(_) => self.ids().is_empty(),
         }
@@ -83,7 +83,7 @@ impl<'a> Properties<'a> {
     /// Which properties are there.
     #[must_use]
     pub fn ids(&self) -> PropertySet {
-        match self.0 {
+        match self.source() {
             Source::Received { seen, .. } => seen,
             Source::List(list) => list
                 .base
@@ -97,7 +97,7 @@ impl<'a> Properties<'a> {
     #[must_use]
     #[inline]
     pub fn has(&self, id: PropertyId) -> bool {
-        match self.0 {
+        match self.source() {
             Source::Received { seen, .. } => seen.contains(id),
             Source::List(_) => self.ids().contains(id),
         }
@@ -107,7 +107,7 @@ impl<'a> Properties<'a> {
     #[must_use]
     #[inline]
     pub fn raw(&self) -> Option<&'a [u8]> {
-        match self.0 {
+        match self.source() {
             Source::Received { block, .. } => Some(block),
             Source::List(_) => None,
         }
@@ -124,7 +124,7 @@ impl<'a> Properties<'a> {
 
     /// The first property with this identifier.
     fn find(&self, id: PropertyId) -> Option<Property<'a>> {
-        match self.0 {
+        match self.source() {
             Source::Received { mut block, seen } => {
                 if !seen.contains(id) {
                     return None;

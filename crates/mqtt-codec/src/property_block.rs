@@ -10,6 +10,20 @@ use crate::{
     DecodeError, Malformed, PropertyId, PropertyList, PropertyScope, PropertySet, ProtocolVersion,
 };
 
+/// A block that has been read and checked, and the properties in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Received<'a> {
+    block: &'a [u8],
+    seen: PropertySet,
+}
+
+impl<'a> Received<'a> {
+    #[inline(always)]
+    pub(crate) const fn properties(self) -> Properties<'a> {
+        Properties::received(self.block, self.seen)
+    }
+}
+
 /// Reads a Property Length and the block behind it; nothing where the version has no properties.
 ///
 /// Spec: v5 §2.2.2.
@@ -19,21 +33,36 @@ pub(crate) fn decode<'a>(
     version: ProtocolVersion,
     scope: PropertyScope,
 ) -> Result<Properties<'a>, DecodeError> {
-    if !version.has_properties() {
-        return Ok(Properties::empty());
+    receive(reader, version, scope).map(Received::properties)
+}
+
+/// As [`decode`], for those who have more to read and would only carry [`Properties`] along.
+#[inline(always)]
+pub(crate) fn receive<'a>(
+    reader: &mut Reader<'a>,
+    version: ProtocolVersion,
+    scope: PropertyScope,
+) -> Result<Received<'a>, DecodeError> {
+    if !version.has_properties() || reader.skip(&[0]) {
+        return Ok(Received {
+            block: &[],
+            seen: PropertySet::EMPTY,
+        });
     }
-    if reader.skip(&[0]) {
-        return Ok(Properties::empty());
-    }
-    check(reader.block()?, scope)
+    let block = reader.block()?;
+    Ok(Received {
+        block: block.rest(),
+        seen: check(block, scope)?,
+    })
 }
 
 /// Checks a whole block: known properties, each where it belongs, once, with a value in range.
-pub(crate) fn check<'a>(
-    mut reader: Reader<'a>,
+///
+/// Returns which there are.
+pub(crate) fn check(
+    mut reader: Reader<'_>,
     scope: PropertyScope,
-) -> Result<Properties<'a>, DecodeError> {
-    let block = reader.rest();
+) -> Result<PropertySet, DecodeError> {
     let start = reader.at();
     let allowed = scope.allowed();
     let mut seen = PropertySet::EMPTY;
@@ -61,7 +90,7 @@ pub(crate) fn check<'a>(
             start,
         ));
     }
-    Ok(Properties(Source::Received { block, seen }))
+    Ok(seen)
 }
 
 /// Authentication Data needs a method. Spec: v5 §3.1.2.11.10.
@@ -111,7 +140,7 @@ impl<'a> Block<'a> {
         Ok(Self {
             properties,
             len: block_len(properties, scope)?,
-            form: match properties.0 {
+            form: match properties.source() {
                 Source::Received { .. } => Form::Plain,
                 Source::List(_) => Form::Entries,
             },
@@ -125,7 +154,7 @@ impl<'a> Block<'a> {
         version: ProtocolVersion,
         scope: PropertyScope,
     ) -> Option<Self> {
-        let (len, form) = match properties.0 {
+        let (len, form) = match properties.source() {
             _ if !version.has_properties() => (0, Form::Absent),
             Source::Received { block, seen } => {
                 let sent_as_it_is = scope.allowed().difference(MAY_REPEAT_ELSEWHERE);
@@ -168,7 +197,7 @@ impl<'a> Block<'a> {
         if self.len == 0 {
             return;
         }
-        match self.properties.0 {
+        match self.properties.source() {
             Source::Received { block, .. } => writer.bytes(block),
             Source::List(list) if self.form == Form::Plain => {
                 writer.with_rest(|rest| write_list(list, rest));
@@ -185,7 +214,7 @@ const MAY_REPEAT_ELSEWHERE: PropertySet = PropertySet::of(&[PropertyId::Subscrip
 ///
 /// `None` says that [`block_len`] has to look closer.
 fn plain_len(list: &PropertyList<'_>, scope: PropertyScope) -> Option<usize> {
-    let Source::Received { block, seen: base } = list.base.0 else {
+    let Source::Received { block, seen: base } = list.base.source() else {
         return None;
     };
     let several = scope.repeatable();
@@ -222,7 +251,7 @@ fn plain_len(list: &PropertyList<'_>, scope: PropertyScope) -> Option<usize> {
 #[inline(never)]
 fn write_list<'o>(list: &PropertyList<'_>, rest: &'o mut [u8]) -> &'o mut [u8] {
     let mut writer = Writer::at(rest);
-    if let Source::Received { block, .. } = list.base.0
+    if let Source::Received { block, .. } = list.base.source()
         && !block.is_empty()
     {
         writer.bytes(block);
@@ -260,7 +289,7 @@ fn block_len(properties: &Properties<'_>, scope: PropertyScope) -> Result<usize,
     {
         return Err(EncodeError::PropertyNotAllowed { property });
     }
-    match properties.0 {
+    match properties.source() {
         Source::Received { block, seen } => {
             let property = PropertyId::SubscriptionIdentifier;
             let once = seen.contains(property) && !property.may_repeat(scope);

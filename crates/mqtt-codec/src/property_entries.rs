@@ -49,7 +49,7 @@ impl<'a> Entries<'a> {
         let mut depth = 0;
         let mut properties = top;
         let block = loop {
-            match properties.0 {
+            match properties.source() {
                 Source::Received { block, .. } => break block,
                 Source::List(list) => {
                     depth += 1;
@@ -91,7 +91,7 @@ impl<'a> Entries<'a> {
     /// All lists, outermost first.
     fn lists(&self) -> impl Iterator<Item = &'a PropertyList<'a>> + use<'a> {
         let mut properties = self.top;
-        core::iter::from_fn(move || match properties.0 {
+        core::iter::from_fn(move || match properties.source() {
             Source::Received { .. } => None,
             Source::List(list) => {
                 properties = list.base;

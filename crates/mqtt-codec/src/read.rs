@@ -3,13 +3,15 @@
 //! Every parser is a `complete` one: inside a packet there is no more data to wait for, so each
 //! shortfall is an error, with the offset at which it was found.
 
-use nom::bytes::complete::take;
 use nom::error::{ErrorKind, ParseError};
 use nom::number::complete::{be_u8, be_u16, be_u32};
 use nom::{Err, IResult};
 
 use crate::frame::Frame;
 use crate::{DecodeError, Malformed, PacketId, TopicError, TopicFilter, TopicName};
+
+/// The most that is looked at as one text. Unit: bytes.
+const TEXT_LEN_MAX: usize = 4096;
 
 /// Reads fields in wire order and knows where in the packet it is.
 #[derive(Clone, Debug)]
@@ -38,10 +40,28 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads the end of a packet, behind which the offset is `end`.
+    #[inline]
+    pub(crate) fn within(rest: &'a [u8], end: usize) -> Self {
+        Self { rest, end }
+    }
+
+    /// The offset in the packet of the byte behind all that is left.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
     /// What is not read yet.
     #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
+    }
+
+    /// Goes on with `rest`, which is the end of what is not read yet.
+    #[inline(always)]
+    pub(crate) fn go_on(&mut self, rest: &'a [u8]) {
+        self.rest = rest;
     }
 
     /// The offset in the packet of the next byte.
@@ -84,35 +104,99 @@ impl<'a> Reader<'a> {
 
     #[inline(always)]
     pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
-        self.run(be_u8)
+        self.take(be_u8(self.rest))
     }
 
     #[inline(always)]
     pub(crate) fn two_byte(&mut self) -> Result<u16, DecodeError> {
-        self.run(be_u16)
+        self.take(be_u16(self.rest))
     }
 
     #[inline]
     pub(crate) fn four_byte(&mut self) -> Result<u32, DecodeError> {
-        self.run(be_u32)
+        self.take(be_u32(self.rest))
     }
 
     /// Spec: v5 §1.5.5.
     #[inline]
     pub(crate) fn var_int(&mut self) -> Result<u32, DecodeError> {
-        self.run(var_int)
+        self.take(var_int(self.rest))
     }
 
     /// Spec: v5 §1.5.6.
     #[inline(always)]
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
-        self.run(binary)
+        self.take(binary(self.rest))
     }
 
     /// Spec: v5 §1.5.4, v3.1.1 §1.5.3.
     #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
-        self.run(string)
+        self.take(string(self.rest))
+    }
+
+    /// What is left as text, if all of it is that and it is not too long to try; else nothing.
+    ///
+    /// Where several strings follow each other it is quicker to look at all of them at once.
+    #[inline(always)]
+    pub(crate) fn rest_as_text(&self) -> &'a str {
+        if self.rest.len() > TEXT_LEN_MAX {
+            return "";
+        }
+        core::str::from_utf8(self.rest).unwrap_or_default()
+    }
+
+    /// As [`Reader::string`]; `text` is what [`Reader::rest_as_text`] returned here or before.
+    #[inline(always)]
+    pub(crate) fn string_in(&mut self, text: &'a str) -> Result<&'a str, DecodeError> {
+        match self.cut(text) {
+            Some((rest, string)) if !has_nul(string.as_bytes()) => {
+                self.rest = rest;
+                Ok(string)
+            }
+            _ => self.string(),
+        }
+    }
+
+    /// As [`Reader::topic_name`]; `text` as for [`Reader::string_in`].
+    #[inline(always)]
+    pub(crate) fn topic_name_in(&mut self, text: &'a str) -> Result<TopicName<'a>, DecodeError> {
+        let (rest, topic_name) = match self.cut(text) {
+            Some((rest, string)) if let Some(topic_name) = TopicName::new(string) => {
+                (rest, topic_name)
+            }
+            _ => slow_topic_name(self.rest, self.end)?,
+        };
+        self.rest = rest;
+        Ok(topic_name)
+    }
+
+    /// As [`Reader::topic_filter`]; `text` as for [`Reader::string_in`].
+    #[inline(always)]
+    pub(crate) fn topic_filter_in(
+        &mut self,
+        text: &'a str,
+    ) -> Result<TopicFilter<'a>, DecodeError> {
+        let (rest, topic_filter) = match self.cut(text) {
+            Some((rest, string)) if let Ok(topic_filter) = TopicFilter::try_new(string) => {
+                (rest, topic_filter)
+            }
+            _ => slow_topic_filter(self.rest, self.end)?,
+        };
+        self.rest = rest;
+        Ok(topic_filter)
+    }
+
+    /// The next string, if it can be cut out of `text`, and what is left behind it.
+    #[inline(always)]
+    fn cut(&self, text: &'a str) -> Option<(&'a [u8], &'a str)> {
+        let (rest, string) = binary(self.rest).ok()?;
+        // Both end where the packet ends.
+        let end = text.len().checked_sub(rest.len())?;
+        let start = end.checked_sub(string.len())?;
+        let (text, _) = text.split_at_checked(end)?;
+        let (_, string) = text.split_at_checked(start)?;
+        Some((rest, string))
     }
 
     /// Spec: v5 §2.2.1, v3.1.1 §2.3.1.
@@ -143,7 +227,7 @@ impl<'a> Reader<'a> {
         check: impl FnOnce(&'a str) -> Result<T, TopicError>,
     ) -> Result<Result<T, TopicError>, DecodeError> {
         let before = self.rest;
-        match check(self.run(text)?) {
+        match check(self.take(text(self.rest))?) {
             Err(TopicError::NullCharacter) => {
                 self.rest = before;
                 self.string().map(|_| Err(TopicError::NullCharacter))
@@ -153,24 +237,19 @@ impl<'a> Reader<'a> {
     }
 
     /// A block of as many bytes as a Variable Byte Integer in front says, with a reader of its own.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn block(&mut self) -> Result<Self, DecodeError> {
-        let rest = self.run(|input| {
-            let (input, len) = var_int(input)?;
-            take(len)(input)
-        })?;
+        let rest = self.take(block(self.rest))?;
         Ok(Self {
             rest,
             end: self.at(),
         })
     }
 
+    /// Goes on behind what was parsed of what is left.
     #[inline(always)]
-    fn run<T>(
-        &mut self,
-        parser: impl FnOnce(&'a [u8]) -> IResult<&'a [u8], T, Shortfall>,
-    ) -> Result<T, DecodeError> {
-        match parser(self.rest) {
+    fn take<T>(&mut self, parsed: IResult<&'a [u8], T, Shortfall>) -> Result<T, DecodeError> {
+        match parsed {
             Ok((rest, value)) => {
                 self.rest = rest;
                 Ok(value)
@@ -182,6 +261,22 @@ impl<'a> Reader<'a> {
             Err(Err::Incomplete(_)) => Err(self.error(Malformed::Truncated)),
         }
     }
+}
+
+/// Apart from the usual way, so that a reader need not be in memory for that.
+#[inline(never)]
+fn slow_topic_name(rest: &[u8], end: usize) -> Result<(&[u8], TopicName<'_>), DecodeError> {
+    let mut reader = Reader::within(rest, end);
+    let topic_name = reader.topic_name()?;
+    Ok((reader.rest, topic_name))
+}
+
+/// As [`slow_topic_name`].
+#[inline(never)]
+fn slow_topic_filter(rest: &[u8], end: usize) -> Result<(&[u8], TopicFilter<'_>), DecodeError> {
+    let mut reader = Reader::within(rest, end);
+    let topic_filter = reader.topic_filter()?;
+    Ok((reader.rest, topic_filter))
 }
 
 /// The error of this file's parsers.
@@ -228,13 +323,28 @@ fn var_int(input: &[u8]) -> IResult<&[u8], u32, Shortfall> {
     Err(Shortfall::new(Malformed::VarIntTooLong, input.len()))
 }
 
-#[inline(always)]
-fn binary(input: &[u8]) -> IResult<&[u8], &[u8], Shortfall> {
-    let (rest, len) = be_u16(input)?;
-    take(len)(rest)
+#[inline(never)]
+fn block(input: &[u8]) -> IResult<&[u8], &[u8], Shortfall> {
+    let (rest, len) = var_int(input)?;
+    bytes(rest, usize::try_from(len).unwrap_or(usize::MAX))
 }
 
 #[inline(always)]
+fn binary(input: &[u8]) -> IResult<&[u8], &[u8], Shortfall> {
+    let (rest, len) = be_u16(input)?;
+    bytes(rest, usize::from(len))
+}
+
+/// As nom's `take`, which counts what is missing even where nobody asks.
+#[inline(always)]
+fn bytes(input: &[u8], len: usize) -> IResult<&[u8], &[u8], Shortfall> {
+    match input.split_at_checked(len) {
+        Some((bytes, rest)) => Ok((rest, bytes)),
+        None => Err(Shortfall::new(Malformed::Truncated, input.len())),
+    }
+}
+
+#[inline(never)]
 fn string(input: &[u8]) -> IResult<&[u8], &str, Shortfall> {
     let (rest, text) = text(input)?;
     if has_nul(text.as_bytes()) {
@@ -265,7 +375,7 @@ pub(crate) fn has_nul(bytes: &[u8]) -> bool {
 }
 
 /// Whether U+0000, `+` or `#` is anywhere in `bytes`.
-#[inline]
+#[inline(never)]
 pub(crate) fn has_nul_or_wildcard(bytes: &[u8]) -> bool {
     // `#` with this bit set is `+`.
     const BIT: u8 = 0x08;

@@ -48,6 +48,15 @@ impl<'a> TopicName<'a> {
         Self(text)
     }
 
+    /// As [`TopicName::try_new`], without saying what is wrong.
+    #[inline(always)]
+    pub(crate) fn new(text: &'a str) -> Option<Self> {
+        let valid = !text.is_empty()
+            && text.len() <= LEN_MAX
+            && !read::has_nul_or_wildcard(text.as_bytes());
+        valid.then_some(Self(text))
+    }
+
     /// The name as it is on the wire.
     #[must_use]
     #[inline]

@@ -59,6 +59,16 @@ impl ProtocolVersion {
         }
     }
 
+    /// The version named `MQTT` with this Protocol Version byte.
+    #[inline]
+    pub(crate) const fn named_mqtt(level: u8) -> Option<Self> {
+        match level {
+            4 => Some(V311),
+            5 => Some(V5),
+            _ => None,
+        }
+    }
+
     /// The Protocol Name of CONNECT.
     ///
     /// Spec: v5 [MQTT-3.1.2-1], v3.1.1 §3.1.2.1.

@@ -5,7 +5,7 @@ use crate::property_block::{self, Block};
 use crate::read::Reader;
 use crate::write::{self, Writer};
 use crate::{
-    DecodeError, Frame, Malformed, PacketId, PacketType, Properties, PropertyScope,
+    DecodeError, Frame, Malformed, PacketId, PacketType, Properties, PropertyScope, PropertySet,
     ProtocolVersion, ReasonCode,
 };
 
@@ -32,7 +32,7 @@ impl<'a> Ack<'a> {
         Self {
             packet_id,
             reason: ReasonCode::SUCCESS,
-            properties: Properties::empty(),
+            properties: Properties::received(&[], PropertySet::EMPTY),
         }
     }
 
@@ -81,7 +81,7 @@ impl<'a> Ack<'a> {
             return Err(DecodeError::new(wrong(reason.get()), at));
         }
         let properties = if reader.is_empty() {
-            Properties::EMPTY
+            Properties::received(&[], PropertySet::EMPTY)
         } else {
             property_block::decode(&mut reader, version, PropertyScope::Packet(packet_type))?
         };

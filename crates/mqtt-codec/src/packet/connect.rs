@@ -1,7 +1,7 @@
 //! CONNECT and the Will in it.
 
 use crate::encode_error::{EncodeError, Field};
-use crate::property_block::{self, Block};
+use crate::property_block::{self, Block, Received};
 use crate::read::Reader;
 use crate::write::{self, Writer};
 use crate::{
@@ -110,7 +110,7 @@ impl<'a> Connect<'a> {
     ///
     /// # Errors
     /// As [`Connect::decode`].
-    #[inline]
+    #[inline(always)]
     pub fn decode_lenient(frame: Frame<'a>, lenience: Lenience) -> Result<Self, DecodeError> {
         super::expect(frame, PacketType::Connect)?;
         let mut reader = Reader::new(frame);
@@ -120,21 +120,26 @@ impl<'a> Connect<'a> {
         check_flags(flags, version).map_err(|kind| DecodeError::new(kind, flags_at))?;
         let clean_start = flags & CLEAN_START != 0;
         let keep_alive_s = reader.two_byte()?;
-        let properties = property_block::decode(&mut reader, version, SCOPE)?;
+        let properties = property_block::receive(&mut reader, version, SCOPE)?;
         let client_id_at = reader.at();
-        let client_id = reader.string()?;
+        let text = reader.rest_as_text();
+        let client_id = reader.string_in(text)?;
         check_client_id(client_id, clean_start, version, lenience)
             .map_err(|kind| DecodeError::new(kind, client_id_at))?;
         let will = match flags & WILL {
             0 => None,
-            _ => Some(read_will(&mut reader, flags, flags_at, version)?),
+            _ => Some(ReceivedWill {
+                properties: property_block::receive(&mut reader, version, PropertyScope::Will)?,
+                topic_name: reader.topic_name_in(text)?,
+                payload: reader.binary()?,
+            }),
         };
         let missing =
             |reader: &Reader<'_>| version.allows_missing_credentials() && reader.is_empty();
         let username = match flags & USER_NAME {
             0 => None,
             _ if missing(&reader) => None,
-            _ => Some(reader.string()?),
+            _ => Some(reader.string_in(text)?),
         };
         let password = match flags & PASSWORD {
             0 => None,
@@ -148,10 +153,10 @@ impl<'a> Connect<'a> {
             clean_start,
             keep_alive_s,
             client_id,
-            will,
+            will: will.map(|will| will.with_flags(flags)),
             username,
             password,
-            properties,
+            properties: properties.properties(),
         })
     }
 
@@ -276,22 +281,38 @@ struct Sizes<'a> {
 }
 
 /// Protocol Name and Protocol Version. Spec: v5 §3.1.2.1, v5 §3.1.2.2.
+#[inline(always)]
 fn read_version(
     reader: &mut Reader<'_>,
     lenience: Lenience,
 ) -> Result<(ProtocolVersion, bool), DecodeError> {
-    let name = if reader.skip(b"\0\x04MQTT") {
-        "MQTT"
-    } else {
-        read_name(reader)?
-    };
+    if let Some([level, rest @ ..]) = reader.rest().strip_prefix(b"\0\x04MQTT")
+        && let Some(version) = ProtocolVersion::named_mqtt(*level)
+    {
+        reader.go_on(rest);
+        return Ok((version, false));
+    }
+    let (version, bridge, rest) = read_any_version(reader.rest(), reader.end(), lenience)?;
+    reader.go_on(rest);
+    Ok((version, bridge))
+}
+
+/// As [`read_version`], also for older versions and bridges; returns what is left behind it.
+#[inline(never)]
+fn read_any_version(
+    rest: &[u8],
+    end: usize,
+    lenience: Lenience,
+) -> Result<(ProtocolVersion, bool, &[u8]), DecodeError> {
+    let mut reader = Reader::within(rest, end);
+    let name = read_name(&mut reader)?;
     let level_at = reader.at();
     let level = reader.byte()?;
     let bridge = level & BRIDGE != 0;
     ProtocolVersion::from_level(level & !BRIDGE)
         .filter(|version| version.protocol_name() == name)
         .filter(|version| !bridge || (lenience.bridge_bit && version.allows_bridge_bit()))
-        .map(|version| (version, bridge))
+        .map(|version| (version, bridge, reader.rest()))
         .ok_or(DecodeError::new(
             Malformed::ProtocolLevelUnsupported { level },
             level_at,
@@ -329,6 +350,7 @@ fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), Malformed> {
 }
 
 /// Spec: v5 §3.1.3.1, v3.1.1 §3.1.3.1.
+#[inline(always)]
 fn check_client_id(
     client_id: &str,
     clean_start: bool,
@@ -346,20 +368,25 @@ fn check_client_id(
     }
 }
 
+/// What the payload says about the Will.
+///
 /// Spec: v5 §3.1.3.2 to §3.1.3.4, v3.1.1 §3.1.3.2, v3.1.1 §3.1.3.3.
-#[inline(always)]
-fn read_will<'a>(
-    reader: &mut Reader<'a>,
-    flags: u8,
-    flags_at: usize,
-    version: ProtocolVersion,
-) -> Result<Will<'a>, DecodeError> {
-    Ok(Will {
-        properties: property_block::decode(reader, version, PropertyScope::Will)?,
-        topic_name: reader.topic_name()?,
-        payload: reader.binary()?,
-        qos: QoS::from_u8((flags & WILL_QOS) >> WILL_QOS_SHIFT)
-            .ok_or(DecodeError::new(Malformed::WillQosInvalid, flags_at))?,
-        retain: flags & WILL_RETAIN != 0,
-    })
+struct ReceivedWill<'a> {
+    properties: Received<'a>,
+    topic_name: TopicName<'a>,
+    payload: &'a [u8],
+}
+
+impl<'a> ReceivedWill<'a> {
+    /// Adds what the Connect Flags say, which have been checked.
+    #[inline(always)]
+    fn with_flags(self, flags: u8) -> Will<'a> {
+        Will {
+            topic_name: self.topic_name,
+            payload: self.payload,
+            qos: QoS::from_u8((flags & WILL_QOS) >> WILL_QOS_SHIFT).unwrap_or_default(),
+            retain: flags & WILL_RETAIN != 0,
+            properties: self.properties.properties(),
+        }
+    }
 }

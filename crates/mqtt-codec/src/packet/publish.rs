@@ -6,7 +6,7 @@ use crate::read::Reader;
 use crate::write::{self, Writer};
 use crate::{
     DecodeError, Delivery, Frame, Lenience, Malformed, PacketId, PacketType, Properties,
-    PropertyId, PropertyScope, ProtocolVersion, QoS, TopicName,
+    PropertyId, PropertyScope, PropertySet, ProtocolVersion, QoS, TopicName,
 };
 
 const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Publish);
@@ -82,9 +82,9 @@ impl<'a> Publish<'a> {
         let topic_name = if topic.is_empty() {
             None
         } else {
-            match core::str::from_utf8(topic).map(TopicName::try_new) {
-                Ok(Ok(topic_name)) => Some(topic_name),
-                _ => return Err(topic_name_is_wrong(frame, topic)),
+            match core::str::from_utf8(topic).ok().and_then(TopicName::new) {
+                None => return Err(topic_name_is_wrong(frame, topic)),
+                topic_name => topic_name,
             }
         };
 
@@ -333,10 +333,10 @@ fn properties<'a>(
     version: ProtocolVersion,
 ) -> Result<(Properties<'a>, &'a [u8]), DecodeError> {
     if !version.has_properties() {
-        return Ok((Properties::empty(), rest));
+        return Ok((Properties::received(&[], PropertySet::EMPTY), rest));
     }
     if let [0, payload @ ..] = rest {
-        return Ok((Properties::empty(), payload));
+        return Ok((Properties::received(&[], PropertySet::EMPTY), payload));
     }
     let mut reader = Reader::new(Frame {
         body: rest,

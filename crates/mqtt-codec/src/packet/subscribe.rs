@@ -216,7 +216,7 @@ impl<'a> Iterator for Iter<'a> {
             }
             Source::Received { bytes, len } => {
                 let mut reader = Reader::of_block(bytes);
-                let item = read_filter(&mut reader, u8::MAX).ok()?;
+                let item = read_filter(&mut reader, "", u8::MAX).ok()?;
                 *bytes = reader.rest();
                 *len = len.saturating_sub(1);
                 Some(item)
@@ -248,8 +248,9 @@ impl<'a> Subscribe<'a> {
             return Err(reader.error(Malformed::FiltersEmpty { packet_type }));
         }
         let mut len = 0;
+        let text = reader.rest_as_text();
         while !reader.is_empty() {
-            read_filter(&mut reader, version.subscribe_option_mask())?;
+            read_filter(&mut reader, text, version.subscribe_option_mask())?;
             len += 1;
         }
         let filters = SubscribeFilters(Source::Received { bytes, len });
@@ -313,9 +314,10 @@ struct Sizes<'a> {
 #[inline(always)]
 fn read_filter<'a>(
     reader: &mut Reader<'a>,
+    text: &'a str,
     mask: u8,
 ) -> Result<(TopicFilter<'a>, SubscriptionOptions), DecodeError> {
-    let topic_filter = reader.topic_filter()?;
+    let topic_filter = reader.topic_filter_in(text)?;
     let at = reader.at();
     let options = SubscriptionOptions::from_byte(reader.byte()?, mask)
         .map_err(|kind| DecodeError::new(kind, at))?;

@@ -111,8 +111,9 @@ impl<'a> Unsubscribe<'a> {
             return Err(reader.error(Malformed::FiltersEmpty { packet_type }));
         }
         let mut len = 0;
+        let text = reader.rest_as_text();
         while !reader.is_empty() {
-            reader.topic_filter()?;
+            reader.topic_filter_in(text)?;
             len += 1;
         }
         let filters = UnsubscribeFilters(Source::Received { bytes, len });

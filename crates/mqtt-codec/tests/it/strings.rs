@@ -2,7 +2,9 @@
 
 use mqtt_codec::{Malformed, Packet, ProtocolVersion, ReasonCode};
 
-use crate::support::{STANDARD, V5, answer, block, decode, field, no_properties, packet, refused};
+use crate::support::{
+    STANDARD, V5, answer, block, decode, field, no_properties, packet, refused, refused_at,
+};
 
 /// Ill-formed: a surrogate, a stray continuation, an overlong slash, a value past U+10FFFF, a
 /// character cut short.
@@ -201,13 +203,70 @@ fn control_characters_and_non_characters_are_accepted() {
 #[test]
 fn the_offset_is_that_of_the_first_wrong_byte() {
     let bytes = packet(0x30, b"\0\x04abc\xFF");
-    assert_eq!(
-        crate::support::refused_at(V5, &bytes),
-        (Malformed::Utf8Invalid, 7)
-    );
+    assert_eq!(refused_at(V5, &bytes), (Malformed::Utf8Invalid, 7));
     let bytes = packet(0x20, &[&[0, 0][..], &block(b"\x1F\0\x03ab\0")].concat());
+    assert_eq!(refused_at(V5, &bytes), (Malformed::NullCharacter, 10));
+}
+
+/// Strings that follow each other are looked at as one text, in which one that is cut short, or
+/// lacks its start, may find what it lacks beside it: the last byte of a length is 0xC3 here, or
+/// the first is 0xA9, and both together are a character.
+#[test]
+fn a_string_is_not_made_whole_by_its_neighbours() {
+    let headless = [b"\xA9".as_slice(), &[b'a'; 0xC2]].concat();
+    for version in STANDARD {
+        let level = version.level();
+        let head = [b"\0\x04MQTT".as_slice(), &[level, 0x82, 0, 0]].concat();
+        let head = [head.as_slice(), no_properties(version)].concat();
+        let connect = packet(
+            0x10,
+            &[&head, &field(&headless), &field("user")[..]].concat(),
+        );
+        let at = 3 + head.len() + 2;
+        let wrong = |at: usize| (Malformed::Utf8Invalid, u32::try_from(at).unwrap());
+        assert_eq!(refused_at(version, &connect), wrong(at));
+
+        let connect = packet(0x10, &[&head, &field("c"), &field(&headless)[..]].concat());
+        assert_eq!(refused_at(version, &connect), wrong(at + 3));
+
+        let head = [&[0, 1], no_properties(version)].concat();
+        let filters = [&head, &field("a"), &[0][..], &field(&headless), &[0]].concat();
+        let at = 3 + head.len() + 6;
+        assert_eq!(refused_at(version, &packet(0x82, &filters)), wrong(at));
+    }
+    // The Property Length of the Will is 169 = 0xA9 0x01.
+    let text = field([b'a'; 82]);
+    let will_properties = block(&[&[0x26], text.as_slice(), &text].concat());
+    assert!(will_properties.starts_with(b"\xA9\x01"));
+    let head = b"\0\x04MQTT\x05\x06\0\0\0";
+    let will = [will_properties, field("t"), field("")].concat();
+    let connect = |client_id: &[u8]| packet(0x10, &[head, &field(client_id)[..], &will].concat());
+    assert!(decode(V5, &connect(b"ab")).is_ok());
     assert_eq!(
-        crate::support::refused_at(V5, &bytes),
-        (Malformed::NullCharacter, 10)
+        refused_at(V5, &connect(b"a\xC3")),
+        (Malformed::Utf8Invalid, 3 + 11 + 2 + 1)
     );
+}
+
+/// Texts too long to be looked at as one are read all the same, and so are those beside bytes
+/// that are none.
+#[test]
+fn strings_are_read_beside_anything() {
+    let head = b"\0\x04MQTT\x04\x86\0\0";
+    for payload in [vec![0xFF; 10], vec![b'x'; 5000], vec![0xFF; 5000]] {
+        let parts = [
+            field("c"),
+            field("t/\u{e9}"),
+            field(&payload),
+            field("\u{e9}"),
+        ];
+        let bytes = packet(0x10, &[head.as_slice(), &parts.concat()].concat());
+        let Ok(Packet::Connect(connect)) = decode(ProtocolVersion::V311, &bytes) else {
+            panic!("{:?}", decode(ProtocolVersion::V311, &bytes));
+        };
+        let will = connect.will.unwrap();
+        assert_eq!((connect.client_id, connect.username), ("c", Some("\u{e9}")));
+        assert_eq!(will.topic_name.as_str(), "t/\u{e9}");
+        assert_eq!(will.payload, payload);
+    }
 }
