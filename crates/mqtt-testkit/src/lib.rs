@@ -1,5 +1,6 @@
 //! Generators, oracles and other means of testing that several crates of this workspace share.
 
+pub mod exchange;
 pub mod oracles;
 pub mod packets;
 pub mod pair;

@@ -7,6 +7,7 @@
 
 mod abuse;
 mod per_message;
+mod session;
 
 use mqtt_alloc_count::CountingAllocator;
 use mqtt_broker::{Access, Broker, Config};

@@ -80,18 +80,19 @@ impl End {
         if older_waits {
             around.counts.note(Fault::FinishedOutOfOrder);
         }
-        // Without an older one the answer leaves at once, and the session hears of it then.
+        // Without an older one the answer leaves at once, and the session may hear of it then: what it records
+        // because of that comes next.
         let leaves_now = ahead.is_some() && !older_waits;
+        let is_next =
+            settling.kind == AckKind::PubRec && leaves_now && (refuses || around.rng.chance(50));
         match settling.kind {
-            AckKind::PubRec if refuses && !leaves_now => self.session.refuse(settling.packet_id),
-            AckKind::PubRec if refuses => {}
+            AckKind::PubRec if is_next => {}
+            AckKind::PubRec if refuses => self.session.refuse(settling.packet_id),
             AckKind::PubRec => self.session.accept(settling.packet_id),
             AckKind::PubAck | AckKind::PubComp => {
                 self.session.journal_mut().append_foreign();
             }
         }
-        // Either it is in the journal now, or it will be next.
-        let is_next = settling.kind == AckKind::PubRec && refuses && leaves_now;
         let at = self.appended() + u64::from(is_next);
         let fates = &mut around.referees.of(self.side.other()).fates;
         match refuses {
