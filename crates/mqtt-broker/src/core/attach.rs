@@ -160,7 +160,11 @@ impl Core {
             }
             client_id => client_id,
         };
-        let record = LogRecord::SessionStarted { session, client_id };
+        let record = LogRecord::SessionStarted {
+            session,
+            client_id,
+            session_expiry: request.negotiated.session_expiry,
+        };
         let position = match request.negotiated.session_expiry {
             SessionExpiry::AT_DISCONNECT => LogPosition::NONE,
             _ => self
@@ -223,6 +227,44 @@ impl Core {
         if let Some(will) = due_will {
             self.publish_will(&will, batch, now_ms);
         }
+        if !session_ends {
+            self.note_will_gone(cell);
+        }
+    }
+
+    /// From now on the will is published unless the client says goodbye; when CONNACK may leave because of it.
+    pub(crate) fn keep_will(&self, cell: &SessionCell, will: Option<Box<Will>>) -> LogPosition {
+        let mut state = cell.state.lock();
+        state.will = will;
+        let is_kept = self.log.keeps_records() && state.is_durable();
+        let Some(will) = state.will.as_ref().filter(|_| is_kept) else {
+            drop(state);
+            self.note_will_gone(cell);
+            return LogPosition::NONE;
+        };
+        let (message, delay_s, expiry_s) = (Arc::clone(&will.message), will.delay_s, will.expiry_s);
+        state.is_will_logged = true;
+        drop(state);
+        let record = LogRecord::Will {
+            session: cell.key,
+            message: &message,
+            delay_s,
+            expiry_s,
+        };
+        // A log that is full takes nothing else either; the Will is kept in memory all the same.
+        self.log.append(record).unwrap_or_default()
+    }
+
+    /// Tells the log, if it holds a will that is none any more.
+    pub(crate) fn note_will_gone(&self, cell: &SessionCell) {
+        let mut state = cell.state.lock();
+        if !state.is_will_logged || state.will.is_some() {
+            return;
+        }
+        state.is_will_logged = false;
+        drop(state);
+        // A lost record means a Will too many after a crash, which the standard allows.
+        let _ = self.log.append(LogRecord::WillGone { session: cell.key });
     }
 
     /// The session is over: nothing of it stays. A delayed will is published now; v5 [MQTT-3.1.2-8].
@@ -234,14 +276,7 @@ impl Core {
         now_ms: u64,
     ) {
         let mut state = cell.state.lock();
-        if !state.ended {
-            self.counters.session_ended(cause);
-            let epoch = OwnerEpoch(cell.owner_epoch.load(Ordering::Relaxed));
-            if cause != SessionEnd::Moved {
-                self.ownership.release(&cell.client_id, epoch);
-            }
-            self.hub.session_ended(&cell.client_id, cause);
-        }
+        let was_ended = state.ended;
         if state.ended && state.subscriptions.is_empty() && state.will.is_none() {
             drop(state);
             self.sessions.lock().remove(cell);
@@ -254,6 +289,15 @@ impl Core {
         let was_durable = state.is_durable();
         self.tell(cell, &state);
         drop(state);
+        // Code of others is called without any lock.
+        if !was_ended {
+            self.counters.session_ended(cause);
+            if cause != SessionEnd::Moved {
+                let epoch = OwnerEpoch(cell.owner_epoch.load(Ordering::Relaxed));
+                self.ownership.release(&cell.client_id, epoch);
+            }
+            self.hub.session_ended(&cell.client_id, cause);
+        }
         cell.receive.lock().clear();
         self.sessions.lock().remove(cell);
         for subscription in &subscriptions {

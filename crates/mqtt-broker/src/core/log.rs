@@ -6,6 +6,7 @@
 use super::message::Message;
 use super::session_cell::SessionKey;
 use mqtt_codec::{PacketId, SubscriptionIdentifier, SubscriptionOptions};
+use mqtt_session::SessionExpiry;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -82,8 +83,26 @@ pub enum LogRecord<'a> {
         session: SessionKey,
         /// Whose it is.
         client_id: &'a str,
+        /// How long it stays without its connection.
+        session_expiry: SessionExpiry,
     },
-    /// A session ended.
+    /// A connection of a session has a Will Message, instead of any before.
+    Will {
+        /// Its session.
+        session: SessionKey,
+        /// What is to be published.
+        message: &'a Arc<Message>,
+        /// The Will Delay Interval, in seconds.
+        delay_s: u32,
+        /// Its Message Expiry Interval, which begins when it is published; in seconds.
+        expiry_s: Option<u32>,
+    },
+    /// The Will Message of a session was published, or is not to be: what is left at a restart is due.
+    WillGone {
+        /// Its session.
+        session: SessionKey,
+    },
+    /// A session ended, its Will Message with it.
     SessionEnded {
         /// Its key.
         session: SessionKey,

@@ -96,6 +96,8 @@ pub(crate) struct SessionState {
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) will: Option<Box<Will>>,
+    /// Whether the log holds a Will Message of this session.
+    pub(crate) is_will_logged: bool,
     /// Who is connected, or was last.
     pub(crate) client: Option<Arc<ClientInfo>>,
     /// When its last connection was accepted, in milliseconds.
@@ -164,6 +166,7 @@ impl SessionCell {
                 queue: None,
                 subscriptions: Vec::new(),
                 will: None,
+                is_will_logged: false,
                 client: None,
                 connected_at_ms: 0,
                 dropped: 0,

@@ -108,6 +108,7 @@ impl Core {
         drop(state);
         if let Some(will) = due_will {
             self.publish_will(&will, batch, now_ms);
+            self.note_will_gone(cell);
         }
         if session_ends {
             self.end_session(cell, SessionEnd::Expired, batch, now_ms);

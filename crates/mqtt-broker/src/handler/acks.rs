@@ -23,7 +23,8 @@ impl Connection {
             state
                 .send
                 .handle_puback(&mut state.send_quota, ack.packet_id)
-                .map(Some)
+                // What the subscriber refuses it has not taken; v5 [MQTT-4.8.2-6].
+                .map(|sent| Some(sent).filter(|_| !ack.reason.is_error()))
         })
     }
 
@@ -52,21 +53,19 @@ impl Connection {
         let Some(open) = &self.open else {
             return Ok(());
         };
-        let mut state = open.cell.state.lock();
-        if state.epoch != open.epoch {
+        let mut locked = open.cell.state.lock();
+        if locked.epoch != open.epoch {
             return Ok(());
         }
-        let state = &mut *state;
+        let state = &mut *locked;
+        let mut taken = None;
         let answer =
             match state
                 .send
                 .handle_pubrec(&mut state.send_quota, ack.packet_id, ack.reason)
             {
                 Ok(PubRecOutcome::Release(sent)) => {
-                    let message = sent.message.take();
-                    if self.core.hub.wants(Interest::ACKED) {
-                        tell_acked(&self.core, open, message);
-                    }
+                    taken = sent.message.take();
                     Some(ReasonCode::SUCCESS)
                 }
                 Ok(PubRecOutcome::ReleaseAgain) => Some(ReasonCode::SUCCESS),
@@ -103,6 +102,9 @@ impl Connection {
                 self.core.tell(&open.cell, state);
             }
         }
+        self.answers_sent += u64::from(answer.is_some());
+        drop(locked);
+        tell_acked(&self.core, open, taken);
         Ok(())
     }
 
@@ -155,14 +157,13 @@ impl Connection {
         match end_flow(&mut state) {
             Ok(sent) => {
                 note_acknowledged(&self.core.log, open, &state, packet_id);
-                if self.core.hub.wants(Interest::ACKED) {
-                    tell_acked(&self.core, open, sent.and_then(|sent| sent.message));
-                }
                 if state.queue.is_some() || state.send.is_resuming() {
                     state.refill(batch, &self.core.limits, now_ms);
                     batch.counts.name_drops(Some(&open.cell), "");
                     self.core.tell(&open.cell, &state);
                 }
+                drop(state);
+                tell_acked(&self.core, open, sent.and_then(|sent| sent.message));
                 Ok(())
             }
             // Late or repeated: harmless, and common after a reconnect.
@@ -189,6 +190,9 @@ fn note_acknowledged(
 
 /// The subscriber is responsible for the message from here on.
 fn tell_acked(core: &Core, open: &Open, message: Option<Arc<Message>>) {
+    if !core.hub.wants(Interest::ACKED) {
+        return;
+    }
     let Some(message) = message else { return };
     core.hub.acked(&Acked {
         client_id: &open.cell.client_id,

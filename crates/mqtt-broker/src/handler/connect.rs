@@ -116,15 +116,15 @@ impl Connection {
             held: AckQueue::new(),
             greeted: false,
         }));
+        let position = attached.position.max(self.keep_client(connect, now_ms));
         let (response_information, data) = (words.0.as_deref(), words.1.as_deref());
         self.welcome(
             connect,
             attached.session_present,
-            attached.position,
+            position,
             response_information,
             data,
         )?;
-        self.keep_client(connect, now_ms);
         if let Some(open) = &self.open {
             let (client, present) = (&open.client, attached.session_present);
             self.core.hub.connected(client, present);
@@ -317,15 +317,20 @@ impl Connection {
         }
     }
 
-    /// From now on the will is published unless the client says goodbye.
-    fn keep_client(&self, connect: &Connect<'_>, now_ms: u64) {
-        let Some(open) = &self.open else { return };
+    /// Who is connected, and with which will; when CONNACK may leave because of that.
+    fn keep_client(&self, connect: &Connect<'_>, now_ms: u64) -> LogPosition {
+        let Some(open) = &self.open else {
+            return LogPosition::NONE;
+        };
         let mut state = open.cell.state.lock();
-        if state.epoch == open.epoch {
-            state.client = Some(Arc::clone(&open.client));
-            state.connected_at_ms = now_ms;
-            state.will = connect.will.map(|will| will_of(&will, open.cell.key));
+        if state.epoch != open.epoch {
+            return LogPosition::NONE;
         }
+        state.client = Some(Arc::clone(&open.client));
+        state.connected_at_ms = now_ms;
+        drop(state);
+        let will = connect.will.map(|will| will_of(&will, open.cell.key));
+        self.core.keep_will(&open.cell, will)
     }
 
     /// CONNACK with what differs from what was asked for; v5 §3.2.2.3.
@@ -384,6 +389,8 @@ impl Connection {
             })
         });
         if !fits {
+            // It was never told that it is connected, so nothing is to be said in its name.
+            self.core.keep_will(&open.cell, None);
             let refusal = Refusal::new(ReasonCode::PACKET_TOO_LARGE);
             return Err(self.refuse(connect.client_id, &negotiated, &refusal));
         }

@@ -7,7 +7,7 @@ use crate::hooks::{Changes, Interest, Publication, PublishVerdict};
 use bytes::Bytes;
 use mqtt_codec::{Properties, QoS, ReasonCode, TopicName};
 
-/// A publication as it goes on; what is none is as published.
+/// What changes in a publication; what is none is as published.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
     topic_name: Option<String>,
@@ -15,8 +15,8 @@ pub(super) struct Prepared {
     qos: Option<QoS>,
     retain: Option<bool>,
     /// How long it waits, in seconds.
-    pub(super) delay_s: Option<u32>,
-    pub(super) fate: Fate,
+    delay_s: Option<u32>,
+    fate: Fate,
 }
 
 /// Whether it goes on.
@@ -29,41 +29,38 @@ pub(super) enum Fate {
     Refuse(ReasonCode),
 }
 
-/// What was published.
+/// A publication as it goes on.
 #[derive(Clone, Copy)]
-pub(super) struct Written<'a> {
-    pub(super) topic_name: &'a str,
+pub(super) struct Goes<'a> {
+    pub(super) topic_name: TopicName<'a>,
     pub(super) payload: &'a [u8],
     pub(super) qos: QoS,
     pub(super) retain: bool,
-    pub(super) properties: Properties<'a>,
+    /// How long it waits before it is published, in seconds.
+    pub(super) delay_s: Option<u32>,
+    pub(super) fate: Fate,
 }
 
 impl Prepared {
-    pub(super) fn topic_name<'a>(&'a self, written: TopicName<'a>) -> TopicName<'a> {
+    /// What `written` has become.
+    pub(super) fn goes<'a>(&'a self, written: Goes<'a>) -> Goes<'a> {
         let other = self.topic_name.as_deref();
-        other
-            .and_then(|other| TopicName::try_new(other).ok())
-            .unwrap_or(written)
+        let other = other.and_then(|other| TopicName::try_new(other).ok());
+        Goes {
+            topic_name: other.unwrap_or(written.topic_name),
+            payload: self.payload.as_deref().unwrap_or(written.payload),
+            qos: self.qos.unwrap_or(written.qos),
+            retain: self.retain.unwrap_or(written.retain),
+            delay_s: self.delay_s,
+            fate: self.fate,
+        }
     }
 
-    pub(super) fn payload<'a>(&'a self, written: &'a [u8]) -> &'a [u8] {
-        self.payload.as_deref().unwrap_or(written)
-    }
-
-    pub(super) fn qos(&self, written: QoS) -> QoS {
-        self.qos.unwrap_or(written)
-    }
-
-    pub(super) fn retain(&self, written: bool) -> bool {
-        self.retain.unwrap_or(written)
-    }
-
-    fn refused(reason: ReasonCode) -> Self {
-        Self {
+    fn refused(reason: ReasonCode) -> Box<Self> {
+        Box::new(Self {
             fate: Fate::Refuse(reason),
             ..Self::default()
-        }
+        })
     }
 }
 
@@ -87,21 +84,24 @@ pub(super) fn topic_of_rights<'a>(core: &Core, topic_name: &'a str) -> Result<&'
 }
 
 /// What becomes of `written`; none when a hook's verdict is pending.
+#[cold]
 pub(super) fn prepare(
     core: &Core,
     gate: &mut Gate,
     client: &ClientInfo,
-    written: Written<'_>,
-) -> Option<Prepared> {
+    written: Goes<'_>,
+    properties: Properties<'_>,
+) -> Option<Box<Prepared>> {
     let invalid = || Some(Prepared::refused(ReasonCode::TOPIC_NAME_INVALID));
-    let mut prepared = Prepared::default();
-    match core.extensions.rewriter.publish(client, written.topic_name) {
+    let mut prepared = Box::new(Prepared::default());
+    let topic_name = written.topic_name.as_str();
+    match core.extensions.rewriter.publish(client, topic_name) {
         Ok(rewritten) => prepared.topic_name = rewritten,
         Err(_) => return invalid(),
     }
     if core.extensions.delayed.is_enabled {
-        let topic_name = prepared.topic_name.as_deref();
-        match Delay::of(topic_name.unwrap_or(written.topic_name)) {
+        let rewritten = prepared.topic_name.as_deref();
+        match Delay::of(rewritten.unwrap_or(topic_name)) {
             Delay::None => {}
             Delay::By {
                 seconds,
@@ -117,13 +117,14 @@ pub(super) fn prepare(
         return Some(Prepared::refused(ReasonCode::NOT_AUTHORIZED));
     }
     for hook in core.hub.of(Interest::PUBLISH) {
+        let goes = prepared.goes(written);
         let publication = Publication {
             client: Some(client),
-            topic_name: prepared.topic_name.as_deref().unwrap_or(written.topic_name),
-            payload: prepared.payload(written.payload),
-            qos: prepared.qos(written.qos),
-            retain: prepared.retain(written.retain),
-            properties: written.properties,
+            topic_name: goes.topic_name.as_str(),
+            payload: goes.payload,
+            qos: goes.qos,
+            retain: goes.retain,
+            properties,
         };
         match gate.verdict(|| hook.publish(&publication))? {
             PublishVerdict::Pass => {}

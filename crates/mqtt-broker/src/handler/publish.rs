@@ -1,6 +1,6 @@
 //! PUBLISH from a client.
 
-use super::prepare::{self, Fate, Written};
+use super::prepare::{self, Fate, Goes};
 use crate::access::{AccessRequest, Decision};
 use crate::core::cause::{DropCause, EndCause};
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
@@ -86,39 +86,40 @@ impl Connection {
                 })
             }
         };
-        let prepared = match denied.is_none() && (is_special || prepare::is_needed(&self.core)) {
+        let written = Goes {
+            topic_name,
+            payload: publish.payload,
+            qos: delivery.qos(),
+            retain: publish.retain,
+            delay_s: None,
+            fate: Fate::Publish,
+        };
+        let changed = match denied.is_none() && (is_special || prepare::is_needed(&self.core)) {
             false => None,
             true => {
-                let written = Written {
-                    topic_name: topic_name.as_str(),
-                    payload: publish.payload,
-                    qos: delivery.qos(),
-                    retain: publish.retain,
-                    properties: publish.properties,
-                };
-                let prepared = prepare::prepare(&self.core, &mut self.gate, client, written);
-                let Some(prepared) = prepared else {
-                    return Ok(Step::Wait);
-                };
-                Some(prepared)
+                let properties = publish.properties;
+                match prepare::prepare(&self.core, &mut self.gate, client, written, properties) {
+                    None => return Ok(Step::Wait),
+                    prepared => prepared,
+                }
             }
         };
-        let (denied, is_discarded) = match prepared.as_ref().map(|prepared| prepared.fate) {
-            Some(Fate::Refuse(reason)) => (Some(reason), false),
-            Some(Fate::Discard) => (None, true),
-            Some(Fate::Publish) | None => (denied, false),
+        let goes = match &changed {
+            None => written,
+            Some(prepared) => prepared.goes(written),
         };
-        if denied.is_none() && !is_discarded {
-            let (mut wanted, mut qos) = (topic_name, delivery.qos());
-            if let Some(prepared) = &prepared {
-                (wanted, qos) = (prepared.topic_name(wanted), prepared.qos(qos));
-            }
-            if let Some(routes) = routes.routes(&self.core.router, wanted.as_str())
-                && let Some(cell) = self.core.stuck(qos, routes)
-            {
-                self.waiting_for = Some(cell);
-                return Ok(Step::Wait);
-            }
+        let denied = match goes.fate {
+            Fate::Refuse(reason) => Some(reason),
+            Fate::Publish | Fate::Discard => denied,
+        };
+        let is_published = denied.is_none() && goes.fate == Fate::Publish && goes.delay_s.is_none();
+        let routes = match is_published {
+            true => routes.routes(&self.core.router, goes.topic_name.as_str()),
+            false => None,
+        };
+        if let Some(cell) = routes.and_then(|routes| self.core.stuck(goes.qos, routes)) {
+            self.waiting_for = Some(cell);
+            return Ok(Step::Wait);
         }
         batch.counts.received += 1;
         let received = match delivery {
@@ -132,30 +133,22 @@ impl Connection {
         let (position, reason) = match (received, denied) {
             (Received::Duplicate, _) => (self.core.log.appended(), ReasonCode::SUCCESS),
             (Received::Deliver, Some(reason)) => (LogPosition::NONE, reason),
-            (Received::Deliver, None) if is_discarded => {
+            (Received::Deliver, None) if goes.fate == Fate::Discard => {
                 batch.counts.dropped(DropCause::Hook, 1);
                 batch.counts.name_drops(None, topic_name.as_str());
                 (LogPosition::NONE, ReasonCode::SUCCESS)
             }
             (Received::Deliver, None) => {
-                let (mut topic_name, mut payload) = (topic_name, publish.payload);
-                let (mut qos, mut retain, mut delay_s) = (delivery.qos(), publish.retain, None);
-                if let Some(prepared) = &prepared {
-                    topic_name = prepared.topic_name(topic_name);
-                    payload = prepared.payload(payload);
-                    (qos, retain) = (prepared.qos(qos), prepared.retain(retain));
-                    delay_s = prepared.delay_s;
-                }
                 let incoming = Incoming {
                     source: Source {
-                        topic_name,
+                        topic_name: goes.topic_name,
                         properties: publish.properties,
                         scope: PropertyScope::Packet(PacketType::Publish),
                         expiry_left_s: None,
-                        payload,
+                        payload: goes.payload,
                     },
-                    qos,
-                    retain,
+                    qos: goes.qos,
+                    retain: goes.retain,
                     expires_at_ms: publish
                         .properties
                         .message_expiry_interval_s()
@@ -163,21 +156,22 @@ impl Connection {
                     publisher: cell.key,
                     publisher_id: &client.client_id,
                 };
-                if let Some(seconds) = delay_s {
-                    match self.core.delay(batch, now_ms, &incoming, seconds) {
-                        Err(reason) => (LogPosition::NONE, reason),
-                        Ok(position) => (position, ReasonCode::SUCCESS),
-                    }
-                } else {
-                    let Some(routes) = routes.routes(&self.core.router, topic_name.as_str()) else {
-                        return Ok(Step::Done);
-                    };
-                    match self.core.publish(batch, now_ms, &incoming, routes) {
-                        Err(reason) => (LogPosition::NONE, reason),
-                        Ok(accepted) if accepted.subscribers == 0 => {
-                            (accepted.position, ReasonCode::NO_MATCHING_SUBSCRIBERS)
+                match (routes, goes.delay_s) {
+                    (Some(routes), _) => {
+                        match self.core.publish(batch, now_ms, &incoming, routes) {
+                            Err(reason) => (LogPosition::NONE, reason),
+                            Ok(accepted) if accepted.subscribers == 0 => {
+                                (accepted.position, ReasonCode::NO_MATCHING_SUBSCRIBERS)
+                            }
+                            Ok(accepted) => (accepted.position, ReasonCode::SUCCESS),
                         }
-                        Ok(accepted) => (accepted.position, ReasonCode::SUCCESS),
+                    }
+                    (None, delay_s) => {
+                        let seconds = delay_s.unwrap_or(0);
+                        match self.core.delay(batch, now_ms, &incoming, seconds) {
+                            Err(reason) => (LogPosition::NONE, reason),
+                            Ok(position) => (position, ReasonCode::SUCCESS),
+                        }
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! The seam to a durable store: what waits until a position is durable, and what does not.
 
-use crate::kit::{Client, Hello, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
+use crate::kit::{Client, Hello, Last, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
 use mqtt_broker::{CommitLog, LogFull, LogPosition, LogRecord};
 use mqtt_codec::{PacketType, ProtocolVersion};
 use std::sync::{Arc, Mutex};
@@ -90,6 +90,10 @@ impl CommitLog for Steered {
             LogRecord::SessionEnded { .. } => "session ended",
             LogRecord::Subscribed { .. } => "subscribed",
             LogRecord::Unsubscribed { .. } => "unsubscribed",
+            LogRecord::Will { .. } => "will",
+            LogRecord::WillGone { .. } => "will gone",
+            LogRecord::Delayed { .. } => "delayed",
+            LogRecord::DelayedDone { .. } => "delayed done",
             _ => "other",
         });
         Ok(LogPosition(state.appended))
@@ -459,4 +463,56 @@ fn time_goes_on_after_a_log_that_panicked() {
     drop(clients);
     server.wait_for_connections(0);
     server.wait_until("all expired", |broker| broker.sizes().sessions == 0);
+}
+
+#[test]
+fn the_log_knows_which_wills_are_due_after_a_crash() {
+    let (server, log) = steered();
+    log.commit_to(u64::MAX);
+    let will = Some(Last::new("w"));
+    let hello = Hello {
+        will,
+        ..Hello::lasting(V5, "c")
+    };
+    let client = hello.connect(&server);
+    assert_eq!(log.take_records(), ["session started", "will"]);
+    client.disconnect();
+    server.wait_for_connections(0);
+    assert_eq!(log.take_records(), ["will gone"]);
+    drop(hello.attach(&server, true));
+    server.wait_for_connections(0);
+    assert_eq!(log.take_records(), ["will", "will gone"], "published");
+    hello.attach(&server, true);
+    let without = Hello {
+        will: None,
+        ..hello
+    };
+    without.attach(&server, true).disconnect();
+    server.wait_for_connections(0);
+    assert_eq!(log.take_records(), ["will", "will gone"]);
+    // Nothing survives of a session that ends with its connection, so nothing is due either.
+    Hello {
+        will,
+        ..Hello::new(V5, "brief")
+    }
+    .connect(&server)
+    .disconnect();
+    server.wait_for_connections(0);
+    assert_eq!(log.take_records(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_delayed_message_is_acknowledged_when_it_is_durable() {
+    let (server, log) = steered();
+    let mut client = Client::connect(&server, V5, "c");
+    client.post(&Post {
+        qos: QOS1,
+        ..Post::new("$delayed/1/t", b"x")
+    });
+    log.wait_for(1);
+    client.expect_silence(A_WHILE);
+    log.commit();
+    client.expect_ack(PacketType::PubAck, 1);
+    log.wait_for(2);
+    assert_eq!(log.take_records(), ["delayed", "delayed done"]);
 }
