@@ -15,4 +15,5 @@ mod pair;
 mod regress;
 mod regress_client;
 mod server;
+mod size;
 mod will;
