@@ -426,6 +426,7 @@ fn limits(config: &Config) -> Limits {
         outbox_bytes_max: mqtt.max_outbox_bytes.get(),
         subscriptions_max: mqtt.max_subscriptions,
         shared_strategy: mqtt.shared_subscription_strategy,
+        shared_seed: None,
         queue_full: mqtt.mqueue_full,
         queue_full_timeout: mqtt.mqueue_full_timeout.get(),
         queued_bytes_max: mqtt.max_total_mqueue_bytes.get(),

@@ -48,6 +48,8 @@ pub(crate) struct Limits {
     pub subscriptions_max: usize,
     /// How messages for Shared Subscriptions find their member.
     pub shared_strategy: SharedStrategy,
+    /// What is random about it follows from this number, if there is one.
+    pub shared_seed: Option<u64>,
     /// Sessions, connected or not.
     pub sessions_max: usize,
     /// Sessions without a connection.
@@ -110,6 +112,7 @@ impl Default for Limits {
             outbox_bytes_max: 16 * MIB,
             subscriptions_max: 10_000,
             shared_strategy: SharedStrategy::default(),
+            shared_seed: None,
             sessions_max: 1_000_000,
             offline_sessions_max: 500_000,
             memory_max: None,

@@ -27,6 +27,8 @@ mod router;
 pub(crate) mod session_cell;
 mod sessions;
 pub(crate) mod share_group;
+#[cfg(test)]
+mod simulation;
 mod standing;
 mod strain;
 mod subscribe;
@@ -107,8 +109,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
+        let seed = parts.limits.shared_seed;
+        let seed = seed.unwrap_or_else(share_group::any_seed);
         Self {
-            router: Router::new(parts.limits.shared_strategy, share_group::any_seed()),
+            router: Router::new(parts.limits.shared_strategy, seed),
             limits: parts.limits,
             retained: parts.retained,
             counters: Counters::default(),
