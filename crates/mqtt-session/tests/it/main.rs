@@ -14,6 +14,8 @@ mod model;
 mod pair;
 mod regress;
 mod regress_client;
+mod room;
+mod same;
 mod server;
 mod size;
 mod will;
