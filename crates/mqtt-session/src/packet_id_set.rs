@@ -217,7 +217,6 @@ mod tests {
         assert!(set.remove(PacketId::MAX));
         assert_eq!(set.free_from(PacketId::MIN), Some(PacketId::MAX));
         set.clear();
-        assert!(set.len() == 0 && set.chunks.is_none());
-        assert!(set.is_empty());
+        assert!(set.is_empty() && set.chunks.is_none());
     }
 }

@@ -96,7 +96,6 @@ fn check_memory(printed: &str) {
         number("state").parse().unwrap(),
         number("stack").parse().unwrap(),
     );
-    println!("state {state} bytes, stack with it {stack} bytes");
     assert!(stack < 8192, "{stack} bytes of stack");
     if cfg!(target_pointer_width = "64") {
         let text = include_str!("../../README.md");

@@ -12,7 +12,6 @@ const IDLE_MAX: usize = 192;
 #[test]
 fn a_connected_server_session_is_small_while_idle() {
     let size = size_of::<ServerConnection<Arc<[u8]>, Box<[u8]>>>();
-    println!("{size} bytes");
     assert!(size <= IDLE_MAX, "{size} bytes");
     let offline = size_of::<ServerSession<Arc<[u8]>, Box<[u8]>>>();
     assert!(offline < size, "{offline} bytes without a connection");
@@ -32,6 +31,5 @@ fn the_parts_of_a_server_session_are_small_while_idle() {
         size_of::<OutboundAliases>(),
     ];
     let sum: usize = sizes.iter().sum();
-    println!("{sum} bytes: {sizes:?}");
     assert!(sum <= IDLE_MAX, "{sum} bytes: {sizes:?}");
 }

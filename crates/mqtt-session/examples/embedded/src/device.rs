@@ -45,6 +45,10 @@ pub struct Device<'a, S: Storage> {
 }
 
 /// What is there without a connection, and with one.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, and no heap for the larger part"
+)]
 enum State<S: Storage> {
     Offline(ClientSession<Message, (), S>),
     Online(ClientConnection<Message, (), S>),
