@@ -10,6 +10,15 @@ use crate::{configuration, dist, fuzz, interop, libtest, outside, simulation, sp
 /// Name of the test binary that needs other implementations.
 pub(crate) const INTEROP_TEST: &str = "interop";
 
+/// Packages that can do without an allocator.
+const WITHOUT_ALLOCATOR: [&str; 2] = ["mqtt-codec", "mqtt-session"];
+
+/// Projects of their own: they are linked in other ways than the workspace.
+const OUTSIDE_MANIFESTS: [&str; 2] = [
+    "fuzz/Cargo.toml",
+    "crates/mqtt-session/examples/embedded/Cargo.toml",
+];
+
 /// Every step, in the order in which they run.
 const STEPS: [Step; 16] = [
     Step {
@@ -167,12 +176,14 @@ pub(crate) fn spec(workspace: &Workspace, check: bool) -> Result<ExitCode, Strin
     Ok(ExitCode::SUCCESS)
 }
 
-/// The workspace, and the fuzz targets, which are no member of it.
+/// The workspace, and what is no member of it.
 fn format(workspace: &Workspace) -> Outcome {
     let check = ["--check", "--", "--color", "never"];
     let mut outcome = Outcome::of_program(workspace.cargo(&["fmt", "--all"]).args(check).capture());
-    let fuzz = workspace.cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml"]);
-    outcome.add(Outcome::of_program(fuzz.args(check).capture()));
+    for manifest in OUTSIDE_MANIFESTS {
+        let outside = workspace.cargo(&["fmt", "--manifest-path", manifest]);
+        outcome.add(Outcome::of_program(outside.args(check).capture()));
+    }
     outcome
 }
 
@@ -183,6 +194,11 @@ fn lints(workspace: &Workspace) -> Outcome {
     // Not among the targets of plain `cargo test`, since it needs other people's programs.
     let interop = workspace.cargo(&["clippy", "--package", "mqtt-cli", "--test", INTEROP_TEST]);
     outcome.add(Outcome::of_program(interop.args(deny).capture()));
+    // What firmware links: no feature, so no allocator.
+    for package in WITHOUT_ALLOCATOR {
+        let bare = workspace.cargo(&["clippy", "--package", package, "--no-default-features"]);
+        outcome.add(Outcome::of_program(bare.args(deny).capture()));
+    }
     outcome
 }
 
