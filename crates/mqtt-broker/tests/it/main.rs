@@ -8,6 +8,7 @@
 
 mod kit;
 
+mod abuse;
 mod access;
 mod aliases;
 mod auth;

@@ -180,6 +180,29 @@ impl Client {
         assert!(reason < 0x80, "accepted");
     }
 
+    /// Publishes to a topic this client has subscribed to at QoS 2, and takes the message, both to the end.
+    pub(crate) fn publish_to(&mut self, topic_name: &str, qos: QoS) {
+        self.post(&Post {
+            qos,
+            packet_id: 998,
+            ..Post::new(topic_name, b"x")
+        });
+        match qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => {
+                self.expect_ack(PacketType::PubAck, 998);
+            }
+            QoS::ExactlyOnce => {
+                self.expect_ack(PacketType::PubRec, 998);
+            }
+        }
+        assert_eq!(self.take().topic_name, topic_name);
+        if qos == QoS::ExactlyOnce {
+            self.ack(PacketType::PubRel, 998);
+            self.expect_ack(PacketType::PubComp, 998);
+        }
+    }
+
     /// Publishes to `t`, which this client may have subscribed to, and waits for the first acknowledgement.
     pub(crate) fn publish_to_t(&mut self, qos: QoS) {
         self.post(&Post {
