@@ -12,6 +12,9 @@ use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+#[cfg(test)]
+mod tests;
+
 /// Random picks tried before the members that can take a message are counted.
 const PROBES: usize = 4;
 

@@ -9,6 +9,9 @@ use mqtt_codec::{
 use mqtt_io::WriteQueue;
 use mqtt_session::TopicForm;
 
+#[cfg(test)]
+mod tests;
+
 /// Payloads from this size on are shared between receivers instead of copied; in bytes.
 pub(crate) const SHARE_FROM: usize = 8 * 1024;
 

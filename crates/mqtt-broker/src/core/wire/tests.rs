@@ -1,0 +1,168 @@
+//! The outbox of a slow reader against a list of packets.
+
+use super::*;
+use mqtt_codec::{Packet, PacketType, PropertyScope, TopicName};
+use std::num::NonZeroU16;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+struct Sink(Vec<u8>);
+
+impl tokio::io::AsyncWrite for Sink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.0.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// One packet that should be in the outbox: its number, length, and whether it may be dropped.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    number: u64,
+    len: usize,
+    may_go: bool,
+}
+
+/// The numbers, which start each payload, of everything in the outbox.
+fn drain(outbox: &mut Outbox) -> Vec<u64> {
+    let mut queue = WriteQueue::new();
+    outbox.take_into(&mut queue);
+    let mut sink = Sink(Vec::new());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(
+        queue.poll_flush(&mut sink, &mut cx),
+        Poll::Ready(Ok(_))
+    ));
+    let (mut numbers, mut rest) = (Vec::new(), &sink.0[..]);
+    while let Ok(Some(frame)) = mqtt_codec::frame(rest, u32::MAX) {
+        match Packet::decode(frame, ProtocolVersion::V5).unwrap() {
+            Packet::Publish(publish) => {
+                numbers.push(u64::from_be_bytes(publish.payload[..8].try_into().unwrap()));
+            }
+            Packet::PubRel(ack) => numbers.push(u64::from(ack.packet_id.get())),
+            other => panic!("{other:?}"),
+        }
+        rest = &rest[frame.len..];
+    }
+    assert!(rest.is_empty());
+    numbers
+}
+
+#[test]
+fn room_is_made_by_the_oldest_of_qos_0_and_nothing_else() {
+    for seed in 1..200 {
+        let mut random = Random(seed);
+        let (mut outbox, mut forms) = (Outbox::default(), Forms::default());
+        let mut expected: Vec<Expected> = Vec::new();
+        let len_max = 40_000;
+        for number in 1..400_u64 {
+            let payload_len = [8, 100, 900, SHARE_FROM, SHARE_FROM + 5]
+                [usize::try_from(random.below(5)).unwrap()];
+            let mut payload = vec![0; payload_len];
+            payload[..8].copy_from_slice(&number.to_be_bytes());
+            let source = Source {
+                topic_name: TopicName::try_new("some/topic").unwrap(),
+                properties: Properties::EMPTY,
+                scope: PropertyScope::Packet(PacketType::Publish),
+                expiry_left_s: None,
+                payload: &payload,
+            };
+            let qos = if random.below(3) == 0 {
+                QoS::AtLeastOnce
+            } else {
+                QoS::AtMostOnce
+            };
+            let packet_id =
+                PacketId::new(u16::try_from(number).unwrap()).filter(|_| qos != QoS::AtMostOnce);
+            let topic = match random.below(8) {
+                0 => TopicForm::NameAndAlias(NonZeroU16::MIN),
+                1 => TopicForm::Alias(NonZeroU16::MIN),
+                _ => TopicForm::Name,
+            };
+            forms.begin();
+            let form = match topic {
+                TopicForm::Name => forms.shared(&source, ProtocolVersion::V5, packet_id.is_some()),
+                _ => forms.shared_aliased(&source, ProtocolVersion::V5, packet_id.is_some(), topic),
+            };
+            let form = form.unwrap();
+            let len = form.packet_len();
+            let mut dropped = 0;
+            if outbox.len() + len > len_max {
+                dropped = outbox.make_room(len, len_max);
+            }
+            let mut gone = 0;
+            let mut total: usize = expected.iter().map(|one| one.len).sum();
+            expected.retain(|one| {
+                let goes = one.may_go && total + len > len_max;
+                if goes {
+                    total -= one.len;
+                    gone += 1;
+                }
+                !goes
+            });
+            assert_eq!((dropped, outbox.len()), (gone, total), "seed {seed}");
+            if qos == QoS::AtMostOnce && total + len > len_max {
+                continue;
+            }
+            let shared = (payload.len() >= SHARE_FROM).then(|| Bytes::from(payload.clone()));
+            let stamp = Stamp {
+                qos,
+                retain: false,
+                dup: false,
+                packet_id,
+                topic,
+            };
+            outbox.push(&forms, form, stamp, shared.as_ref());
+            let sets_alias = matches!(topic, TopicForm::NameAndAlias(_));
+            expected.push(Expected {
+                number,
+                len,
+                may_go: qos == QoS::AtMostOnce && !sets_alias,
+            });
+            if random.below(10) == 0 {
+                super::super::push_ack(
+                    outbox.bytes_mut(),
+                    ProtocolVersion::V5,
+                    PacketType::PubRel,
+                    PacketId::new(u16::try_from(number).unwrap()).unwrap(),
+                    mqtt_codec::ReasonCode::SUCCESS,
+                );
+                expected.push(Expected {
+                    number,
+                    len: 4,
+                    may_go: false,
+                });
+            }
+            if random.below(60) == 0 {
+                let numbers: Vec<_> = expected.drain(..).map(|one| one.number).collect();
+                assert_eq!(drain(&mut outbox), numbers, "seed {seed}");
+                assert_eq!(outbox.len(), 0);
+            }
+        }
+        let numbers: Vec<_> = expected.iter().map(|one| one.number).collect();
+        assert_eq!(drain(&mut outbox), numbers, "seed {seed}");
+    }
+}
