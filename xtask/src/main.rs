@@ -53,8 +53,14 @@ enum Command {
     /// Compare the tests' `Covers:` lines with the tables of statements and write the coverage page
     Spec {
         /// Change nothing: fail where the page is out of date
-        #[arg(long)]
+        #[arg(long, conflicts_with = "audit")]
         check: bool,
+        /// Break so many lines that cite a statement, one at a time in a scratch copy, and fail where no test notices
+        #[arg(long, value_name = "N")]
+        audit: Option<usize>,
+        /// Pick the same lines as the run that printed this
+        #[arg(long, requires = "audit")]
+        seed: Option<u64>,
     },
     /// Write the table of keys into `docs/configuration.md`
     Config {
@@ -84,11 +90,22 @@ fn run(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode, String> 
         Command::Test(options) | Command::Ci(options) => steps::run(workspace, &options),
         Command::Fuzz(options) => fuzz::run(workspace, &options),
         Command::Bench(options) => bench::run(workspace, &options),
-        Command::Spec { check } => steps::spec(workspace, check),
+        Command::Spec {
+            audit: Some(count),
+            seed,
+            ..
+        } => spec::audit(workspace, count, seed.unwrap_or_else(any_seed)),
+        Command::Spec { check, .. } => steps::spec(workspace, check),
         Command::Config { check } => {
             say(&configuration::run(workspace, check)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Interop(options) => interop::run(workspace, options),
     }
+}
+
+/// A seed of this moment.
+fn any_seed() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::from(since.subsec_nanos()))
 }
