@@ -275,6 +275,7 @@ impl<M, S: Storage> SendFlows<M, S> {
             Some(_) if quota.take() => Standing::Counted,
             Some(_) => return None,
         };
+        self.pop_due();
         self.drop_settled_resends();
         let Some(qos) = qos else {
             return Some(Resend::PubRel { packet_id });
@@ -396,7 +397,7 @@ impl<M, S: Storage> SendFlows<M, S> {
         }
     }
 
-    /// Keeps the invariant of `due`; gives its memory back at the end.
+    /// Keeps the invariant of `due`.
     #[cold]
     fn drop_settled(&mut self) {
         while let Some(due) = self.due.front() {
@@ -404,10 +405,15 @@ impl<M, S: Storage> SendFlows<M, S> {
             if flow.is_some_and(|flow| flow.standing == Standing::Due) {
                 return;
             }
-            self.due.pop_front();
-            if self.due.is_empty() {
-                self.due = Queue::EMPTY;
-            }
+            self.pop_due();
+        }
+    }
+
+    /// Takes the first of `due`; gives its memory back at the end.
+    fn pop_due(&mut self) {
+        self.due.pop_front();
+        if self.due.is_empty() {
+            self.due = Queue::EMPTY;
         }
     }
 
