@@ -22,6 +22,28 @@ impl Barrier {
 ///
 /// What is durable is moved by hand; [`MemoryJournal::crash`] forgets the rest. It keeps one or two records for each
 /// open flow, one for each unreleased identifier, at most as many again and 64, and those that are not durable.
+///
+/// ```
+/// use mqtt_codec::QoS;
+/// use mqtt_session::{Link, MemoryJournal, Resend, Session, WriteGates};
+///
+/// let mut session = Session::new().with_journal(MemoryJournal::new(100));
+/// let (mut link, mut gates) = (Link::new(10, 10), WriteGates::new());
+/// let packet_id = session.send_publish(&mut link, QoS::AtLeastOnce, "21.5").expect("quota is free");
+/// gates.push(20, session.barrier()); // The PUBLISH has 20 bytes.
+/// assert_eq!(gates.open_len(session.journal().durable()), 0, "it has to wait");
+///
+/// // One commit for all that has gathered.
+/// let appended = session.journal().appended();
+/// session.journal_mut().make_durable(appended);
+/// assert_eq!(gates.open_len(session.journal().durable()), 20);
+///
+/// // The process dies, and the next one goes on.
+/// let mut session = session.into_journal().into_session();
+/// session.begin_resume();
+/// let again = session.poll_resend(&mut link);
+/// assert!(matches!(again, Some(Resend::Publish { packet_id: found, .. }) if found == packet_id));
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryJournal<M> {
     /// A session as short as it can be told, in the place of the first `summed_up` records.
