@@ -154,6 +154,12 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         mut publish: Publish<'a>,
         out: &mut impl Output,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        let alias = publish.properties.topic_alias();
+        if let Some(alias) = alias {
+            // First of all: a message whose topic nobody knows is not received, and its repeat is none.
+            let given = publish.topic_name.map(TopicName::as_str);
+            self.aliases.resolve(alias, given)?;
+        }
         let received = self
             .session
             .flows
@@ -165,9 +171,8 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         if is_duplicate {
             self.send_acks(out);
         }
-        if let Some(alias) = publish.properties.topic_alias() {
-            let given = publish.topic_name.map(TopicName::as_str);
-            let topic_name = self.aliases.resolve(alias, given)?;
+        if let (Some(alias), None) = (alias, publish.topic_name) {
+            let topic_name = self.aliases.resolve(alias, None)?;
             publish.topic_name = TopicName::try_new(topic_name).ok();
         }
         Ok(match received {

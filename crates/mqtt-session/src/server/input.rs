@@ -108,14 +108,19 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         mut publish: Publish<'a>,
     ) -> Result<ServerEvent<'a, M>, ServerError> {
         check_publish(&publish, self.grants)?;
+        let alias = publish.properties.topic_alias();
+        if let Some(alias) = alias {
+            // First of all: a message whose topic nobody knows is not received, and its repeat is none.
+            let given = publish.topic_name.map(TopicName::as_str);
+            self.rare_mut().inbound.resolve(alias, given)?;
+        }
         let flows = &mut self.session.flows;
         let received = flows.handle_publish(&mut self.link, publish.delivery)?;
         // There is a place: it was looked for before.
         let ack = Settling::of(publish.delivery)
             .and_then(|settling| self.rare_mut().acks.hold(settling, false));
-        if let Some(alias) = publish.properties.topic_alias() {
-            let given = publish.topic_name.map(TopicName::as_str);
-            let topic_name = self.rare_mut().inbound.resolve(alias, given)?;
+        if let (Some(alias), None) = (alias, publish.topic_name) {
+            let topic_name = self.rare_mut().inbound.resolve(alias, None)?;
             publish.topic_name = TopicName::try_new(topic_name).ok();
         }
         Ok(match (received, ack) {

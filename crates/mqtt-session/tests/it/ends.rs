@@ -1,6 +1,7 @@
 //! The ways a Network Connection of a server ends, and what stays.
 
 use crate::kit::*;
+use core::num::NonZeroU16;
 use mqtt_codec::{
     Connect, Delivery, Disconnect, Packet, Properties, Property, PropertyList, Publish, QoS,
     ReasonCode,
@@ -198,4 +199,31 @@ fn more_than_the_receive_maximum_ends_the_connection() {
     let mut out = Vec::new();
     connection.fail(error, &mut out);
     assert_eq!(out, [0xE0, 1, 0x93]);
+}
+
+/// A message whose alias was refused counted as received, and its repeat under its Topic Name as known.
+///
+/// Covers: v5 [MQTT-4.3.3-10].
+#[test]
+fn regress_a_message_with_a_bad_alias_is_not_received() {
+    let expiry = Property::SessionExpiryInterval(100);
+    let mut connection = connected(V5, &[expiry]);
+    let delivery = Delivery::ExactlyOnce(id(9));
+    let alias = [Property::TopicAlias(NonZeroU16::MIN)];
+    let alias = PropertyList::new(&alias);
+    let named = publish("t", delivery);
+    let error = objection(
+        &mut connection,
+        &Packet::Publish(Publish {
+            topic_name: None,
+            properties: Properties::from(&alias),
+            ..named
+        }),
+    );
+    connection.fail(error, &mut Vec::new());
+    let found = connection.into_session(0).session;
+    let mut connection = accepted(OFFER, &connect(V5, Properties::EMPTY), Some(found)).connection;
+    let again = Packet::Publish(Publish { dup: true, ..named });
+    let event = try_handle(&mut connection, &again, 0, &mut Vec::new()).unwrap();
+    assert!(matches!(event, ServerEvent::Message { .. }), "{event:?}");
 }

@@ -325,3 +325,33 @@ fn regress_m13_no_more_messages_than_the_server_takes() {
     .unwrap();
     assert_eq!(client.publish(waits.item, 0, &mut out), Ok(None));
 }
+
+/// A message whose alias was refused counted as received, and its repeat under its Topic Name as known.
+///
+/// Covers: v5 [MQTT-4.3.3-10].
+#[test]
+fn regress_a_message_with_a_bad_alias_is_not_received() {
+    let asked = [
+        Property::TopicAliasMaximum(5),
+        Property::SessionExpiryInterval(100),
+    ];
+    let mut client = client(&asked, &[]);
+    let delivery = Delivery::ExactlyOnce(id(9));
+    let error = properties(&[alias(1)], |properties| {
+        let publish = Publish {
+            delivery,
+            topic_name: None,
+            properties,
+            ..publish("t", delivery)
+        };
+        give(&mut client, &Packet::Publish(publish), &mut Vec::new()).unwrap_err()
+    });
+    client.fail(error, &mut Vec::new());
+    let mut client = connected_with(&mut client.into_session(), &asked, true, &[]);
+    let again = Packet::Publish(Publish {
+        dup: true,
+        ..publish("t", delivery)
+    });
+    let event = give(&mut client, &again, &mut Vec::new()).unwrap();
+    assert!(matches!(event, ClientEvent::Message { .. }), "{event:?}");
+}
