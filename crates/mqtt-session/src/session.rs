@@ -340,6 +340,11 @@ impl<M, J: Journal<M>, S: Storage> Session<M, J, S> {
         self.send.next_packet_id()
     }
 
+    /// The message of the open flow with `packet_id`.
+    pub(crate) fn open_message(&self, packet_id: PacketId) -> Option<&M> {
+        self.send.open_message(packet_id)
+    }
+
     /// Whether packets of the resume are still to be sent; nothing new goes before them.
     pub fn is_resuming(&self) -> bool {
         self.send.is_resuming()

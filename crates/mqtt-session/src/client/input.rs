@@ -220,38 +220,52 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         &mut self,
         suback: SubAck<'a>,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
-        match self
-            .session
-            .flows
-            .handle_answer(&mut self.link, suback.packet_id)
-        {
-            Ok(Flow::Subscribe { request, filters }) => {
-                check_count(filters, suback.reasons.iter().len())?;
-                Ok(ClientEvent::Subscribed { request, suback })
-            }
-            Err(UnexpectedAck::Unknown) => Ok(ClientEvent::Handled),
-            _ => Err(wrong(PacketType::SubAck, suback.packet_id)),
-        }
+        let got = Some(suback.reasons.iter().len());
+        let request = self.end_request(PacketType::SubAck, suback.packet_id, got)?;
+        Ok(
+            request.map_or(ClientEvent::Handled, |request| ClientEvent::Subscribed {
+                request,
+                suback,
+            }),
+        )
     }
 
     fn handle_unsuback<'a>(
         &mut self,
         unsuback: UnsubAck<'a>,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
-        match self
-            .session
-            .flows
-            .handle_answer(&mut self.link, unsuback.packet_id)
-        {
-            Ok(Flow::Unsubscribe { request, filters }) => {
-                if self.negotiated.version.has_unsuback_reasons() {
-                    check_count(filters, unsuback.reasons.iter().len())?;
-                }
-                Ok(ClientEvent::Unsubscribed { request, unsuback })
-            }
-            Err(UnexpectedAck::Unknown) => Ok(ClientEvent::Handled),
-            _ => Err(wrong(PacketType::UnsubAck, unsuback.packet_id)),
+        let has_reasons = self.negotiated.version.has_unsuback_reasons();
+        let got = has_reasons.then(|| unsuback.reasons.iter().len());
+        let request = self.end_request(PacketType::UnsubAck, unsuback.packet_id, got)?;
+        Ok(
+            request.map_or(ClientEvent::Handled, |request| ClientEvent::Unsubscribed {
+                request,
+                unsuback,
+            }),
+        )
+    }
+
+    /// Takes the request that an answer with `got` Reason Codes is for; none for an identifier that names nothing.
+    ///
+    /// After an error the request is still there: [`ClientConnection::end_requests`] gives it back.
+    fn end_request(
+        &mut self,
+        packet_type: PacketType,
+        packet_id: PacketId,
+        got: Option<usize>,
+    ) -> Result<Option<R>, ClientError> {
+        let flows = &mut self.session.flows;
+        let wanted = match (flows.open_message(packet_id), packet_type) {
+            (None, _) => return Ok(None),
+            (Some(Flow::Subscribe { filters, .. }), PacketType::SubAck)
+            | (Some(Flow::Unsubscribe { filters, .. }), PacketType::UnsubAck) => *filters,
+            (Some(_), _) => return Err(wrong(packet_type, packet_id)),
+        };
+        if let Some(got) = got.filter(|got| *got != wanted) {
+            return Err(ProtocolError::ReasonCodeCount { wanted, got }.into());
         }
+        let request = flows.handle_answer(&mut self.link, packet_id);
+        Ok(request.ok().and_then(Flow::into_request))
     }
 
     /// Spec: v5 [MQTT-3.14.2-2]: a server sends no Session Expiry Interval.
@@ -322,13 +336,6 @@ fn acknowledged<'a, M, R>(
             Err(wrong(packet_type, ack.packet_id))
         }
     }
-}
-
-fn check_count(wanted: usize, got: usize) -> Result<(), ClientError> {
-    if wanted == got {
-        return Ok(());
-    }
-    Err(ProtocolError::ReasonCodeCount { wanted, got }.into())
 }
 
 fn unexpected(packet_type: PacketType) -> ClientError {

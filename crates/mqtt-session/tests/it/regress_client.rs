@@ -4,7 +4,7 @@ use crate::kit::*;
 use core::num::NonZeroU16;
 use mqtt_codec::{
     Auth, ConnAck, Connect, Delivery, Disconnect, Packet, Properties, Property, PropertyList,
-    Publish, QoS, ReasonCode,
+    Publish, QoS, ReasonCode, ReasonCodes, SubAck, UnsubAck,
 };
 use mqtt_session::{
     ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSentReason,
@@ -354,4 +354,36 @@ fn regress_a_message_with_a_bad_alias_is_not_received() {
     });
     let event = give(&mut client, &again, &mut Vec::new()).unwrap();
     assert!(matches!(event, ClientEvent::Message { .. }), "{event:?}");
+}
+
+/// A request whose answer was wrong came back neither with the answer nor with the end of the connection.
+#[test]
+fn regress_a_request_with_a_wrong_answer_comes_back() {
+    let filters = filters(&["a", "b"]);
+    for answer in ["too few", "of the other kind"] {
+        let mut client = client(&[], &[]);
+        let out = &mut Vec::new();
+        let sent = client.subscribe(&filters, Properties::EMPTY, "request", 0, out);
+        assert_eq!(sent, Ok(()));
+        let reasons = ReasonCodes::from(&[ReasonCode::SUCCESS][..]);
+        let packet = match answer {
+            "too few" => Packet::SubAck(SubAck {
+                packet_id: id(1),
+                properties: Properties::EMPTY,
+                reasons,
+            }),
+            _ => Packet::UnsubAck(UnsubAck {
+                packet_id: id(1),
+                properties: Properties::EMPTY,
+                reasons,
+            }),
+        };
+        let error = give(&mut client, &packet, out).unwrap_err();
+        client.fail(error, out);
+        assert_eq!(
+            client.end_requests().collect::<Vec<_>>(),
+            ["request"],
+            "{answer}"
+        );
+    }
 }
