@@ -52,9 +52,11 @@ pub enum ServerEvent<'a, M> {
     Disconnected(Disconnect<'a>),
 }
 
-/// The right to answer one SUBSCRIBE or UNSUBSCRIBE.
+/// The right to answer one SUBSCRIBE or UNSUBSCRIBE, on the Network Connection it came on.
 #[derive(Debug, Eq, PartialEq)]
 pub struct RequestToken {
+    /// Which Network Connection of the session.
+    pub(super) connection: u32,
     pub(super) packet_id: PacketId,
     /// Topic Filters in the request.
     pub(super) filters: usize,

@@ -65,6 +65,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
             Packet::Subscribe(subscribe) => {
                 check_subscribe(&subscribe, self.grants)?;
                 let answer = RequestToken {
+                    connection: self.session.connections,
                     packet_id: subscribe.packet_id,
                     filters: subscribe.filters.len(),
                 };
@@ -72,6 +73,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
             }
             Packet::Unsubscribe(unsubscribe) => {
                 let answer = RequestToken {
+                    connection: self.session.connections,
                     packet_id: unsubscribe.packet_id,
                     filters: unsubscribe.filters.len(),
                 };

@@ -216,7 +216,8 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
     /// Answers SUBSCRIBE with a Reason Code for each of its Topic Filters.
     ///
     /// # Errors
-    /// Another number of Reason Codes, or one that is no answer to SUBSCRIBE, or SUBACK is larger than the client takes.
+    /// Another number of Reason Codes, or one that is no answer to SUBSCRIBE, or SUBACK is larger than the client takes;
+    /// or the request came on an earlier Network Connection.
     pub fn answer_subscribe(
         &mut self,
         token: &RequestToken,
@@ -353,7 +354,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         token: &RequestToken,
         reasons: &[ReasonCode],
     ) -> Result<(), SendRefusal> {
-        if self.phase != Phase::Connected {
+        if self.phase != Phase::Connected || token.connection != self.session.connections {
             return Err(SendRefusal::NotConnected);
         }
         match (token.filters, reasons.len()) {

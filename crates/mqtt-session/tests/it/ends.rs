@@ -227,3 +227,19 @@ fn regress_a_message_with_a_bad_alias_is_not_received() {
     let event = try_handle(&mut connection, &again, 0, &mut Vec::new()).unwrap();
     assert!(matches!(event, ServerEvent::Message { .. }), "{event:?}");
 }
+
+/// The answer to a request went out on the next connection, where its identifier named another one or none.
+#[test]
+fn regress_a_request_is_answered_on_its_own_connection() {
+    let mut connection = connected(V5, &[Property::SessionExpiryInterval(100)]);
+    let request = subscribe(&mut connection, &["a"]).unwrap();
+    let found = connection.into_session(0).session;
+    let mut connection = accepted(OFFER, &connect(V5, Properties::EMPTY), Some(found)).connection;
+    let mut out = Vec::new();
+    let answered = connection.answer_subscribe(&request, &[OK], Properties::EMPTY, &mut out);
+    assert_eq!(answered, Err(SendRefusal::NotConnected));
+    assert!(out.is_empty());
+    let request = subscribe(&mut connection, &["b"]).unwrap();
+    let answered = connection.answer_subscribe(&request, &[OK], Properties::EMPTY, &mut out);
+    assert_eq!(answered, Ok(()));
+}
