@@ -27,6 +27,14 @@ impl AckKind {
             Self::PubComp => PacketType::PubComp,
         }
     }
+
+    /// `reason` as this packet can say it: 0x80 in place of one that it does not have.
+    pub(crate) fn fitting(self, reason: ReasonCode) -> ReasonCode {
+        match reason.allowed_in(self.packet_type()) {
+            true => reason,
+            false => ReasonCode::UNSPECIFIED_ERROR,
+        }
+    }
 }
 
 /// One acknowledgement to send.

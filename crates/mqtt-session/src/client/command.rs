@@ -178,6 +178,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
     /// What finds no room leaves with [`ClientConnection::poll_resend`].
     /// Acknowledgements leave in the order their messages came, so this one may wait for others.
     /// Before v5 there is no negative answer: the message counts as taken whatever `reason` is.
+    /// A Reason Code that the acknowledgement does not have is sent as 0x80.
     /// A refusal counts at once: if the connection ends before it leaves, what the server repeats is new.
     pub fn acknowledge(
         &mut self,
@@ -190,7 +191,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         if self.acks.ahead_of(&token).is_none() {
             return;
         }
-        let reason = self.answer(token.packet_id, reason).reason;
+        let reason = self.negotiated.ack_reason(token.kind.fitting(reason));
         self.acks.open(&token, reason);
         if token.kind == AckKind::PubRec && reason.is_error() {
             self.session.flows.refuse(token.packet_id);

@@ -284,13 +284,9 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
 
     /// An answer in a QoS flow with `reason`, as far as the version can say it.
     pub(super) fn answer(&self, packet_id: PacketId, reason: ReasonCode) -> Ack<'static> {
-        let reason = match self.negotiated.version.has_ack_reason() {
-            true => reason,
-            false => ReasonCode::SUCCESS,
-        };
         Ack {
             packet_id,
-            reason,
+            reason: self.negotiated.ack_reason(reason),
             properties: Properties::EMPTY,
         }
     }

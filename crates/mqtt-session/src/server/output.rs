@@ -154,7 +154,8 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
 
     /// The message of `token` is the server's own, or refused with `reason`; what may leave now goes to `out`.
     ///
-    /// Acknowledgements leave in the order their messages came, so this one may wait for others.
+    /// Acknowledgements leave in the order their messages came, so this one may wait for others. A Reason Code that
+    /// the acknowledgement does not have is sent as 0x80.
     /// Spec: v5 [MQTT-4.6.0-2], [MQTT-4.6.0-3].
     ///
     /// # Errors
@@ -184,6 +185,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         let Some(ahead) = ahead else {
             return Ok(());
         };
+        let reason = token.kind.fitting(reason);
         if reason.is_error() && token.kind == AckKind::PubRec {
             // From now on a repeat is new, even if the answer never leaves.
             self.session.flows.refuse(token.packet_id);
@@ -191,10 +193,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         if reason.is_error() && self.negotiated.refused_publish() == RefusedPublish::Close {
             return Err(ServerError::PublishRefused(reason));
         }
-        let reason = match reason.allowed_in(token.kind.packet_type()) {
-            true => self.negotiated.ack_reason(reason),
-            false => ReasonCode::UNSPECIFIED_ERROR,
-        };
+        let reason = self.negotiated.ack_reason(reason);
         let is_connected = self.phase == Phase::Connected;
         let Some(rare) = self.rare_if_made() else {
             return Ok(());

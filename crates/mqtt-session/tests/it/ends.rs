@@ -243,3 +243,14 @@ fn regress_a_request_is_answered_on_its_own_connection() {
     let answered = connection.answer_subscribe(&request, &[OK], Properties::EMPTY, &mut out);
     assert_eq!(answered, Ok(()));
 }
+
+/// A success that PUBACK has no word for became an error, which PUBACK before v5 cannot say: none was sent.
+#[test]
+fn regress_before_v5_an_acknowledgement_always_leaves() {
+    let mut connection = connected(V311, &[]);
+    let token = receive(&mut connection, Delivery::AtLeastOnce(id(1))).unwrap();
+    let mut out = Vec::new();
+    let error = connection.acknowledge(token, ReasonCode::GRANTED_QOS_1, &mut out);
+    let reason = ReasonCode::UNSPECIFIED_ERROR;
+    assert_eq!(error, Err(ServerError::PublishRefused(reason)));
+}

@@ -387,3 +387,23 @@ fn regress_a_request_with_a_wrong_answer_comes_back() {
         );
     }
 }
+
+/// An acknowledgement with a Reason Code of other packets was counted as sent, and never was.
+#[test]
+fn regress_an_acknowledgement_always_leaves() {
+    let mut client = client(&[], &[]);
+    let out = &mut Vec::new();
+    for (number, reason) in [
+        (1, ReasonCode::TOPIC_FILTER_INVALID),
+        (2, ReasonCode::GRANTED_QOS_1),
+    ] {
+        let packet = Packet::Publish(publish("t", Delivery::AtLeastOnce(id(number))));
+        let token = match give(&mut client, &packet, &mut Vec::new()).unwrap() {
+            ClientEvent::Message { ack, .. } => ack.unwrap(),
+            event => panic!("{event:?}"),
+        };
+        client.acknowledge(token, reason, 0, out);
+    }
+    let refused = [1, 2].map(|number| Packet::PubAck(ack(number, ReasonCode::UNSPECIFIED_ERROR)));
+    assert_eq!(packets(V5, out), refused);
+}
