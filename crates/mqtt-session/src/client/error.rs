@@ -32,14 +32,26 @@ pub enum ClientError {
 
 impl ClientError {
     /// The Reason Code for DISCONNECT.
+    ///
+    /// One that only servers send, as those for Topic Filters and for Keep Alive, is 0x80. Spec: v5 §3.14.2.1.
     pub fn reason_code(self) -> ReasonCode {
-        match self {
+        let reason = match self {
             Self::Decode(error) => error.reason_code(),
             Self::Protocol(error) => error.reason_code(),
             Self::SessionUnknown => ReasonCode::PROTOCOL_ERROR,
             Self::NoRoom => ReasonCode::QUOTA_EXCEEDED,
-            Self::KeepAliveTimeout => ReasonCode::KEEP_ALIVE_TIMEOUT,
-            Self::HandshakeTimeout => ReasonCode::UNSPECIFIED_ERROR,
+            Self::KeepAliveTimeout | Self::HandshakeTimeout => ReasonCode::UNSPECIFIED_ERROR,
+        };
+        match reason {
+            ReasonCode::MALFORMED_PACKET
+            | ReasonCode::PROTOCOL_ERROR
+            | ReasonCode::TOPIC_NAME_INVALID
+            | ReasonCode::RECEIVE_MAXIMUM_EXCEEDED
+            | ReasonCode::TOPIC_ALIAS_INVALID
+            | ReasonCode::PACKET_TOO_LARGE
+            | ReasonCode::QUOTA_EXCEEDED
+            | ReasonCode::PAYLOAD_FORMAT_INVALID => reason,
+            _ => ReasonCode::UNSPECIFIED_ERROR,
         }
     }
 }

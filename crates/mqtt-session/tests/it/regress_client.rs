@@ -407,3 +407,22 @@ fn regress_an_acknowledgement_always_leaves() {
     let refused = [1, 2].map(|number| Packet::PubAck(ack(number, ReasonCode::UNSPECIFIED_ERROR)));
     assert_eq!(packets(V5, out), refused);
 }
+
+/// A DISCONNECT with a Reason Code that only servers send, or none at all.
+///
+/// Covers: v5 [MQTT-4.13.1-1].
+#[test]
+fn regress_a_client_says_why_it_leaves_in_words_of_a_client() {
+    for error in [
+        ClientError::KeepAliveTimeout,
+        ClientError::Decode(mqtt_codec::DecodeError {
+            kind: mqtt_codec::Malformed::ProtocolNameUnknown,
+            at: 0,
+        }),
+    ] {
+        let mut client = client(&[], &[]);
+        let mut out = Vec::new();
+        client.fail(error, &mut out);
+        assert_eq!(out, [0xE0, 1, 0x80], "{error:?}");
+    }
+}
