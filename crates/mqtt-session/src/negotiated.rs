@@ -1,5 +1,6 @@
 //! What CONNECT and CONNACK agreed on, and every difference between the versions that a session knows.
 
+use crate::Storage;
 use core::num::{NonZeroU16, NonZeroU32};
 use mqtt_codec::{ConnAck, Connect, PACKET_LEN_MAX, PacketType, ProtocolVersion, ReasonCode};
 
@@ -141,6 +142,21 @@ impl Negotiated {
                 .unwrap_or(connect.keep_alive_s),
             problem_information: true,
             response_information: asks_response_information(connect),
+        }
+    }
+
+    /// Announces no more to the peer than `S` has room for; a peer before v5 is told nothing and held to nothing.
+    pub(crate) fn limit_to_room<S: Storage>(&mut self) {
+        let room = |len: usize| u16::try_from(len).unwrap_or(u16::MAX);
+        self.own_topic_alias_maximum = self
+            .own_topic_alias_maximum
+            .min(room(S::TOPIC_ALIAS_MAXIMUM));
+        if self.version.has_properties() {
+            // 0 cannot be announced.
+            self.own_receive_maximum = self
+                .own_receive_maximum
+                .min(room(S::RECEIVE_MAXIMUM))
+                .max(1);
         }
     }
 

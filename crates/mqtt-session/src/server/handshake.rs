@@ -200,10 +200,11 @@ impl ServerHandshake {
             will,
             properties,
         } = acceptance;
-        let (Phase::Deciding, Some(asked)) = (self.phase, self.asked) else {
+        let (Phase::Deciding, Some(mut asked)) = (self.phase, self.asked) else {
             let reason = SendRefusal::NotConnected;
             return Err(NotAccepted { found, reason });
         };
+        asked.negotiated.limit_to_room::<S>();
         let session_present = found
             .as_ref()
             .is_some_and(|session| session.continues(asked.clean_start, now_ms));

@@ -7,7 +7,7 @@ use mqtt_codec::{
     ProtocolVersion, QoS, ReasonCode, TopicName, Will,
 };
 use mqtt_session::{
-    Acceptance, HandshakeEvent, ProtocolError, SendRefusal, ServerError, ServerGrants,
+    Acceptance, Fixed, HandshakeEvent, ProtocolError, SendRefusal, ServerError, ServerGrants,
     ServerHandshake, ServerLimits, ServerOffer, SessionExpiry,
 };
 
@@ -418,4 +418,29 @@ fn v5_3_1_2_30_who_authenticates_says_nothing_else_before_connack() {
     let goodbye = bytes(V5, &Packet::Disconnect(Disconnect::default()));
     let event = handshake.handle_frame(framed(&goodbye), 0).unwrap();
     assert!(matches!(event, HandshakeEvent::Disconnected(_)));
+}
+
+/// A server in fixed memory announced more than it had room for, and ended the connections of clients that used it.
+#[test]
+fn regress_no_more_is_announced_than_there_is_room_for() {
+    type Small = Fixed<2, 3, 1, 32>;
+    for (version, receive_maximum, aliases) in [(V5, 3, 1), (V311, u16::MAX, 0)] {
+        let mut handshake = asked(OFFER, &connect(version, Properties::EMPTY));
+        let acceptance = Acceptance::<Message, &'static str, Small> {
+            found: None,
+            will: None,
+            properties: Properties::EMPTY,
+        };
+        let mut out = Vec::new();
+        let accepted = handshake.accept(acceptance, 0, &mut out).unwrap();
+        let negotiated = accepted.connection.negotiated();
+        assert_eq!(negotiated.own_receive_maximum, receive_maximum);
+        let Packet::ConnAck(connack) = packet(version, &out) else {
+            panic!("CONNACK")
+        };
+        let said = connack.properties;
+        let told = (version == V5).then_some(receive_maximum);
+        assert_eq!(said.receive_maximum().map(NonZeroU16::get), told);
+        assert_eq!(said.topic_alias_maximum().unwrap_or(0), aliases);
+    }
 }
