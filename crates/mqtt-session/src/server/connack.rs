@@ -9,6 +9,20 @@ use mqtt_codec::{
     PropertyList, PropertySet, QoS, ReasonCode,
 };
 
+/// What is in force, and so not for the owner to say.
+const SAID_BY_SESSION: PropertySet = PropertySet::of(&[
+    PropertyId::SessionExpiryInterval,
+    PropertyId::ReceiveMaximum,
+    PropertyId::MaximumQoS,
+    PropertyId::RetainAvailable,
+    PropertyId::MaximumPacketSize,
+    PropertyId::TopicAliasMaximum,
+    PropertyId::WildcardSubscriptionAvailable,
+    PropertyId::SubscriptionIdentifiersAvailable,
+    PropertyId::SharedSubscriptionAvailable,
+    PropertyId::ServerKeepAlive,
+]);
+
 /// What CONNECT said, for CONNACK.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
@@ -48,7 +62,7 @@ pub(super) fn write_acceptance(
     method: Option<&str>,
     out: &mut impl Output,
 ) -> Result<(), SendRefusal> {
-    let mut without = PropertySet::EMPTY;
+    let mut without = SAID_BY_SESSION;
     if asked.has_client_id {
         without.insert(PropertyId::AssignedClientIdentifier);
     } else if asked.negotiated.version.has_properties()

@@ -444,3 +444,24 @@ fn regress_no_more_is_announced_than_there_is_room_for() {
         assert_eq!(said.topic_alias_maximum().unwrap_or(0), aliases);
     }
 }
+
+/// What is not in force was told to the client because the owner of the connection said it.
+#[test]
+fn regress_limits_in_connack_are_those_in_force() {
+    let said = [
+        Property::SessionExpiryInterval(5),
+        Property::MaximumQoS(QoS::AtMostOnce),
+        Property::RetainAvailable(false),
+        Property::ServerKeepAlive(9),
+        Property::ReasonString("welcome"),
+    ];
+    let bytes = connack(OFFER, &connect(V5, Properties::EMPTY), &said);
+    let Packet::ConnAck(connack) = packet(V5, &bytes) else {
+        panic!("CONNACK")
+    };
+    let said = connack.properties;
+    assert_eq!(said.reason_string(), Some("welcome"));
+    assert_eq!(said.session_expiry_interval_s(), None);
+    assert_eq!((said.maximum_qos(), said.retain_available()), (None, None));
+    assert_eq!(said.server_keep_alive_s(), None);
+}
