@@ -61,7 +61,7 @@ pub struct Accepted<
     /// Whether it goes on with the session found; if not, [`ServerConnection::poll_lost`] gives the messages of that
     /// one back.
     pub session_present: bool,
-    /// The Will of a session found and ended: publish it.
+    /// The Will of a session found, if that ended or the Will was due: publish it.
     pub due_will: Option<W>,
 }
 
@@ -231,7 +231,10 @@ impl ServerHandshake {
         self.phase = Phase::Over;
         let mut session = found.unwrap_or(ServerSession::new());
         let old_will = session.will.take();
-        let due_will = old_will.and_then(|will| will.handle_reconnect(session_present));
+        let due_will = old_will.and_then(|will| {
+            let is_cancelled = session_present && will.due_ms(session.since_ms) > now_ms;
+            will.handle_reconnect(is_cancelled)
+        });
         match session_present {
             true => session.flows.begin_resume(),
             false => session.flows.lose(),

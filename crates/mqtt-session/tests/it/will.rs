@@ -166,3 +166,18 @@ fn a_client_without_a_will_leaves_nothing() {
     let mut closed = connection.into_session(0);
     assert_eq!((closed.due_will, closed.session.take_will()), (None, None));
 }
+
+/// A client that was back before anybody had looked at the time took a Will with it that was due.
+///
+/// Covers: v5 [MQTT-3.1.2-8].
+#[test]
+fn regress_a_will_that_is_due_is_published_although_the_client_is_back() {
+    for (lost_at_ms, due) in [(20_001, None), (20_000, Some("gone"))] {
+        let found = connected_with_will(30, 100)
+            .into_session(lost_at_ms)
+            .session;
+        let accepted = with_will(V5, 30, 100, Some(found), false);
+        assert!(accepted.session_present);
+        assert_eq!(accepted.due_will, due);
+    }
+}
