@@ -14,8 +14,9 @@ use mqtt_codec::{
     Ack, Delivery, Packet, PacketId, Properties, QoS, ReasonCode, ReasonCodes, SubAck, UnsubAck,
 };
 
-/// What a Topic Alias adds to a packet that has the Topic Name too. Unit: bytes.
-const ALIAS_LEN: usize = 3;
+/// The most that a Topic Alias adds to a packet that has the Topic Name too: three bytes, and one to each of the two
+/// lengths it counts in. Unit: bytes.
+const ALIAS_LEN_MAX: usize = 5;
 
 impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
     /// Encodes PUBLISH to the end of `out`.
@@ -364,7 +365,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
 
     /// How to name the topic of a packet that is as good as written.
     fn plan_sent(&mut self, encoded: &EncodedPublish<'_>) -> TopicForm {
-        let with_alias = encoded.packet_len.saturating_add(ALIAS_LEN);
+        let with_alias = encoded.packet_len.saturating_add(ALIAS_LEN_MAX);
         let has_room = check_len(with_alias, &self.negotiated).is_ok();
         let Some(aliases) = self.outbound_mut() else {
             return TopicForm::Name;

@@ -329,3 +329,34 @@ fn a_message_encoded_once_may_be_too_large_for_one() {
     assert_eq!(refused.reason, NotSentReason::Never(too_large));
     assert_eq!(connection.inflight(), 0);
 }
+
+/// The alias made a length of two bytes of one of one byte, and the packet was larger than the client takes.
+///
+/// Covers: v5 [MQTT-3.1.2-24].
+#[test]
+fn regress_an_alias_does_not_make_a_packet_too_large() {
+    const MAX: usize = 130;
+    let mut connection = connected(V5, &[aliases_of_peer(5), packet_size(130)]);
+    for payload_len in 60..110 {
+        for _ in 0..2 {
+            let name = format!("topic/with/{payload_len}").leak();
+            let payload = vec![b'x'; payload_len];
+            let publish = Publish {
+                payload: &payload,
+                ..publish(name, Delivery::AtMostOnce)
+            };
+            let packet_len = publish.encoded_len(V5).unwrap();
+            let encoded = EncodedPublish {
+                packet_len,
+                qos: QoS::AtMostOnce,
+                topic: AliasTopic::new(name),
+            };
+            let Ok(stamp) = connection.stamp_at_most_once(&encoded) else {
+                assert!(packet_len > MAX);
+                continue;
+            };
+            let len = stamp.show(&publish, &[], |shown| shown.encoded_len(V5).unwrap());
+            assert!(len <= MAX, "{len} bytes with {:?}", stamp.topic);
+        }
+    }
+}
