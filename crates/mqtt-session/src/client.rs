@@ -37,6 +37,8 @@ pub struct ClientSession<
     flows: Session<Flow<M, R>, NoJournal, S>,
     /// Whether a server accepted this session before, so that it may know it.
     established: bool,
+    /// Whether that server was to keep it; counts where CONNACK has no Session Present.
+    outlives_connection: bool,
     /// Network Connections so far.
     connections: u64,
 }
@@ -77,6 +79,7 @@ impl<M, R, S: Storage> ClientSession<M, R, S> {
         Self {
             flows: Session::with_storage(NoJournal),
             established: false,
+            outlives_connection: false,
             connections: 0,
         }
     }

@@ -39,7 +39,8 @@ pub enum ClientEvent<'a, M, R> {
         /// The answer; [`crate::Negotiated`] and [`super::ServerGrants`] are read from it already.
         ///
         /// An Assigned Client Identifier in it names the session from now on: the next CONNECT has to carry it.
-        /// Without Session Present `ClientConnection::poll_lost` has the messages that the server has forgotten.
+        /// Without Session Present `ClientConnection::poll_lost` has the messages that the server has forgotten. 3.1
+        /// has no Session Present: there a session goes on unless Clean Session has ended it.
         connack: ConnAck<'a>,
     },
     /// CONNACK: the server refused; the connection is over.

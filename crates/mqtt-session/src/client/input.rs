@@ -7,7 +7,7 @@ use super::{
 use crate::error::too_large;
 use crate::{
     ClientKeepAlive, InboundAliases, Link, OutboundAliases, Output, ProtocolError, PubRecOutcome,
-    Received, Settling, Storage, UnexpectedAck,
+    Received, SessionExpiry, Settling, Storage, UnexpectedAck,
 };
 use mqtt_codec::{
     Ack, Auth, ConnAck, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, Properties,
@@ -106,7 +106,12 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             (None, None) => {}
         }
         let known = self.session.established && !self.asked.clean_start;
-        match (connack.session_present, known) {
+        let session_present = match self.asked.version.has_session_present() {
+            true => connack.session_present,
+            // Nobody says, so it is as both sides have to have it.
+            false => known && self.session.outlives_connection,
+        };
+        match (session_present, known) {
             (true, true) => self.session.flows.begin_resume(),
             (true, false) => {
                 let refused = self.settings.unknown_session == UnknownSession::Refuse;
@@ -119,6 +124,8 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         self.session.established = true;
         self.phase = Phase::Connected;
         self.negotiated = self.asked.negotiated(&connack);
+        self.session.outlives_connection =
+            self.negotiated.session_expiry != SessionExpiry::AT_DISCONNECT;
         self.grants = ServerGrants::of(&connack, self.negotiated.version);
         self.link = Link::with_storage(
             self.negotiated.peer_receive_maximum,

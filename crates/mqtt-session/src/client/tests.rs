@@ -536,3 +536,45 @@ fn pingreq_breaks_a_silence() {
         assert_eq!(dead, Err(ClientError::KeepAliveTimeout));
     }
 }
+
+/// MQTT 3.1 has no Session Present, so that every reconnect lost what was in flight.
+#[test]
+fn regress_a_3_1_session_goes_on_without_session_present() {
+    let version = ProtocolVersion::V31;
+    let mut connection = connected(version, &[]);
+    publish(&mut connection, message("a", QoS::ExactlyOnce));
+    let received = Packet::Publish(Publish {
+        delivery: Delivery::ExactlyOnce(id(9)),
+        topic_name: Some(TopicName::try_new("t").unwrap()),
+        ..Publish::default()
+    });
+    handle(&mut connection, received);
+    let mut connection = connecting(&mut connection.into_session(), version);
+    assert_eq!(accept(&mut connection, false, &[]), Ok(vec![]));
+    assert_eq!(
+        read(&resend(&mut connection), version),
+        [("PUBLISH", true, 1)]
+    );
+    let (out, _) = handle(&mut connection, received);
+    assert_eq!(read(&out, version), [("PUBREC", false, 9)]);
+}
+
+/// Nor has it anything to say of a session that the client has ended.
+#[test]
+fn a_3_1_session_ends_with_clean_session_on_either_connection() {
+    let version = ProtocolVersion::V31;
+    for (before, now) in [(true, false), (false, true)] {
+        let mut session = Session::new();
+        let mut connect = Connect::new(version, "me");
+        let mut lost = Vec::new();
+        for clean_start in [before, now] {
+            connect.clean_start = clean_start;
+            let mut connection =
+                Connection::connect(&mut session, &connect, SETTINGS, 0, &mut Vec::new()).unwrap();
+            lost = accept(&mut connection, false, &[]).unwrap();
+            let _ = connection.publish(message("a", QoS::AtLeastOnce), 0, &mut Vec::new());
+            session = connection.into_session();
+        }
+        assert_eq!(lost, [message("a", QoS::AtLeastOnce)]);
+    }
+}
