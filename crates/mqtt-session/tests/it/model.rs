@@ -10,11 +10,13 @@
     reason = "tests fail by panicking, and the number of states is wanted"
 )]
 
+mod end;
 mod world;
 
+use end::Kind;
 use mqtt_codec::QoS;
 use std::collections::{HashSet, VecDeque};
-use world::{Action, Kind, World};
+use world::{Action, World};
 
 /// What an exploration found.
 struct Explored {

@@ -1,51 +1,14 @@
 //! The state of an exchange: both ends, what is under way, and what the applications have.
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-use mqtt_codec::{Delivery, PacketId, QoS, ReasonCode};
-use mqtt_session::{
-    Barrier, Link, MemoryJournal, NoJournal, PubRecOutcome, Received, Resend, Session, Settling,
-};
+use super::end::{End, Key, Kind, Packet, leave};
+use mqtt_codec::{Delivery, QoS, ReasonCode};
+use mqtt_session::{Barrier, PubRecOutcome, Received, Resend, Settling};
 use std::collections::VecDeque;
-use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write;
-use std::hash::{Hash, Hasher};
-
-type Journaled = Session<u8, MemoryJournal<u8>>;
 
 /// Rounds in which everything must have come to rest once nothing goes wrong any more.
 const ROUNDS_MAX: usize = 50;
-
-/// A packet, with the message it carries if it is a PUBLISH.
-#[derive(Clone, Copy, Debug)]
-enum Packet {
-    Publish(Delivery, u8),
-    PubAck(PacketId, ReasonCode),
-    PubRec(PacketId, ReasonCode),
-    PubRel(PacketId),
-    PubComp(PacketId),
-}
-
-/// Kinds of packets.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    Publish,
-    PubAck,
-    PubRec,
-    PubRel,
-    PubComp,
-}
-
-impl Packet {
-    const fn kind(self) -> Kind {
-        match self {
-            Self::Publish(..) => Kind::Publish,
-            Self::PubAck(..) => Kind::PubAck,
-            Self::PubRec(..) => Kind::PubRec,
-            Self::PubRel(..) => Kind::PubRel,
-            Self::PubComp(..) => Kind::PubComp,
-        }
-    }
-}
 
 /// Something that can happen.
 #[derive(Clone, Copy, Debug)]
@@ -71,15 +34,6 @@ pub(super) enum Action {
     ReceiverDies,
     /// A connection with this Receive Maximum, in place of the one before.
     Connect(u16),
-}
-
-/// What both ends have.
-#[derive(Clone)]
-struct End {
-    session: Journaled,
-    link: Option<Link>,
-    /// Encoded packets that wait for their barrier.
-    out: VecDeque<(Barrier, Packet)>,
 }
 
 /// A message the receiver's application has not finished with, or an answer that waits for that.
@@ -111,76 +65,6 @@ pub(super) struct World {
     requests_left: u8,
     may_refuse: bool,
     leaves_early: Option<Kind>,
-}
-
-impl End {
-    fn new() -> Self {
-        Self {
-            session: Session::new().with_journal(MemoryJournal::new(usize::MAX)),
-            link: None,
-            out: VecDeque::new(),
-        }
-    }
-
-    fn appended(&self) -> Barrier {
-        self.session.journal().appended()
-    }
-
-    fn durable(&self) -> Barrier {
-        self.session.journal().durable()
-    }
-
-    /// How many records have to become durable before `place` is.
-    fn ahead(&self, place: Barrier) -> u64 {
-        place.0.saturating_sub(self.durable().0)
-    }
-
-    /// All that decides what can happen, without what counts from the beginning of time.
-    fn describe(&self, key: &mut Key) {
-        let waits = self
-            .out
-            .iter()
-            .map(|(at, packet)| (self.ahead(*at), packet));
-        let journal = self.session.journal();
-        let _ = write!(
-            key,
-            "{:?} {:?} {:?} {:?} {:?} {:?} {} {};",
-            self.session.clone().with_journal(NoJournal),
-            self.session.records(),
-            self.link,
-            waits.collect::<Vec<_>>(),
-            journal.volatile().collect::<Vec<_>>(),
-            journal.clone().into_session().records(),
-            self.ahead(self.appended()),
-            self.ahead(self.session.barrier()),
-        );
-    }
-
-    fn commit(&mut self) {
-        let next = Barrier(self.durable().0 + 1);
-        self.session.journal_mut().make_durable(next);
-    }
-
-    fn write(&mut self, packet: Packet) {
-        let barrier = self.session.barrier();
-        self.out.push_back((barrier, packet));
-    }
-
-    fn lose(&mut self) {
-        self.link = None;
-        self.out.clear();
-    }
-
-    fn die(&mut self) {
-        self.lose();
-        self.session = self.session.journal().clone().into_session();
-    }
-
-    fn connect(&mut self, receive_maximum: u16) {
-        self.lose();
-        self.link = Some(Link::new(receive_maximum, receive_maximum));
-        self.session.begin_resume();
-    }
 }
 
 impl World {
@@ -551,8 +435,7 @@ impl World {
 
     /// The same for states in which the same can happen, and most unlikely the same for others.
     pub(super) fn key(&self) -> (u64, u64) {
-        let mut key = Key(DefaultHasher::new(), DefaultHasher::new());
-        1u8.hash(&mut key.1);
+        let mut key = Key::new();
         for end in [&self.sender, &self.receiver] {
             end.describe(&mut key);
         }
@@ -577,31 +460,6 @@ impl World {
             self.faults_left,
             self.requests_left,
         );
-        (key.0.finish(), key.1.finish())
-    }
-}
-
-/// Text that is hashed twice.
-struct Key(DefaultHasher, DefaultHasher);
-
-impl Write for Key {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.write(text.as_bytes());
-        self.1.write(text.as_bytes());
-        Ok(())
-    }
-}
-
-/// What may leave does.
-fn leave(end: &mut End, wire: &mut VecDeque<Packet>, early: Option<Kind>) {
-    let durable = end.durable();
-    while let Some((barrier, packet)) = end.out.front().copied() {
-        if barrier > durable && early != Some(packet.kind()) {
-            return;
-        }
-        end.out.pop_front();
-        if end.link.is_some() {
-            wire.push_back(packet);
-        }
+        key.finish()
     }
 }
