@@ -1,5 +1,6 @@
 //! `ClientConnection`: one Network Connection of a client, its state and its time.
 
+use super::error::is_for_clients;
 use super::{ClientError, ClientSession, Flow, SendRefusal, ServerGrants};
 #[cfg(feature = "alloc")]
 use crate::Heap;
@@ -238,8 +239,8 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     /// leave before CONNACK. Spec: v5 §3.14, [MQTT-3.14.4-1], [MQTT-3.1.2-30].
     ///
     /// # Errors
-    /// `disconnect` cannot be written in the version in use, or would keep a session that CONNECT said ends with its
-    /// connection; the connection stays.
+    /// `disconnect` cannot be written in the version in use, has a Reason Code that only servers send, or would keep a
+    /// session that CONNECT said ends with its connection; the connection stays.
     pub fn disconnect(
         &mut self,
         disconnect: &Disconnect<'_>,
@@ -249,6 +250,9 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
         self.now_ms = now_ms;
         if !self.may_disconnect() {
             return Err(SendRefusal::NotConnected);
+        }
+        if !is_for_clients(disconnect.reason) {
+            return Err(SendRefusal::ReasonOfOtherSide(disconnect.reason));
         }
         let expiry_s = disconnect.properties.session_expiry_interval_s();
         if self.asked.session_expiry_interval_s == 0 && expiry_s.unwrap_or(0) != 0 {

@@ -42,18 +42,32 @@ impl ClientError {
             Self::NoRoom => ReasonCode::QUOTA_EXCEEDED,
             Self::KeepAliveTimeout | Self::HandshakeTimeout => ReasonCode::UNSPECIFIED_ERROR,
         };
-        match reason {
-            ReasonCode::MALFORMED_PACKET
+        match is_for_clients(reason) {
+            true => reason,
+            false => ReasonCode::UNSPECIFIED_ERROR,
+        }
+    }
+}
+
+/// Whether a client may send it in DISCONNECT. Spec: v5 §3.14.2.1.
+pub(super) const fn is_for_clients(reason: ReasonCode) -> bool {
+    matches!(
+        reason,
+        ReasonCode::NORMAL_DISCONNECTION
+            | ReasonCode::DISCONNECT_WITH_WILL_MESSAGE
+            | ReasonCode::UNSPECIFIED_ERROR
+            | ReasonCode::MALFORMED_PACKET
             | ReasonCode::PROTOCOL_ERROR
+            | ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR
             | ReasonCode::TOPIC_NAME_INVALID
             | ReasonCode::RECEIVE_MAXIMUM_EXCEEDED
             | ReasonCode::TOPIC_ALIAS_INVALID
             | ReasonCode::PACKET_TOO_LARGE
+            | ReasonCode::MESSAGE_RATE_TOO_HIGH
             | ReasonCode::QUOTA_EXCEEDED
-            | ReasonCode::PAYLOAD_FORMAT_INVALID => reason,
-            _ => ReasonCode::UNSPECIFIED_ERROR,
-        }
-    }
+            | ReasonCode::ADMINISTRATIVE_ACTION
+            | ReasonCode::PAYLOAD_FORMAT_INVALID
+    )
 }
 
 /// Something that was not sent; it comes back.
@@ -132,6 +146,12 @@ pub enum SendRefusal {
     /// DISCONNECT with a Session Expiry Interval although CONNECT had none or 0; v5 §3.14.2.2.2.
     #[error("a session that ends with its connection cannot be kept at the end")]
     SessionExpiryRaised,
+    /// DISCONNECT with a Reason Code that only the other side sends; v5 §3.14.2.1.
+    #[error("{0} is for the other side to send")]
+    ReasonOfOtherSide(ReasonCode),
+    /// [`crate::OutgoingMessage::with_publish`] shows no PUBLISH of a message that is to be sent.
+    #[error("the message has no body")]
+    NoBody,
     /// A Session Expiry Interval in a DISCONNECT from a server; v5 [MQTT-3.14.2-2].
     #[error("a server's DISCONNECT has no session expiry interval")]
     SessionExpiryFromServer,

@@ -192,6 +192,9 @@ impl<M, W, S: Storage> ServerConnection<M, W, S> {
         if self.phase != Phase::Connected {
             return Err(SendRefusal::NotConnected);
         }
+        if reason == ReasonCode::DISCONNECT_WITH_WILL_MESSAGE {
+            return Err(SendRefusal::ReasonOfOtherSide(reason));
+        }
         if properties.has(PropertyId::SessionExpiryInterval) {
             return Err(SendRefusal::SessionExpiryFromServer);
         }

@@ -426,3 +426,23 @@ fn regress_a_client_says_why_it_leaves_in_words_of_a_client() {
         assert_eq!(out, [0xE0, 1, 0x80], "{error:?}");
     }
 }
+
+/// DISCONNECT went out with Reason Codes that only the other side sends.
+#[test]
+fn regress_each_side_leaves_with_its_own_reason_codes() {
+    let mut client = client(&[], &[]);
+    let mut out = Vec::new();
+    let reason = ReasonCode::SERVER_SHUTTING_DOWN;
+    let said = Disconnect {
+        reason,
+        ..Disconnect::default()
+    };
+    let refusal = SendRefusal::ReasonOfOtherSide(reason);
+    assert_eq!(client.disconnect(&said, 0, &mut out), Err(refusal));
+    let mut server = connected(V5, &[]);
+    let reason = ReasonCode::DISCONNECT_WITH_WILL_MESSAGE;
+    let refusal = SendRefusal::ReasonOfOtherSide(reason);
+    let said = server.disconnect(reason, Properties::EMPTY, &mut out);
+    assert_eq!(said, Err(refusal));
+    assert!(out.is_empty() && client.is_connected() && server.is_connected());
+}
