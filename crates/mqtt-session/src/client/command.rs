@@ -91,7 +91,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
                     })
                 })
             });
-            let written = written.unwrap_or(Ok(()));
+            let written = written.unwrap_or(Err(SendRefusal::NoBody));
             match written {
                 Ok(()) => self.keep_alive.sent(now_ms),
                 Err(refusal) if later_or_never(refusal, out) == NotSentReason::Later => {
@@ -301,7 +301,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
                 aliases.append(publish, stamp, negotiated, out)
             })
         });
-        written.unwrap_or(Ok(()))?;
+        written.unwrap_or(Err(SendRefusal::NoBody))?;
         self.keep_alive.sent(self.now_ms);
         Ok(())
     }

@@ -12,6 +12,8 @@ pub trait OutgoingMessage {
     fn qos(&self) -> QoS;
 
     /// Shows the PUBLISH that carries this message with `dup` and `delivery`; none when its body is gone.
+    ///
+    /// A message without a body that is to be sent comes back with [`crate::SendRefusal::NoBody`].
     fn with_publish<T>(
         &self,
         dup: bool,

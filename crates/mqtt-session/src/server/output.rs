@@ -401,7 +401,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
                 .with_publish(false, delivery, |publish| {
                     aliases.append(publish, stamp, &negotiated, out)
                 })
-                .unwrap_or(Ok(())),
+                .unwrap_or(Err(SendRefusal::NoBody)),
         }
     }
 }
@@ -418,5 +418,5 @@ fn write<M: OutgoingMessage>(
                 append_publish_within(shown, negotiated, out)
             })
         })
-        .unwrap_or(Ok(()))
+        .unwrap_or(Err(SendRefusal::NoBody))
 }

@@ -7,8 +7,8 @@ use mqtt_codec::{
     Publish, QoS, ReasonCode, ReasonCodes, SubAck, UnsubAck,
 };
 use mqtt_session::{
-    ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings, NotSentReason,
-    SendRefusal, UnknownSession,
+    Acceptance, ClientConnection, ClientError, ClientEvent, ClientSession, ClientSettings,
+    NotSentReason, OutgoingMessage, SendRefusal, UnknownSession,
 };
 
 type Client = ClientConnection<Message, &'static str>;
@@ -445,4 +445,49 @@ fn regress_each_side_leaves_with_its_own_reason_codes() {
     let said = server.disconnect(reason, Properties::EMPTY, &mut out);
     assert_eq!(said, Err(refusal));
     assert!(out.is_empty() && client.is_connected() && server.is_connected());
+}
+
+/// A message of QoS 1 whose owner had let go of its body too early.
+#[derive(Debug, Eq, PartialEq)]
+struct Bodiless;
+
+impl OutgoingMessage for Bodiless {
+    fn qos(&self) -> QoS {
+        QoS::AtLeastOnce
+    }
+
+    fn with_publish<T>(
+        &self,
+        _dup: bool,
+        _delivery: Delivery,
+        _use_publish: impl FnOnce(&Publish<'_>) -> T,
+    ) -> Option<T> {
+        None
+    }
+}
+
+/// Nothing went out for it, and its flow waited for an acknowledgement for ever.
+#[test]
+fn regress_a_message_without_a_body_opens_no_flow() {
+    let reason = NotSentReason::Never(SendRefusal::NoBody);
+    let mut out = Vec::new();
+    let mut session = ClientSession::<Bodiless, ()>::new();
+    let asked = connect(V5, Properties::EMPTY);
+    let mut client =
+        ClientConnection::connect(&mut session, &asked, SETTINGS, 0, &mut Vec::new()).unwrap();
+    let connack = bytes(V5, &Packet::ConnAck(ConnAck::default()));
+    client.handle_frame(framed(&connack), 0, &mut out).unwrap();
+    let refused = client.publish(Bodiless, 0, &mut out).unwrap_err();
+    assert_eq!((refused.reason, client.inflight()), (reason, 0));
+
+    let acceptance = Acceptance::<Bodiless, ()> {
+        found: None,
+        will: None,
+        properties: Properties::EMPTY,
+    };
+    let accepted = crate::kit::asked(OFFER, &asked).accept(acceptance, 0, &mut Vec::new());
+    let mut server = accepted.unwrap().connection;
+    let refused = server.publish(Bodiless, 0, &mut out).unwrap_err();
+    assert_eq!((refused.reason, server.inflight()), (reason, 0));
+    assert!(out.is_empty());
 }
