@@ -472,3 +472,36 @@ fn another_server_is_told_from_any_other_end() {
         });
     }
 }
+
+/// Covers: v5 [MQTT-4.6.0-2], v5 [MQTT-4.6.0-3], v3.1.1 [MQTT-4.6.0-2], v3.1.1 [MQTT-4.6.0-3].
+#[test]
+fn v5_4_6_0_2_a_client_acknowledges_in_the_order_the_messages_came() {
+    for version in [V311, V5] {
+        let mut client = connected_client(version, &[]);
+        let deliveries = [
+            Delivery::AtLeastOnce(id(4)),
+            Delivery::ExactlyOnce(id(3)),
+            Delivery::AtLeastOnce(id(2)),
+            Delivery::ExactlyOnce(id(1)),
+        ];
+        let mut out = Vec::new();
+        let tokens = deliveries.map(|delivery| {
+            let packet = Packet::Publish(publish("t", delivery));
+            match give(&mut client, &packet, &mut Vec::new()).unwrap() {
+                ClientEvent::Message { ack, .. } => ack.unwrap(),
+                event => panic!("{event:?}"),
+            }
+        });
+        for token in tokens.into_iter().rev() {
+            assert!(out.is_empty(), "one before it waits");
+            client.acknowledge(token, OK, 0, &mut out);
+        }
+        let expected = [
+            Packet::PubAck(ack(4, OK)),
+            Packet::PubRec(ack(3, OK)),
+            Packet::PubAck(ack(2, OK)),
+            Packet::PubRec(ack(1, OK)),
+        ];
+        assert_eq!(packets(version, &out), expected);
+    }
+}

@@ -73,9 +73,8 @@ fn v5_3_3_4_1_the_answer_follows_the_qos() {
     }
 }
 
-/// Covers: v5 [MQTT-4.6.0-2], v5 [MQTT-4.6.0-3].
 #[test]
-fn v5_4_6_0_2_acknowledgements_leave_in_the_order_their_messages_came() {
+fn acknowledgements_leave_in_the_order_their_messages_came() {
     let mut connection = connected(V5, &[]);
     let first = receive(&mut connection, Delivery::AtLeastOnce(id(1))).unwrap();
     let second = receive(&mut connection, Delivery::ExactlyOnce(id(2))).unwrap();
@@ -473,7 +472,7 @@ fn v5_3_8_4_6_each_filter_has_its_answer() {
     assert_eq!(out, [0xB0, 4, 0, 8, 0, 0]);
 }
 
-/// Covers: v5 [MQTT-2.2.1-5], v5 [MQTT-4.3.3-5].
+/// Covers: v5 [MQTT-2.2.1-5].
 #[test]
 fn acknowledgements_of_nothing_are_answered_and_end_nothing() {
     let mut connection = connected(V5, &[]);
