@@ -12,10 +12,12 @@ use crate::workspace::Workspace;
 use tools::{Tool, Tools};
 
 /// Which tests need which tool: the beginning of a name of the test, or of a module around it.
-const SUITES: [(&str, Tool); 4] = [
+const SUITES: [(&str, Tool); 6] = [
     ("mosquitto", Tool::Mosquitto),
     ("client", Tool::Mosquitto),
     ("paho", Tool::Paho),
+    ("aiomqtt", Tool::Aiomqtt),
+    ("gmqtt", Tool::Gmqtt),
     ("npm", Tool::Npm),
 ];
 

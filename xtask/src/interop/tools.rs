@@ -16,6 +16,10 @@ pub(super) enum Tool {
     Mosquitto,
     /// Eclipse Paho for Python.
     Paho,
+    /// aiomqtt for Python.
+    Aiomqtt,
+    /// gmqtt for Python.
+    Gmqtt,
     /// The `mqtt` package of npm.
     Npm,
 }
@@ -50,7 +54,21 @@ impl Tools {
             ),
             (
                 Tool::Paho,
-                unless_given("MQTT_INTEROP_PYTHON", || paho(folder)),
+                unless_given("MQTT_INTEROP_PYTHON", || {
+                    python(folder, "paho", "paho-mqtt==2.*")
+                }),
+            ),
+            (
+                Tool::Aiomqtt,
+                unless_given("MQTT_INTEROP_PYTHON", || {
+                    python(folder, "aiomqtt", "aiomqtt==2.*")
+                }),
+            ),
+            (
+                Tool::Gmqtt,
+                unless_given("MQTT_INTEROP_PYTHON", || {
+                    python(folder, "gmqtt", "gmqtt==0.*")
+                }),
             ),
             (Tool::Npm, unless_given("MQTT_INTEROP_NODE", || npm(folder))),
         ] {
@@ -107,13 +125,17 @@ fn unless_given(
         .collect())
 }
 
-/// Python with paho-mqtt in a folder of ours.
-fn paho(folder: &Path) -> Result<Vec<(&'static str, String)>, String> {
+/// Python with a package in a folder of ours; `module` is what the package brings.
+fn python(
+    folder: &Path,
+    module: &str,
+    package: &str,
+) -> Result<Vec<(&'static str, String)>, String> {
     let python = find_program("python3")
         .or_else(|| find_program("python"))
         .ok_or("python3 is not installed")?;
     let packages = folder.join("python");
-    if !packages.join("paho").exists() {
+    if !packages.join(module).exists() {
         let pip = Command::new(&python)
             .args([
                 "-m",
@@ -122,11 +144,11 @@ fn paho(folder: &Path) -> Result<Vec<(&'static str, String)>, String> {
                 "--quiet",
                 "--disable-pip-version-check",
             ])
-            .args(["--root-user-action", "ignore", "--target"])
+            .args(["--root-user-action", "ignore", "--upgrade", "--target"])
             .arg(&packages)
-            .arg("paho-mqtt==2.*");
+            .arg(package);
         pip.read()
-            .map_err(|error| format!("paho-mqtt cannot be fetched: {error}"))?;
+            .map_err(|error| format!("{package} cannot be fetched: {error}"))?;
     }
     Ok(vec![
         ("MQTT_INTEROP_PYTHON", text(&python)),

@@ -11,7 +11,7 @@ mod scenarios;
 mod surroundings;
 
 use brokers::RunningBroker;
-use clients::{MosquittoPrograms, OwnClient, ScriptedClient};
+use clients::{MosquittoPrograms, OwnClient, RumqttClient, ScriptedClient};
 use mqtt_codec::{ProtocolVersion, QoS};
 use scenarios::{Cell, Setup};
 
@@ -29,13 +29,39 @@ macro_rules! pairing {
             cell!(v31_qos_0, V31, AtMostOnce: live retained will);
             cell!(v31_qos_1, V31, AtLeastOnce: live retained will resume);
             cell!(v31_qos_2, V31, ExactlyOnce: live retained will resume);
-            cell!(v311_qos_0, V311, AtMostOnce: live retained will);
-            cell!(v311_qos_1, V311, AtLeastOnce: live retained will resume);
-            cell!(v311_qos_2, V311, ExactlyOnce: live retained will resume);
-            cell!(v5_qos_0, V5, AtMostOnce: live retained will);
-            cell!(v5_qos_1, V5, AtLeastOnce: live retained will resume);
-            cell!(v5_qos_2, V5, ExactlyOnce: live retained will resume);
+            since_v311!();
         }
+    };
+}
+
+/// As `pairing`, of clients that do not speak MQTT 3.1.
+macro_rules! pairing_since_v311 {
+    ($pairing:ident, $clients:expr, $broker:expr) => {
+        mod $pairing {
+            use super::*;
+
+            fn setup(cell: Cell) -> Setup {
+                Setup {
+                    clients: Box::new($clients),
+                    broker: $broker,
+                    cell,
+                }
+            }
+
+            since_v311!();
+        }
+    };
+}
+
+/// The tests of the versions that all clients speak.
+macro_rules! since_v311 {
+    () => {
+        cell!(v311_qos_0, V311, AtMostOnce: live retained will);
+        cell!(v311_qos_1, V311, AtLeastOnce: live retained will resume);
+        cell!(v311_qos_2, V311, ExactlyOnce: live retained will resume);
+        cell!(v5_qos_0, V5, AtMostOnce: live retained will);
+        cell!(v5_qos_1, V5, AtLeastOnce: live retained will resume);
+        cell!(v5_qos_2, V5, ExactlyOnce: live retained will resume);
     };
 }
 
@@ -54,13 +80,20 @@ macro_rules! cell {
     };
 }
 
-// The beginning of a name tells xtask which program the tests need; our client alone needs none.
+// The beginning of a name tells xtask which program the tests need; our client alone and rumqttc need none.
 pairing!(
     mosquitto_clients,
     MosquittoPrograms::given(),
     RunningBroker::ours()
 );
 pairing!(paho_client, ScriptedClient::paho(), RunningBroker::ours());
+pairing!(
+    aiomqtt_client,
+    ScriptedClient::aiomqtt(),
+    RunningBroker::ours()
+);
+pairing_since_v311!(gmqtt_client, ScriptedClient::gmqtt(), RunningBroker::ours());
+pairing_since_v311!(rumqtt_client, RumqttClient, RunningBroker::ours());
 pairing!(npm_client, ScriptedClient::npm(), RunningBroker::ours());
 pairing!(own_client, OwnClient::new(), RunningBroker::ours());
 pairing!(

@@ -2,10 +2,12 @@
 
 mod mosquitto;
 mod own;
+mod rumqtt;
 mod scripted;
 
 pub(crate) use mosquitto::MosquittoPrograms;
 pub(crate) use own::OwnClient;
+pub(crate) use rumqtt::RumqttClient;
 pub(crate) use scripted::ScriptedClient;
 
 use mqtt_codec::{ProtocolVersion, QoS};

@@ -31,6 +31,28 @@ impl ScriptedClient {
         Self::spawn(command)
     }
 
+    /// aiomqtt for Python.
+    pub(crate) fn aiomqtt() -> Self {
+        let mut command = Command::new(variable("MQTT_INTEROP_PYTHON"));
+        command.env("PYTHONPATH", variable("MQTT_INTEROP_PYTHONPATH"));
+        command.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/interop/clients/drive_aiomqtt.py"
+        ));
+        Self::spawn(command)
+    }
+
+    /// gmqtt for Python, which has no MQTT 3.1.
+    pub(crate) fn gmqtt() -> Self {
+        let mut command = Command::new(variable("MQTT_INTEROP_PYTHON"));
+        command.env("PYTHONPATH", variable("MQTT_INTEROP_PYTHONPATH"));
+        command.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/interop/clients/drive_gmqtt.py"
+        ));
+        Self::spawn(command)
+    }
+
     /// The `mqtt` package of npm.
     pub(crate) fn npm() -> Self {
         let mut command = Command::new(variable("MQTT_INTEROP_NODE"));
@@ -56,8 +78,8 @@ impl ScriptedClient {
         self.0.borrow_mut().order(client, order)
     }
 
-    /// Connects and gives Session Present.
-    fn log_in(&self, login: &Login) -> bool {
+    /// Connects and gives Session Present, if the client shows it.
+    fn log_in(&self, login: &Login) -> Option<bool> {
         let report = self.order(
             login.client_id,
             &Order::Connect {
@@ -140,7 +162,7 @@ enum Order<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 enum Report {
-    Connected { session_present: bool },
+    Connected { session_present: Option<bool> },
     Subscribed { granted: u8 },
     Done,
     Message(Message),
@@ -222,13 +244,13 @@ impl Script {
 struct ScriptedConnection {
     script: ScriptedClient,
     client_id: &'static str,
-    session_present: bool,
+    session_present: Option<bool>,
     granted: Option<u8>,
 }
 
 impl Connection for ScriptedConnection {
     fn session_present(&self) -> Option<bool> {
-        Some(self.session_present)
+        self.session_present
     }
 
     fn granted(&self) -> Option<u8> {
