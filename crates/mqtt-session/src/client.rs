@@ -39,7 +39,8 @@ pub struct ClientSession<
     established: bool,
     /// Whether that server was to keep it; counts where CONNACK has no Session Present.
     outlives_connection: bool,
-    /// Network Connections so far.
+    /// Names the Network Connection in tokens: one more for each, and at least its moment, so that a token of a
+    /// session that has ended names none of the next.
     connections: u64,
 }
 

@@ -5,7 +5,8 @@ use mqtt_codec::{PacketId, ReasonCode};
 
 /// The right to acknowledge one PUBLISH, to be given back once the application has the message.
 ///
-/// A token of an earlier Network Connection does nothing.
+/// A token of an earlier Network Connection of the same client does nothing; one of another client is to be kept apart
+/// by its owner.
 #[derive(Debug, Eq, PartialEq)]
 pub struct AckToken {
     pub(crate) kind: AckKind,
@@ -29,7 +30,7 @@ pub(crate) struct HeldAcks<S: Storage> {
     /// INVARIANT: the serials are consecutive, so a token finds its own however often an identifier is in there.
     queue: AckQueue<Gate, PendingAck, S>,
     next_serial: u64,
-    /// Counts the Network Connections of the session.
+    /// Which Network Connection of the session this is.
     epoch: u64,
 }
 

@@ -110,7 +110,7 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
         let auth = begin_authentication(connect)?;
         append(&Packet::Connect(*connect), connect.version, out)?;
         let mut session = core::mem::take(session);
-        session.connections += 1;
+        session.connections = session.connections.saturating_add(1).max(now_ms);
         let negotiated = asked.negotiated(&NOTHING_GRANTED);
         Ok(Self {
             acks: HeldAcks::new(session.connections),

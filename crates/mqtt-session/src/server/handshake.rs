@@ -229,7 +229,7 @@ impl ServerHandshake {
             auth.succeed();
         }
         self.phase = Phase::Over;
-        let mut session = found.unwrap_or(ServerSession::new());
+        let mut session = found.unwrap_or_else(|| ServerSession::begun(now_ms));
         let old_will = session.will.take();
         let due_will = old_will.and_then(|will| {
             let is_cancelled = session_present && will.due_ms(session.since_ms) > now_ms;

@@ -18,7 +18,8 @@ pub struct ServerSession<
     pub(super) flows: Session<M, NoJournal, S>,
     pub(super) will: Option<Will<W>>,
     pub(super) expiry: SessionExpiry,
-    /// Network Connections so far; wraps.
+    /// Names the Network Connection in tokens: one more for each, from the moment on at which the session began, so that
+    /// a token of a session that has ended names none of the next; wraps.
     pub(super) connections: u32,
     /// When the last byte came; once the Network Connection is gone, when that was. Unit: milliseconds.
     pub(super) since_ms: u64,
@@ -36,13 +37,14 @@ pub enum SessionStep<W> {
 }
 
 impl<M, W, S: Storage> ServerSession<M, W, S> {
-    pub(super) const fn new() -> Self {
+    /// A session that begins at `now_ms`.
+    pub(super) fn begun(now_ms: u64) -> Self {
         Self {
             flows: Session::with_storage(NoJournal),
             will: None,
             expiry: SessionExpiry::AT_DISCONNECT,
-            connections: 0,
-            since_ms: 0,
+            connections: u32::try_from(now_ms & u64::from(u32::MAX)).unwrap_or(0),
+            since_ms: now_ms,
         }
     }
 

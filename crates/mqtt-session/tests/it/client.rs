@@ -505,3 +505,27 @@ fn v5_4_6_0_2_a_client_acknowledges_in_the_order_the_messages_came() {
         assert_eq!(packets(version, &out), expected);
     }
 }
+
+/// Sessions counted their connections from 1, so that a token of an ended one acknowledged a message of the next.
+#[test]
+fn regress_a_token_of_an_ended_session_does_nothing_in_a_client() {
+    let mut tokens = Vec::new();
+    for now_ms in [0, 1_000] {
+        let connect = Connect::new(V5, "me");
+        let mut session = ClientSession::new();
+        let out = &mut Vec::new();
+        let mut client = Client::connect(&mut session, &connect, SETTINGS, now_ms, out).unwrap();
+        connack(&mut client, &[]).unwrap();
+        let packet = Packet::Publish(publish("t", Delivery::AtLeastOnce(id(1))));
+        let ClientEvent::Message { ack: Some(ack), .. } = give(&mut client, &packet, out).unwrap()
+        else {
+            panic!("a message")
+        };
+        let mut out = Vec::new();
+        for old in tokens.drain(..) {
+            client.acknowledge(old, OK, now_ms, &mut out);
+        }
+        assert_eq!((out.len(), client.unacknowledged()), (0, 1));
+        tokens.push(ack);
+    }
+}

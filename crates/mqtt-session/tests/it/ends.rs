@@ -254,3 +254,22 @@ fn regress_before_v5_an_acknowledgement_always_leaves() {
     let reason = ReasonCode::UNSPECIFIED_ERROR;
     assert_eq!(error, Err(ServerError::PublishRefused(reason)));
 }
+
+/// Sessions counted their connections from 1, so that a token of an ended one acknowledged a message of the next.
+#[test]
+fn regress_a_token_of_an_ended_session_does_nothing() {
+    let mut connection = connected(V5, &[]);
+    let old = receive(&mut connection, Delivery::AtLeastOnce(id(1))).unwrap();
+    let request = subscribe(&mut connection, &["a"]).unwrap();
+    assert!(!connection.into_session(1_000).goes_on);
+
+    let mut handshake = asked(OFFER, &connect(V5, Properties::EMPTY));
+    let accepted = handshake.accept(acceptance(None), 2_000, &mut Vec::new());
+    let mut connection = accepted.unwrap().connection;
+    let _new = receive(&mut connection, Delivery::AtLeastOnce(id(1))).unwrap();
+    let mut out = Vec::new();
+    assert_eq!(connection.acknowledge(old, OK, &mut out), Ok(()));
+    assert_eq!((out.len(), connection.unacknowledged()), (0, 1));
+    let answered = connection.answer_subscribe(&request, &[OK], Properties::EMPTY, &mut out);
+    assert_eq!(answered, Err(SendRefusal::NotConnected));
+}
