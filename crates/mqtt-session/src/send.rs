@@ -320,11 +320,6 @@ impl<M, S: Storage> SendFlows<M, S> {
         open.filter_map(|flow| flow.message.as_ref())
     }
 
-    /// The message of the open flow with `packet_id`.
-    pub(crate) fn open_message(&self, packet_id: PacketId) -> Option<&M> {
-        self.flows.get(self.find(packet_id)?)?.message.as_ref()
-    }
-
     /// Puts a flow with the next Packet Identifier at the end.
     fn begin(
         &mut self,

@@ -135,6 +135,11 @@ impl<M, S: Storage> SendFlows<M, S> {
         Some(NotNow { message, reason })
     }
 
+    /// The message of the open flow with `packet_id`.
+    pub(crate) fn open_message(&self, packet_id: PacketId) -> Option<&M> {
+        self.flows.get(self.find(packet_id)?)?.message.as_ref()
+    }
+
     /// The message of the flow that began last.
     pub(crate) fn newest(&self) -> Option<&M> {
         self.flows
