@@ -56,9 +56,8 @@ fn v5_2_2_1_3_zero_is_stepped_over_after_the_last_identifier() {
     assert_eq!(begin(&mut flows, &mut quota, QOS_1, 2), 2);
 }
 
-/// Covers: v3.1.1 [MQTT-2.3.1-3].
 #[test]
-fn v311_2_3_1_3_an_identifier_is_free_after_its_last_acknowledgement_only() {
+fn an_identifier_is_free_after_its_last_acknowledgement_only() {
     let (mut flows, mut quota) = (SendFlows::new(), SendQuota::new(10));
     assert_eq!(begin(&mut flows, &mut quota, QOS_2, 0), 1);
     flows.last_packet_id = u16::MAX;
@@ -192,7 +191,7 @@ fn v5_4_4_0_2_a_refused_publish_is_not_sent_again() {
     assert_eq!(resends(&mut flows, &mut quota), vec![]);
 }
 
-/// Covers: v5 [MQTT-4.6.0-1], v3.1.1 [MQTT-4.6.0-1], v5 [MQTT-4.4.0-1], v3.1.1 [MQTT-4.4.0-1].
+/// Covers: v5 [MQTT-4.6.0-1], v3.1.1 [MQTT-4.6.0-1], v5 [MQTT-4.4.0-1], v3.1.1 [MQTT-4.4.0-1], v3.1.1 [MQTT-2.3.1-3].
 #[test]
 fn v5_4_6_0_1_publishes_are_sent_again_in_their_first_order() {
     let (mut flows, mut quota) = (SendFlows::new(), SendQuota::new(10));

@@ -272,9 +272,8 @@ fn a_step_out_of_turn_ends_the_connection() {
     assert_eq!(refused, Err(out_of_turn(AGAIN).into()));
 }
 
-/// Covers: v5 [MQTT-4.12.0-7].
 #[test]
-fn v5_4_12_0_7_auth_without_a_method_in_connect_ends_the_connection() {
+fn auth_without_a_method_in_connect_ends_the_connection() {
     let mut connection = connected(V5, &[]);
     let packet_type = PacketType::Auth;
     let unexpected = ProtocolError::Unexpected { packet_type };

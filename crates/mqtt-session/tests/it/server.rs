@@ -344,9 +344,8 @@ fn v5_3_3_2_6_the_interval_counts_down_and_a_begun_delivery_is_finished() {
     assert_eq!(left(V5, &out), Some(0));
 }
 
-/// Covers: v5 [MQTT-3.3.4-6].
 #[test]
-fn v5_3_3_4_6_only_a_server_says_by_which_subscription() {
+fn only_a_server_says_by_which_subscription() {
     let mut connection = connected(V5, &[]);
     let property = Property::SubscriptionIdentifier(SubscriptionIdentifier::new(1).unwrap());
     let set = [property];
