@@ -7,7 +7,7 @@ use super::queue::{Enqueued, QueueFull, Queued};
 use super::reached::LimitCause;
 use super::retained::RetainedFull;
 use super::router::Routes;
-use super::session_cell::{Leaving, Outgoing, SessionCell, SessionKey, form_for};
+use super::session_cell::{Outgoing, SessionCell, SessionKey, form_for};
 use super::share_group::{Group, Sender};
 use super::subscription::Share;
 use super::wire::SHARE_FROM;
@@ -63,7 +63,9 @@ impl Core {
         incoming: &Incoming<'_>,
         routes: &Routes,
     ) -> Result<Accepted, ReasonCode> {
-        if let Some(cause) = self.refusal(incoming, routes) {
+        if incoming.qos != QoS::AtMostOnce
+            && let Some(cause) = self.refusal(routes)
+        {
             self.reached.note(cause, incoming.publisher_id, now_ms);
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
@@ -128,10 +130,10 @@ impl Core {
     }
 
     /// Why a message above QoS 0 cannot be taken, if somebody would have to keep it who cannot.
-    fn refusal(&self, incoming: &Incoming<'_>, routes: &Routes) -> Option<LimitCause> {
+    fn refusal(&self, routes: &Routes) -> Option<LimitCause> {
         let rejects = self.limits.queue_full == QueueFull::Reject;
         let strain = self.strain.cause();
-        if incoming.qos == QoS::AtMostOnce || !rejects && strain.is_none() {
+        if !rejects && strain.is_none() {
             return None;
         }
         let cells = routes
@@ -169,6 +171,7 @@ impl Core {
     }
 
     /// Hands `incoming` to one session.
+    #[inline(always)]
     fn deliver(
         &self,
         batch: &mut Batch,
@@ -217,13 +220,11 @@ impl Core {
                 };
                 state.enqueue(batch, &self.limits, outgoing);
             } else {
-                let leaving = Leaving {
-                    source: &incoming.source,
-                    qos,
-                    retain,
-                    via,
-                };
-                state.deliver_at_most_once(batch, &self.limits, form, &leaving, message.as_ref());
+                let (limits, source) = (&self.limits, &incoming.source);
+                let named = state.named(batch, limits, form, source, qos, via);
+                let len_before = state.outbox.len();
+                state.deliver_at_most_once(batch, limits, named, retain, message.as_ref());
+                state.note_sent(len_before, source, named.1);
             }
             return Delivered::Done;
         }
@@ -242,7 +243,12 @@ impl Core {
         // A reconnect in another version since `form` was chosen: let the queue encode it.
         let enqueued = match state.negotiated.version == version {
             true => {
-                state.deliver_acknowledged(batch, &self.limits, form, &incoming.source, outgoing)
+                let (limits, source) = (&self.limits, &incoming.source);
+                let named = state.named(batch, limits, form, source, qos, via);
+                let len_before = state.outbox.len();
+                let enqueued = state.deliver_acknowledged(batch, limits, named, outgoing);
+                state.note_sent(len_before, source, named.1);
+                enqueued
             }
             false => {
                 let enqueued = state.enqueue(batch, &self.limits, outgoing);

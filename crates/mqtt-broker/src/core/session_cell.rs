@@ -119,26 +119,6 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) via: &'a Via,
 }
 
-/// One message on its way out, before it is known whether it is kept.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Leaving<'a> {
-    pub(crate) source: &'a Source<'a>,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    pub(crate) via: &'a Via,
-}
-
-impl<'a> Outgoing<'a> {
-    fn leaving(&self, source: &'a Source<'a>) -> Leaving<'a> {
-        Leaving {
-            source,
-            qos: self.qos,
-            retain: self.retain,
-            via: self.via,
-        }
-    }
-}
-
 impl SessionCell {
     pub(crate) fn new(key: SessionKey, client_id: &str, negotiated: Negotiated) -> Self {
         Self {
@@ -271,6 +251,13 @@ impl SessionState {
         }
     }
 
+    /// If the outbox has grown since it was `len_before`, a packet named its topic as `form` says.
+    pub(crate) fn note_sent(&mut self, len_before: usize, source: &Source<'_>, form: TopicForm) {
+        if self.aliases.is_some() && self.outbox.len() > len_before {
+            self.note_topic(AliasTopic::new(source.topic_name.as_str()), form);
+        }
+    }
+
     /// A packet named its topic as `form` says.
     fn note_topic(&mut self, topic: AliasTopic<'_>, form: TopicForm) {
         if let Some(aliases) = &mut self.aliases {
@@ -278,23 +265,37 @@ impl SessionState {
         }
     }
 
-    /// The form of a message for a client that takes aliases, instead of `form`.
+    /// The form of a message for this client: `form`, unless it takes aliases.
+    pub(crate) fn named(
+        &self,
+        batch: &mut Batch,
+        limits: &Limits,
+        form: Form,
+        source: &Source<'_>,
+        qos: QoS,
+        via: &Via,
+    ) -> (Form, TopicForm) {
+        match self.aliases {
+            None => (form, TopicForm::Name),
+            Some(_) => self.aliased(batch, limits, form, source, qos, via),
+        }
+    }
+
     #[inline(never)]
     fn aliased(
         &self,
         batch: &mut Batch,
         limits: &Limits,
         form: Form,
-        message: &Leaving<'_>,
+        source: &Source<'_>,
+        qos: QoS,
+        via: &Via,
     ) -> (Form, TopicForm) {
-        let Leaving {
-            source, qos, via, ..
-        } = message;
         let topic = self.plan_topic(limits, AliasTopic::new(source.topic_name.as_str()));
         if topic == TopicForm::Name {
             return (form, topic);
         }
-        let (version, with_packet_id) = (self.negotiated.version, *qos != QoS::AtMostOnce);
+        let (version, with_packet_id) = (self.negotiated.version, qos != QoS::AtMostOnce);
         let subscription_ids = via.subscription_ids();
         let made = match subscription_ids.is_empty() {
             true => batch
@@ -321,14 +322,10 @@ impl SessionState {
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
-        form: Form,
-        leaving: &Leaving<'_>,
+        (form, topic): (Form, TopicForm),
+        retain: bool,
         message: Option<&Arc<Message>>,
     ) {
-        let (form, topic) = match self.aliases {
-            None => (form, TopicForm::Name),
-            Some(_) => self.aliased(batch, limits, form, leaving),
-        };
         let packet_len = form.packet_len();
         if self.is_too_large(packet_len) {
             self.drop_one(batch, DropCause::TooLarge);
@@ -342,14 +339,11 @@ impl SessionState {
         }
         let stamp = Stamp {
             qos: QoS::AtMostOnce,
-            retain: leaving.retain,
+            retain,
             dup: false,
             packet_id: None,
             topic,
         };
-        if self.aliases.is_some() {
-            self.note_topic(AliasTopic::new(leaving.source.topic_name.as_str()), topic);
-        }
         let payload = shared_payload(message);
         self.outbox.lend(|| batch.spare());
         self.outbox
@@ -375,14 +369,9 @@ impl SessionState {
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
-        form: Form,
-        source: &Source<'_>,
+        (form, topic): (Form, TopicForm),
         outgoing: Outgoing<'_>,
     ) -> Enqueued {
-        let (form, topic) = match self.aliases {
-            None => (form, TopicForm::Name),
-            Some(_) => self.aliased(batch, limits, form, &outgoing.leaving(source)),
-        };
         // What the next connection takes is not known while there is none.
         if self.connected && self.is_too_large(form.packet_len()) {
             self.drop_one(batch, DropCause::TooLarge);
@@ -409,9 +398,6 @@ impl SessionState {
                     packet_id: Some(packet_id),
                     topic,
                 };
-                if self.aliases.is_some() {
-                    self.note_topic(AliasTopic::new(source.topic_name.as_str()), topic);
-                }
                 let payload = shared_payload(Some(outgoing.message));
                 self.outbox.lend(|| batch.spare());
                 self.outbox
