@@ -41,6 +41,8 @@ pub(crate) struct Forms {
     bytes: Vec<u8>,
     forms: [Option<Form>; 4],
     aliased: [Option<Form>; 4],
+    /// Whether there are any in `aliased`.
+    has_aliased: bool,
 }
 
 impl Forms {
@@ -48,7 +50,10 @@ impl Forms {
     pub(crate) fn begin(&mut self) {
         self.bytes.clear();
         self.forms = [None; 4];
-        self.aliased = [None; 4];
+        if self.has_aliased {
+            self.aliased = [None; 4];
+            self.has_aliased = false;
+        }
     }
 
     /// The form for a receiver of `version` at QoS 0 or above.
@@ -96,6 +101,7 @@ impl Forms {
         let form = encode(&mut self.bytes, source, wanted)?;
         if let Some(slot) = self.aliased.get_mut(at) {
             *slot = Some(form);
+            self.has_aliased = true;
         }
         Ok(form)
     }
@@ -138,32 +144,43 @@ fn encode(
     source: &Source<'_>,
     wanted: Wanted<'_>,
 ) -> Result<Form, EncodeError> {
+    // Nearly every message takes the first way, so that one is kept short.
+    match (wanted.topic, source.expiry_left_s) {
+        (TopicForm::Name, None) => encode_with(bytes, source, wanted, &[]),
+        _ => encode_rare(bytes, source, wanted),
+    }
+}
+
+/// A message that expires, or whose topic has an alias.
+#[inline(never)]
+fn encode_rare(
+    bytes: &mut Vec<u8>,
+    source: &Source<'_>,
+    wanted: Wanted<'_>,
+) -> Result<Form, EncodeError> {
+    let expiry = source.expiry_left_s.map(Property::MessageExpiryInterval);
+    let alias = wanted.topic.topic_alias().map(Property::TopicAlias);
+    match (expiry, alias) {
+        (None, None) => encode_with(bytes, source, wanted, &[]),
+        (Some(one), None) | (None, Some(one)) => encode_with(bytes, source, wanted, &[one]),
+        // The alias last, where it is found again.
+        (Some(expiry), Some(alias)) => encode_with(bytes, source, wanted, &[expiry, alias]),
+    }
+}
+
+#[inline(always)]
+fn encode_with(
+    bytes: &mut Vec<u8>,
+    source: &Source<'_>,
+    wanted: Wanted<'_>,
+    set: &[Property<'_>],
+) -> Result<Form, EncodeError> {
     let Wanted {
         version,
         with_packet_id,
         topic,
         subscription_ids,
     } = wanted;
-    let (expiry, alias, both);
-    let set: &[Property<'_>] = match (source.expiry_left_s, topic.topic_alias()) {
-        (None, None) => &[],
-        (Some(left_s), None) => {
-            expiry = [Property::MessageExpiryInterval(left_s)];
-            &expiry
-        }
-        (None, Some(number)) => {
-            alias = [Property::TopicAlias(number)];
-            &alias
-        }
-        (Some(left_s), Some(number)) => {
-            // The alias last, where it is found again.
-            both = [
-                Property::MessageExpiryInterval(left_s),
-                Property::TopicAlias(number),
-            ];
-            &both
-        }
-    };
     let list = PropertyList {
         base: source.properties,
         without: PropertySet::of(&[
