@@ -83,6 +83,7 @@ async fn what_connack_grants_is_known_and_used() {
     assert!(!connack.session_present);
 }
 
+/// Covers: v3.1.1 [MQTT-7.1.2-1].
 #[tokio::test]
 async fn a_server_that_knows_only_3_1_1_is_spoken_to_in_3_1_1() {
     let refusal = ConnAck {
