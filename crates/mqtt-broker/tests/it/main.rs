@@ -24,6 +24,7 @@ mod offer;
 mod properties;
 mod retained;
 mod shared;
+mod standard;
 mod subscribe;
 mod sys;
 mod takeover;
