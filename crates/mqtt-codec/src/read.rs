@@ -92,6 +92,12 @@ impl<'a> Reader<'a> {
         DecodeError::new(kind, self.at())
     }
 
+    /// An error where `rest` was not read yet.
+    #[cold]
+    pub(crate) fn error_before(&self, rest: &[u8], kind: Malformed) -> DecodeError {
+        DecodeError::new(kind, self.end.saturating_sub(rest.len()))
+    }
+
     /// Nothing may be left.
     #[inline]
     pub(crate) fn finish(self) -> Result<(), DecodeError> {

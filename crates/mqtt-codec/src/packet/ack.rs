@@ -122,12 +122,15 @@ impl<'a> Ack<'a> {
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
         let plain = self.properties.raw().is_some_and(<[u8]>::is_empty);
-        if plain && self.reason == ReasonCode::SUCCESS && is_ack(packet_type) {
+        if plain
+            && self.reason == ReasonCode::SUCCESS
+            && let Some(first) = first_byte(packet_type)
+        {
             let Some(place) = out.first_chunk_mut::<4>() else {
                 return Err(EncodeError::BufferTooSmall { needed: 4 });
             };
             let [high, low] = self.packet_id.get().to_be_bytes();
-            *place = [packet_type.first_byte(), 2, high, low];
+            *place = [first, 2, high, low];
             return Ok(4);
         }
         self.encode_any(packet_type, version, out)
@@ -201,10 +204,19 @@ struct Sizes<'a> {
 
 #[inline]
 const fn is_ack(packet_type: PacketType) -> bool {
-    matches!(
-        packet_type,
-        PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp
-    )
+    first_byte(packet_type).is_some()
+}
+
+/// The first byte of an acknowledgement; `None` for other types.
+#[inline]
+const fn first_byte(packet_type: PacketType) -> Option<u8> {
+    match packet_type {
+        PacketType::PubAck => Some(PacketType::PubAck.first_byte()),
+        PacketType::PubRec => Some(PacketType::PubRec.first_byte()),
+        PacketType::PubRel => Some(PacketType::PubRel.first_byte()),
+        PacketType::PubComp => Some(PacketType::PubComp.first_byte()),
+        _ => None,
+    }
 }
 
 #[inline]

@@ -115,17 +115,17 @@ impl<'a> Connect<'a> {
         super::expect(frame, PacketType::Connect)?;
         let mut reader = Reader::new(frame);
         let (version, bridge) = read_version(&mut reader, lenience)?;
-        let flags_at = reader.at();
+        let before = reader.rest();
         let flags = reader.byte()?;
-        check_flags(flags, version).map_err(|kind| DecodeError::new(kind, flags_at))?;
+        check_flags(flags, version).map_err(|kind| reader.error_before(before, kind))?;
         let clean_start = flags & CLEAN_START != 0;
         let keep_alive_s = reader.two_byte()?;
         let properties = property_block::receive(&mut reader, version, SCOPE)?;
-        let client_id_at = reader.at();
+        let before = reader.rest();
         let text = reader.rest_as_text();
         let client_id = reader.string_in(text)?;
         check_client_id(client_id, clean_start, version, lenience)
-            .map_err(|kind| DecodeError::new(kind, client_id_at))?;
+            .map_err(|kind| reader.error_before(before, kind))?;
         let will = match flags & WILL {
             0 => None,
             _ => Some(ReceivedWill {
