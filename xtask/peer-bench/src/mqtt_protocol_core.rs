@@ -60,7 +60,7 @@ impl<const IS_V5: bool> Codec for ProtocolCore<IS_V5> {
         input
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(input: &mut Input) -> Result<Packet, MqttError> {
         let mut cursor = Cursor::new(&input.bytes[..]);
         cursor.set_position(input.at);
@@ -150,7 +150,7 @@ impl<const IS_V5: bool> Codec for ProtocolCore<IS_V5> {
         Vec::new()
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(packet: &Packet, output: &mut Vec<u8>) {
         *output = packet.to_continuous_buffer();
     }

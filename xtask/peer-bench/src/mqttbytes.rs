@@ -26,7 +26,7 @@ impl Codec for V4 {
         BytesMut::from(bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(input: &mut BytesMut) -> Result<v4::Packet, Error> {
         v4::read(input, SIZE_MAX)
     }
@@ -76,7 +76,7 @@ impl Codec for V4 {
         BytesMut::with_capacity(capacity)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(packet: &v4::Packet, output: &mut BytesMut) {
         match packet {
             v4::Packet::Connect(packet) => packet.write(output),
@@ -108,7 +108,7 @@ impl Codec for V5 {
         BytesMut::from(bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(input: &mut BytesMut) -> Result<v5::Packet, Error> {
         v5::read(input, SIZE_MAX)
     }
@@ -161,7 +161,7 @@ impl Codec for V5 {
         BytesMut::with_capacity(capacity)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(packet: &v5::Packet, output: &mut BytesMut) {
         match packet {
             v5::Packet::Connect(packet) => packet.write(output),

@@ -45,7 +45,7 @@ impl Codec for Mqttrs {
         input
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(input: &mut Input) -> Self::Decoded<'_> {
         let rest = &input.bytes[input.at..];
         input.at += packet_len(rest);
@@ -101,7 +101,7 @@ impl Codec for Mqttrs {
         Slice::new(capacity)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(packet: &Packet<'_>, output: &mut Slice) {
         output.len += encode_slice(packet, output.free()).unwrap();
     }

@@ -36,7 +36,7 @@ impl<const IS_V5: bool> Codec for Ours<IS_V5> {
         input
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(input: &mut Input) -> Result<Packet<'_>, DecodeError> {
         let found = frame(&input.bytes[input.at..], PACKET_LEN_MAX)?.unwrap();
         input.at += found.len;
@@ -94,7 +94,7 @@ impl<const IS_V5: bool> Codec for Ours<IS_V5> {
         Slice::new(capacity)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(packet: &Packet<'_>, output: &mut Slice) {
         output.len += packet.encode(Self::VERSION, output.free()).unwrap();
     }

@@ -25,7 +25,7 @@ impl Codec for V3 {
         (v3::Codec::default(), BytesMut::from(bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode((codec, bytes): &mut Self::Input) -> Self::Decoded<'_> {
         codec.decode(bytes)
     }
@@ -77,7 +77,7 @@ impl Codec for V3 {
         (v3::Codec::default(), BytesMut::with_capacity(capacity))
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(packet: v3::Packet, (codec, output): &mut Self::Output) {
         codec.encode(packet, output).unwrap();
     }
@@ -101,7 +101,7 @@ impl Codec for V5 {
         (v5::Codec::default(), BytesMut::from(bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode((codec, bytes): &mut Self::Input) -> Self::Decoded<'_> {
         codec.decode(bytes)
     }
@@ -154,7 +154,7 @@ impl Codec for V5 {
         (v5::Codec::default(), BytesMut::with_capacity(capacity))
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(packet: v5::Packet, (codec, output): &mut Self::Output) {
         codec.encode(packet, output).unwrap();
     }

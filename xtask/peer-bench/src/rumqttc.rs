@@ -21,7 +21,7 @@ impl Codec for Rumqttc {
         BytesMut::from(bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(input: &mut BytesMut) -> Result<Packet, Error> {
         Packet::read(input, None)
     }
@@ -74,7 +74,7 @@ impl Codec for Rumqttc {
         BytesMut::with_capacity(capacity)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(packet: &Packet, output: &mut BytesMut) {
         packet.write(output, None).unwrap();
     }
