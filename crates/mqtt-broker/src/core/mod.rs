@@ -24,6 +24,7 @@ pub(crate) mod reached;
 pub(crate) mod retained;
 mod retained_tree;
 mod router;
+mod session_aliases;
 pub(crate) mod session_cell;
 mod sessions;
 pub(crate) mod share_group;

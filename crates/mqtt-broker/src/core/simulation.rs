@@ -26,7 +26,6 @@ use model::Model;
 use mqtt_codec::{Frame, Packet, ProtocolVersion};
 use mqtt_io::{Verdict, WriteQueue};
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -342,9 +341,8 @@ impl Link {
             if queue.is_empty() {
                 break;
             }
-            let mut sink = Sink(&mut self.written);
             assert!(matches!(
-                queue.poll_flush(&mut sink, &mut cx),
+                queue.poll_flush(&mut self.written, &mut cx),
                 Poll::Ready(Ok(_))
             ));
         }
@@ -355,28 +353,6 @@ impl Link {
         }
         assert!(rest.is_empty(), "whole packets are written");
         self.written.clear();
-    }
-}
-
-/// A socket that takes everything.
-struct Sink<'a>(&'a mut Vec<u8>);
-
-impl tokio::io::AsyncWrite for Sink<'_> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        self.0.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 

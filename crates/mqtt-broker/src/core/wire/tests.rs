@@ -3,29 +3,7 @@
 use super::*;
 use mqtt_codec::{Packet, PacketType, PropertyScope, TopicName};
 use std::num::NonZeroU16;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-
-struct Sink(Vec<u8>);
-
-impl tokio::io::AsyncWrite for Sink {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        self.0.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
 
 struct Random(u64);
 
@@ -50,13 +28,13 @@ struct Expected {
 fn drain(outbox: &mut Outbox) -> Vec<u64> {
     let mut queue = WriteQueue::new();
     outbox.take_into(&mut queue);
-    let mut sink = Sink(Vec::new());
+    let mut written = Vec::new();
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(
-        queue.poll_flush(&mut sink, &mut cx),
+        queue.poll_flush(&mut written, &mut cx),
         Poll::Ready(Ok(_))
     ));
-    let (mut numbers, mut rest) = (Vec::new(), &sink.0[..]);
+    let (mut numbers, mut rest) = (Vec::new(), &written[..]);
     while let Ok(Some(frame)) = mqtt_codec::frame(rest, u32::MAX) {
         match Packet::decode(frame, ProtocolVersion::V5).unwrap() {
             Packet::Publish(publish) => {
