@@ -102,7 +102,7 @@ pub(crate) struct SessionState {
     pub(crate) client: Option<Arc<ClientInfo>>,
     /// When its last connection was accepted, in milliseconds.
     pub(crate) connected_at_ms: u64,
-    /// Messages that did not reach it, whatever the cause.
+    /// Messages dropped that waited for it or were too large for it.
     pub(crate) dropped: u64,
     /// When its last connection was lost, in milliseconds.
     pub(crate) lost_at_ms: u64,

@@ -51,6 +51,8 @@ pub struct ClientView {
     pub subscriptions: usize,
     /// Messages that wait.
     pub queued: usize,
+    /// Messages dropped that waited for it or were too large for it, since its session began.
+    pub dropped: u64,
     /// QoS 1 and 2 messages sent and not yet acknowledged.
     pub in_flight: usize,
     /// Bytes that wait to be written.
@@ -103,6 +105,7 @@ pub(super) fn client(cell: &Arc<SessionCell>, now_ms: u64, started: SystemTime) 
         session_expiry_interval_s: state.negotiated.session_expiry.0,
         subscriptions: state.subscriptions.len(),
         queued: state.queue.as_ref().map_or(0, |queue| queue.len()),
+        dropped: state.dropped,
         in_flight: state.send.len(),
         outbox_bytes: state.outbox.len(),
         has_will: state.will.is_some(),

@@ -195,6 +195,12 @@ fn a_slow_reader_loses_the_oldest_and_delays_nobody() {
     }
     let dropped = server.broker().totals().dropped_outbox_full;
     assert!(dropped > 0);
+    let of = |client_id| server.broker().manager().client(client_id).unwrap().dropped;
+    assert_eq!(
+        (of("stuck"), of("reader")),
+        (dropped, 0),
+        "counted for each client"
+    );
     let mut received = vec![];
     while received.last() != Some(&(count - 1)) {
         received.push(stuck.message().payload.parse::<usize>().unwrap());
