@@ -14,6 +14,7 @@ mod outside;
 mod report;
 mod shell;
 mod simulation;
+mod soak;
 mod spec;
 mod steps;
 mod structure;
@@ -70,6 +71,8 @@ enum Command {
     },
     /// Run only the tests against other implementations
     Interop(interop::Options),
+    /// Let many clients come and go against the release build, and account for every message
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -101,6 +104,7 @@ fn run(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode, String> 
             Ok(ExitCode::SUCCESS)
         }
         Command::Interop(options) => interop::run(workspace, options),
+        Command::Soak(options) => soak::run(workspace, &options, any_seed()),
     }
 }
 

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use crate::report::{Outcome, Report};
 use crate::shell::Output;
 use crate::workspace::{Workspace, is_ci};
-use crate::{configuration, dist, fuzz, interop, libtest, outside, simulation, spec, structure};
+use crate::{
+    configuration, dist, fuzz, interop, libtest, outside, simulation, soak, spec, structure,
+};
 
 /// Name of the test binary that needs other implementations.
 pub(crate) const INTEROP_TEST: &str = "interop";
@@ -20,7 +22,7 @@ const OUTSIDE_MANIFESTS: [&str; 2] = [
 ];
 
 /// Every step, in the order in which they run.
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step {
         name: "format",
         when: When::Always,
@@ -65,6 +67,11 @@ const STEPS: [Step; 16] = [
         name: "simulation",
         when: When::Full,
         check: Check::Seeded(simulation::run),
+    },
+    Step {
+        name: "soak",
+        when: When::Full,
+        check: Check::Plain(soak::outcome),
     },
     Step {
         name: "doc tests",

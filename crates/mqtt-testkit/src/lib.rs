@@ -7,3 +7,4 @@ pub mod pair;
 pub mod raw;
 pub mod reference;
 pub mod seeds;
+pub mod soak;

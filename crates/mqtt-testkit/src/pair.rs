@@ -13,6 +13,7 @@ mod end;
 mod fates;
 mod referee;
 mod rng;
+pub(crate) use rng::Rng;
 mod sending;
 mod simulation;
 mod suite;

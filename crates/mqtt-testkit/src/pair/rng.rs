@@ -2,28 +2,28 @@
 
 /// A generator; equal seeds give equal numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// 0 to `end - 1`; 0 when `end` is 0.
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX);
         let number = self.next().checked_rem(end).unwrap_or(0);
         usize::try_from(number).unwrap_or(0)
     }
 
     /// `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: u16, high: u16) -> u16 {
+    pub(crate) fn between(&mut self, low: u16, high: u16) -> u16 {
         let offset = self.below(usize::from(high.saturating_sub(low)) + 1);
         low.saturating_add(u16::try_from(offset).unwrap_or(0))
     }
 
     /// `true` in `percent` of 100 cases.
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 

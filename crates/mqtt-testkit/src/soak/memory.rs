@@ -1,0 +1,95 @@
+//! Resident memory of the broker over time.
+
+use std::time::Duration;
+
+/// How much more memory is still no growth, in kibibytes.
+const GROWTH_MAX_KB: u64 = 8 * 1024;
+/// How much more memory is still no growth, in hundredths of what there was.
+const GROWTH_MAX_PERCENT: u64 = 5;
+/// A shorter run says nothing about growth: the warm-up takes its time.
+const RUN_MIN: Duration = Duration::from_secs(600);
+
+/// Samples after the warm-up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    samples_kb: Vec<u64>,
+}
+
+impl Memory {
+    /// How often to look, and after how long for the first time, in a run of this length.
+    pub(super) fn times(run: Duration) -> (Duration, Duration) {
+        let every = (run / 100).clamp(Duration::from_millis(100), Duration::from_secs(10));
+        (every, (run / 5).min(Duration::from_secs(120)))
+    }
+
+    pub(super) fn add(&mut self, kb: u64) {
+        self.samples_kb.push(kb);
+    }
+
+    /// Medians of the first and of the last fifth, in kibibytes.
+    pub(super) fn first_last(&self) -> Option<(u64, u64)> {
+        let fifth = self.samples_kb.len().div_ceil(5);
+        let first = median(self.samples_kb.get(..fifth)?)?;
+        let last = self.samples_kb.len() - fifth;
+        Some((first, median(self.samples_kb.get(last..)?)?))
+    }
+
+    /// What is wrong with it after a run of this length: growth beyond the smaller of both bounds.
+    pub(super) fn growth(&self, run: Duration) -> Option<String> {
+        let (first, last) = self.first_last()?;
+        let bound = GROWTH_MAX_KB.min(first * GROWTH_MAX_PERCENT / 100);
+        let grew = last.saturating_sub(first);
+        (run >= RUN_MIN && grew > bound).then(|| {
+            format!("resident memory grew by {grew} KiB from {first} KiB, more than {bound} KiB")
+        })
+    }
+}
+
+/// Resident memory of a process in kibibytes.
+#[cfg(target_os = "linux")]
+pub(super) fn resident_kb(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
+/// Resident memory of a process is known on Linux only.
+#[cfg(not(target_os = "linux"))]
+pub(super) const fn resident_kb(_pid: u32) -> Option<u64> {
+    None
+}
+
+fn median(samples: &[u64]) -> Option<u64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(samples_kb: impl Iterator<Item = u64>) -> Memory {
+        Memory {
+            samples_kb: samples_kb.collect(),
+        }
+    }
+
+    #[test]
+    fn growth_is_found_and_noise_is_not() {
+        let grows = of((0..100).map(|n| 20_000 + n * 20));
+        assert!(grows.growth(RUN_MIN).is_some());
+        let swings = of((0..100).map(|n| 20_000 + n % 7 * 300));
+        assert!(swings.growth(RUN_MIN).is_none());
+        let shrinks = of((0..100).map(|n| 20_000 - n * 20));
+        assert!(shrinks.growth(RUN_MIN).is_none());
+    }
+
+    #[test]
+    fn a_short_run_says_nothing() {
+        let grows = of((0..10).map(|n| 20_000 + n * 1000));
+        assert!(grows.growth(Duration::from_secs(20)).is_none());
+    }
+}
