@@ -109,6 +109,16 @@ impl<G, A, S: Storage> AckQueue<G, A, S> {
         self.entries.get_mut(ahead).map(|(gate, ack)| (gate, ack))
     }
 
+    /// All, from the first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(G, A)> {
+        self.entries.iter()
+    }
+
+    /// The same, to open gates or change acknowledgements.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (G, A)> {
+        self.entries.iter_mut()
+    }
+
     /// The gate of the first acknowledgement.
     pub fn first_gate(&self) -> Option<&G> {
         self.entries.front().map(|(gate, _)| gate)

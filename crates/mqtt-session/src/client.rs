@@ -21,7 +21,8 @@ pub use grants::ServerGrants;
 
 #[cfg(feature = "alloc")]
 use crate::Heap;
-use crate::{NoJournal, Session, Storage};
+use crate::storage::PacketIds;
+use crate::{AckKind, AckToken, NoJournal, Session, Storage};
 
 /// What a client keeps when the Network Connection is gone: its QoS flows.
 ///
@@ -42,6 +43,13 @@ pub struct ClientSession<
     /// Names the Network Connection in tokens: one more for each, and at least its moment, so that a token of a
     /// session that has ended names none of the next.
     connections: u64,
+    /// The first Network Connection whose tokens name messages of this session.
+    first_connection: u64,
+    /// Messages of QoS 2 that the application got on an earlier Network Connection and has not answered; the tokens of
+    /// this one are in `HeldAcks`.
+    ///
+    /// INVARIANT: all of them are unreleased, so there is a place for each.
+    held: S::Unreleased,
 }
 
 /// What waits for an acknowledgement.
@@ -82,6 +90,8 @@ impl<M, R, S: Storage> ClientSession<M, R, S> {
             established: false,
             outlives_connection: false,
             connections: 0,
+            first_connection: 0,
+            held: PacketIds::EMPTY,
         }
     }
 
@@ -90,14 +100,29 @@ impl<M, R, S: Storage> ClientSession<M, R, S> {
         self.flows.inflight()
     }
 
+    /// The server has no such session, as this Network Connection tells.
     fn lose(&mut self) {
         self.established = false;
         self.flows.lose();
+        self.begin_anew(self.connections);
+    }
+
+    /// Whether `token` is of QoS 2 and of a Network Connection of this session before the last one.
+    fn is_earlier(&self, token: &AckToken) -> bool {
+        token.kind == AckKind::PubRec
+            && (self.first_connection..self.connections).contains(&token.epoch)
+    }
+
+    /// Tokens of Network Connections before `first_connection` name nothing any more.
+    fn begin_anew(&mut self, first_connection: u64) {
+        self.first_connection = first_connection;
+        self.held = PacketIds::EMPTY;
     }
 
     /// Ends the session: the messages without their last acknowledgement come back, in order.
     pub fn clear(&mut self) -> impl Iterator<Item = M> {
         self.established = false;
+        self.begin_anew(self.connections.saturating_add(1));
         self.flows.clear().filter_map(Flow::into_message)
     }
 }

@@ -5,8 +5,10 @@ use mqtt_codec::{PacketId, ReasonCode};
 
 /// The right to acknowledge one PUBLISH, to be given back once the application has the message.
 ///
-/// A token of an earlier Network Connection of the same client does nothing; one of another client is to be kept apart
-/// by its owner.
+/// In a client one of QoS 2 stays good on the next Network Connections of its session: it names the message, and what
+/// the server repeats of it waits for the token. One of QoS 1 does nothing there, because the repeat is a message with a
+/// token of its own. In a server one of an earlier Network Connection does nothing. One of a session that has ended does
+/// nothing either; one of another client is to be kept apart by its owner.
 #[derive(Debug, Eq, PartialEq)]
 pub struct AckToken {
     pub(crate) kind: AckKind,
@@ -15,11 +17,22 @@ pub struct AckToken {
     pub(crate) epoch: u64,
 }
 
+/// What an acknowledgement waits for, beside those before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum WaitsFor {
+    /// Its turn alone.
+    Nothing,
+    /// Its own token.
+    Token,
+    /// The token that an earlier Network Connection gave for this identifier.
+    EarlierToken(PacketId),
+}
+
 /// Whether the application has the message that an acknowledgement is for.
 #[derive(Clone, Copy, Debug)]
 struct Gate {
     serial: u64,
-    is_open: bool,
+    waits_for: WaitsFor,
 }
 
 /// The acknowledgements of one Network Connection in the order their messages came.
@@ -44,10 +57,8 @@ impl<S: Storage> HeldAcks<S> {
         }
     }
 
-    /// Puts the acknowledgement of `settling` at the end; `is_open`: the application need not be asked.
-    ///
-    /// None when there is no place for it.
-    pub(crate) fn hold(&mut self, settling: Settling, is_open: bool) -> Option<AckToken> {
+    /// Puts the acknowledgement of `settling` at the end; none when there is no place for it.
+    pub(crate) fn hold(&mut self, settling: Settling, waits_for: WaitsFor) -> Option<AckToken> {
         let serial = self.next_serial;
         let Settling { kind, packet_id } = settling;
         let ack = PendingAck {
@@ -55,7 +66,7 @@ impl<S: Storage> HeldAcks<S> {
             packet_id,
             reason: ReasonCode::SUCCESS,
         };
-        self.queue.try_push(Gate { serial, is_open }, ack).ok()?;
+        self.queue.try_push(Gate { serial, waits_for }, ack).ok()?;
         self.next_serial += 1;
         Some(AckToken {
             kind,
@@ -69,9 +80,28 @@ impl<S: Storage> HeldAcks<S> {
     pub(crate) fn open(&mut self, token: &AckToken, reason: ReasonCode) {
         let ahead = self.ahead_of(token);
         if let Some((gate, ack)) = ahead.and_then(|ahead| self.queue.get_mut(ahead)) {
-            gate.is_open = true;
+            gate.waits_for = WaitsFor::Nothing;
             ack.reason = reason;
         }
+    }
+
+    /// Repeats that wait for an earlier token of `packet_id` leave with the error `reason`.
+    pub(crate) fn refuse_repeats(&mut self, packet_id: PacketId, reason: ReasonCode) {
+        for (gate, ack) in self.queue.iter_mut() {
+            if gate.waits_for == WaitsFor::EarlierToken(packet_id) {
+                gate.waits_for = WaitsFor::Nothing;
+                ack.reason = reason;
+            }
+        }
+    }
+
+    /// The QoS 2 identifiers whose tokens of this Network Connection have not come back.
+    pub(crate) fn outstanding(&self) -> impl Iterator<Item = PacketId> {
+        let waiting = self
+            .queue
+            .iter()
+            .filter(|(gate, ack)| gate.waits_for == WaitsFor::Token && ack.kind == AckKind::PubRec);
+        waiting.map(|(_, ack)| ack.packet_id)
     }
 
     /// How many acknowledgements leave before that of `token`; none for a token that names nothing here.
@@ -90,9 +120,13 @@ impl<S: Storage> HeldAcks<S> {
         self.queue.is_full()
     }
 
-    /// The next acknowledgement that may leave.
-    pub(crate) fn pop(&mut self) -> Option<PendingAck> {
-        self.queue.pop_if(|gate| gate.is_open)
+    /// The next acknowledgement that may leave; `is_held`: whether the earlier token of an identifier is still out.
+    pub(crate) fn pop(&mut self, is_held: impl FnOnce(PacketId) -> bool) -> Option<PendingAck> {
+        self.queue.pop_if(|gate| match gate.waits_for {
+            WaitsFor::Nothing => true,
+            WaitsFor::Token => false,
+            WaitsFor::EarlierToken(packet_id) => !is_held(packet_id),
+        })
     }
 
     /// Acknowledgements waiting.

@@ -4,6 +4,7 @@ use super::connection::{ANSWER_LEN_MAX, Phase};
 use super::{ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, SendRefusal};
 use crate::output::append;
 use crate::stamp::{append_publish_within, check_len, later_or_never};
+use crate::storage::PacketIds;
 use crate::{AckKind, AckToken, GivenUp, NotNow, Output, Settling, Stamp, Storage};
 use core::mem;
 use mqtt_codec::{
@@ -180,6 +181,8 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
     /// Before v5 there is no negative answer: the message counts as taken whatever `reason` is.
     /// A Reason Code that the acknowledgement does not have is sent as 0x80.
     /// A refusal counts at once: if the connection ends before it leaves, what the server repeats is new.
+    /// A token of QoS 2 is good on the next connections of the session too, also before CONNACK: the repeat of its
+    /// message, which is not handed on, waits for it. One of QoS 1 does nothing there.
     pub fn acknowledge(
         &mut self,
         token: AckToken,
@@ -188,13 +191,19 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         out: &mut impl Output,
     ) {
         self.now_ms = now_ms;
-        if self.acks.ahead_of(&token).is_none() {
+        let packet_id = token.packet_id;
+        let reason = self.negotiated.ack_reason(token.kind.fitting(reason));
+        if self.acks.ahead_of(&token).is_some() {
+            self.acks.open(&token, reason);
+        } else if self.session.is_earlier(&token) && self.session.held.remove(packet_id) {
+            if reason.is_error() {
+                self.acks.refuse_repeats(packet_id, reason);
+            }
+        } else {
             return;
         }
-        let reason = self.negotiated.ack_reason(token.kind.fitting(reason));
-        self.acks.open(&token, reason);
         if token.kind == AckKind::PubRec && reason.is_error() {
-            self.session.flows.refuse(token.packet_id);
+            self.session.flows.refuse(packet_id);
         }
         if self.phase == Phase::Connected {
             self.send_acks(out);
@@ -204,7 +213,9 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
     /// Sends the acknowledgements whose turn it is, as far as there is room.
     pub(super) fn send_acks(&mut self, out: &mut impl Output) {
         while out.room() >= ANSWER_LEN_MAX
-            && let Some(pending) = self.acks.pop()
+            && let Some(pending) = self
+                .acks
+                .pop(|packet_id| self.session.held.contains(packet_id))
         {
             let ack = Ack {
                 packet_id: pending.packet_id,

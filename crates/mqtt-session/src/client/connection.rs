@@ -7,6 +7,7 @@ use crate::Heap;
 use crate::fitting::append_fitting;
 use crate::held_acks::HeldAcks;
 use crate::output::append;
+use crate::storage::PacketIds;
 use crate::{
     AuthExchange, AuthMethod, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link,
     Negotiated, OUTBOUND_ALIASES_DEFAULT, OutboundAliases, Output, Storage,
@@ -297,6 +298,12 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     /// given back are dropped.
     pub fn into_session(mut self) -> ClientSession<M, R, S> {
         drop(self.end_requests());
+        for packet_id in self.acks.outstanding() {
+            if self.session.flows.unreleased().contains(packet_id) {
+                // There is a place: there is one for each unreleased.
+                self.session.held.insert(packet_id);
+            }
+        }
         self.session
     }
 

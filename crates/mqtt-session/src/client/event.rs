@@ -52,6 +52,9 @@ pub enum ClientEvent<'a, M, R> {
         /// The message; its Topic Name is always there, Topic Aliases are resolved.
         publish: Publish<'a>,
         /// What to acknowledge it with once the application has it; none at QoS 0.
+        ///
+        /// To be kept at QoS 2 when the connection is lost: the message is not given again while the session goes on,
+        /// and the server is not answered before this one is. At QoS 1 it comes again with another.
         ack: Option<AckToken>,
     },
     /// PUBACK, PUBCOMP or a PUBREC that refuses: the flow of `message` has ended.

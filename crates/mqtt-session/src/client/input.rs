@@ -5,6 +5,8 @@ use super::{
     ClientConnection, ClientError, ClientEvent, Flow, OutgoingMessage, ServerGrants, UnknownSession,
 };
 use crate::error::too_large;
+use crate::held_acks::WaitsFor;
+use crate::storage::PacketIds;
 use crate::{
     ClientKeepAlive, InboundAliases, Link, OutboundAliases, Output, ProtocolError, PubRecOutcome,
     Received, SessionExpiry, Settling, Storage, UnexpectedAck,
@@ -118,6 +120,7 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
                 if refused || self.asked.clean_start {
                     return Err(ClientError::SessionUnknown);
                 }
+                self.session.begin_anew(self.session.connections);
             }
             (false, _) => self.session.lose(),
         }
@@ -173,8 +176,18 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             .handle_publish(&mut self.link, publish.delivery)?;
         let is_duplicate = received == Received::Duplicate;
         // There is a place: it was looked for before.
-        let ack = Settling::of(publish.delivery)
-            .and_then(|settling| self.acks.hold(settling, is_duplicate));
+        let ack = Settling::of(publish.delivery).and_then(|settling| {
+            let packet_id = settling.packet_id;
+            let waits_for = match received {
+                Received::Deliver => WaitsFor::Token,
+                Received::Duplicate if self.session.held.contains(packet_id) => {
+                    WaitsFor::EarlierToken(packet_id)
+                }
+                // Its first one is answered, or stands before it.
+                Received::Duplicate => WaitsFor::Nothing,
+            };
+            self.acks.hold(settling, waits_for)
+        });
         if is_duplicate {
             self.send_acks(out);
         }
@@ -219,6 +232,8 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
 
     fn handle_pubrel(&mut self, packet_id: PacketId, out: &mut impl Output) {
         let reason = self.session.flows.handle_pubrel(&mut self.link, packet_id);
+        // Of a message that is over nothing is repeated; a repeat that waits has nothing to wait for.
+        self.session.held.remove(packet_id);
         let pubcomp = self.answer(packet_id, reason);
         self.send(&Packet::PubComp(pubcomp), out);
     }

@@ -543,12 +543,14 @@ fn regress_a_3_1_session_goes_on_without_session_present() {
     let version = ProtocolVersion::V31;
     let mut connection = connected(version, &[]);
     publish(&mut connection, message("a", QoS::ExactlyOnce));
-    let received = Packet::Publish(Publish {
+    let received = Publish {
         delivery: Delivery::ExactlyOnce(id(9)),
         topic_name: Some(TopicName::try_new("t").unwrap()),
         ..Publish::default()
-    });
-    handle(&mut connection, received);
+    };
+    let token = receive_with(&mut connection, received.delivery);
+    connection.acknowledge(token, ReasonCode::SUCCESS, 0, &mut Vec::new());
+    let received = Packet::Publish(received);
     let mut connection = connecting(&mut connection.into_session(), version);
     assert_eq!(accept(&mut connection, false, &[]), Ok(vec![]));
     assert_eq!(

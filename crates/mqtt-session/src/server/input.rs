@@ -4,6 +4,7 @@ use super::connection::{ANSWER_LEN_MAX, Phase};
 use super::{RequestToken, ServerConnection, ServerError, ServerEvent};
 use crate::error::too_large;
 use crate::fitting::append_fitting;
+use crate::held_acks::WaitsFor;
 use crate::{
     OutgoingMessage, Output, ProtocolError, PubRecOutcome, Received, ServerGrants, SessionExpiry,
     Settling, Storage, UnexpectedAck,
@@ -120,7 +121,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         let received = flows.handle_publish(&mut self.link, publish.delivery)?;
         // There is a place: it was looked for before.
         let ack = Settling::of(publish.delivery)
-            .and_then(|settling| self.rare_mut().acks.hold(settling, false));
+            .and_then(|settling| self.rare_mut().acks.hold(settling, WaitsFor::Token));
         if let (Some(alias), None) = (alias, publish.topic_name) {
             let topic_name = self.rare_mut().inbound.resolve(alias, None)?;
             publish.topic_name = TopicName::try_new(topic_name).ok();

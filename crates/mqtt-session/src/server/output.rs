@@ -205,7 +205,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
         }
         if ahead == 0
             && out.room() >= ANSWER_LEN_MAX
-            && let Some(pending) = rare.acks.pop()
+            && let Some(pending) = rare.acks.pop(|_| false)
         {
             self.send_ack(pending, properties, out);
         }
@@ -287,7 +287,7 @@ impl<M: OutgoingMessage, W, S: Storage> ServerConnection<M, W, S> {
     fn send_acks(&mut self, out: &mut impl Output) {
         while out.room() >= ANSWER_LEN_MAX
             && let Some(rare) = self.rare_if_made()
-            && let Some(pending) = rare.acks.pop()
+            && let Some(pending) = rare.acks.pop(|_| false)
         {
             self.send_ack(pending, Properties::EMPTY, out);
         }

@@ -9,6 +9,7 @@ mod ends;
 mod example;
 mod fitting;
 mod handshake;
+mod held;
 mod kit;
 mod model;
 mod pair;

@@ -65,8 +65,8 @@ enum Subscription {
 /// A message from the server above QoS 0 that has not been answered.
 struct Command {
     message: Message,
-    /// What to acknowledge it with; none once its connection is gone.
-    token: Option<AckToken>,
+    /// What to acknowledge it with, at QoS 2 also when its connection is gone.
+    token: AckToken,
 }
 
 /// Why a connection has to be given up.
@@ -135,13 +135,10 @@ impl<'a, S: Storage> Device<'a, S> {
         self.output.consume(usize::MAX);
         self.input_len = 0;
         for place in &mut self.commands {
-            // At QoS 1 the server repeats what has not been acknowledged; at QoS 2 the session knows the repeat.
+            // At QoS 1 what has not been acknowledged comes again; at QoS 2 its repeat waits for the token.
             *place = place
                 .take()
                 .filter(|command| command.message.qos == QoS::ExactlyOnce);
-            if let Some(command) = place {
-                command.token = None;
-            }
         }
         self.close_holes();
     }
@@ -211,7 +208,6 @@ impl<'a, S: Storage> Device<'a, S> {
                 match ack {
                     Some(token) => {
                         let place = self.commands.iter_mut().find(|place| place.is_none());
-                        let token = Some(token);
                         *place.ok_or(Failure::TooManyCommands)? = Some(Command { message, token });
                     }
                     // At QoS 0 it is answered now or never: nothing bounds how many come.
@@ -276,11 +272,10 @@ impl<'a, S: Storage> Device<'a, S> {
             if is_later(&sent) {
                 break;
             }
-            if let Some(token) = command.token.take() {
+            if let Some(Command { token, .. }) = place.take() {
                 let success = ReasonCode::SUCCESS;
                 connection.acknowledge(token, success, now_ms, &mut self.output);
             }
-            *place = None;
         }
         self.close_holes();
     }
