@@ -95,7 +95,7 @@ pub enum AccessRequest<'a> {
     Subscribe {
         /// By whom.
         client: &'a ClientInfo,
-        /// To what.
+        /// What topics are matched with: as written, without `$share/NAME/`, `$queue/` and `$exclusive/`.
         topic_filter: &'a str,
         /// As asked for.
         qos: QoS,

@@ -86,7 +86,8 @@ pub enum Event {
 /// Reads the events of a broker from the moment it was made.
 pub struct Events {
     receiver: Option<Receiver<Event>>,
-    source: Arc<EventSource>,
+    /// What all readers missed.
+    all_missed: Arc<AtomicU64>,
     core: Weak<Core>,
     missed: u64,
 }
@@ -109,7 +110,7 @@ impl Events {
                 Ok(event) => return Some(event),
                 Err(RecvError::Lagged(missed)) => {
                     self.missed += missed;
-                    self.source.missed.fetch_add(missed, Ordering::Relaxed);
+                    self.all_missed.fetch_add(missed, Ordering::Relaxed);
                 }
                 Err(RecvError::Closed) => return None,
             }
@@ -134,14 +135,14 @@ impl Drop for Events {
 /// Where events come from; makes none while nobody reads.
 pub(crate) struct EventSource {
     sender: Sender<Event>,
-    missed: AtomicU64,
+    missed: Arc<AtomicU64>,
 }
 
 impl EventSource {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             sender: channel(capacity.max(1)).0,
-            missed: AtomicU64::new(0),
+            missed: Arc::default(),
         }
     }
 
@@ -150,10 +151,10 @@ impl EventSource {
         self.missed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn events(self: &Arc<Self>, core: &Arc<Core>) -> Events {
+    pub(crate) fn events(&self, core: &Arc<Core>) -> Events {
         let events = Events {
             receiver: Some(self.sender.subscribe()),
-            source: Arc::clone(self),
+            all_missed: Arc::clone(&self.missed),
             core: Arc::downgrade(core),
             missed: 0,
         };

@@ -522,3 +522,45 @@ fn requests_say_who_wants_what() {
             if client.username.as_deref() == Some("user") && *topic_name == *"a/b"
     ));
 }
+
+/// Ends the connection of whoever asks for `out`.
+struct Ejecting;
+
+impl Access for Ejecting {
+    fn decide(&self, request: &AccessRequest<'_>) -> Answer {
+        let asked = match *request {
+            AccessRequest::Publish { topic_name, .. } => topic_name,
+            AccessRequest::Subscribe { topic_filter, .. } => topic_filter,
+            AccessRequest::Connect { client_id, .. } => client_id,
+            _ => "",
+        };
+        Answer::Ready(match asked {
+            "out" => Decision::Disconnect(ReasonCode::BANNED),
+            // A Reason Code that DISCONNECT does not have.
+            "out/oddly" => Decision::Disconnect(ReasonCode::SUCCESS),
+            _ => Decision::Allow,
+        })
+    }
+}
+
+#[test]
+fn a_refusal_may_end_the_connection() {
+    let server = Server::with_access(Ejecting);
+    for version in ProtocolVersion::ALL {
+        for qos in [QOS0, QOS1, QOS2] {
+            let mut client = Client::connect(&server, version, "c");
+            client.post(&Post {
+                qos,
+                ..Post::new("out/oddly", b"x")
+            });
+            client.expect_disconnect(ReasonCode::NOT_AUTHORIZED);
+        }
+        for filter in ["out/oddly", "$queue/out/oddly"] {
+            let mut client = Client::connect(&server, version, "c");
+            client.ask_to_subscribe(&[("fine", options(QOS0)), (filter, options(QOS0))], &[]);
+            client.expect_disconnect(ReasonCode::NOT_AUTHORIZED);
+        }
+        Hello::new(version, "out").send(&server).receive();
+    }
+    assert_eq!(server.broker().sizes().subscriptions, 0);
+}
