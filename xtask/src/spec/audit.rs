@@ -94,6 +94,7 @@ fn audit(
 ) -> Result<Outcome, String> {
     let tests = site.tests(claims);
     let original = scratch.read(&site.file)?;
+    scratch.check_as_it_is(site.package())?;
     let mut ways = mutations(&original, site);
     for _ in 0..TRIES {
         if ways.is_empty() {

@@ -1,6 +1,7 @@
 //! The scratch copy, and tests run in it within a time.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
@@ -22,6 +23,8 @@ pub(super) struct Scratch {
     root: PathBuf,
     target: PathBuf,
     log: PathBuf,
+    /// Packages known to compile unbroken.
+    sound: RefCell<BTreeSet<String>>,
 }
 
 /// What tests said of a change.
@@ -54,6 +57,7 @@ impl Scratch {
             root,
             target: workspace.metadata.target_directory.clone(),
             log: folder.join("output"),
+            sound: RefCell::default(),
         })
     }
 
@@ -65,6 +69,23 @@ impl Scratch {
     pub(super) fn write(&self, file: &str, text: &str) -> Result<(), String> {
         let path = self.root.join(file);
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// That nothing is wrong with `package` before anything is broken.
+    ///
+    /// # Errors
+    /// It does not compile.
+    pub(super) fn check_as_it_is(&self, package: &str) -> Result<(), String> {
+        if self.sound.borrow().contains(package) {
+            return Ok(());
+        }
+        match self.build((package, false))? {
+            None => Err(format!("{package} does not compile as it is")),
+            Some(_) => {
+                self.sound.borrow_mut().insert(package.to_owned());
+                Ok(())
+            }
+        }
     }
 
     /// Builds and runs `tests` until one fails.
