@@ -11,12 +11,17 @@ use mqtt_codec::{
 use mqtt_session::{AuthExchange, AuthMethod, Negotiated, ProtocolError};
 use std::sync::Arc;
 
+/// Times a client may be asked for more before it counts as refused.
+const ASKED_MAX: u8 = 16;
+
 /// The authentication of a connection whose CONNECT named a method.
 pub(crate) struct AuthState {
     /// Whose turn it is.
     turns: AuthExchange<AuthMethod>,
     /// Whom to ask; none while nothing is under way.
     exchange: Option<Box<dyn Exchange>>,
+    /// How often the client was asked for more in this exchange.
+    asked: u8,
     /// The version CONNECT spoke.
     version: ProtocolVersion,
     /// CONNECT, until it is accepted; empty from then on.
@@ -61,6 +66,7 @@ impl Connection {
             self.auth = Some(Box::new(AuthState {
                 turns: AuthExchange::server(method),
                 exchange: Some(exchange),
+                asked: 0,
                 version: connect.version,
                 connect: Box::default(),
             }));
@@ -142,6 +148,7 @@ impl Connection {
             };
             let known = self.core.authenticate.as_ref();
             state.exchange = known.and_then(|known| known.exchange(&request));
+            state.asked = 0;
         }
         match self.step(auth.properties.authentication_data(), &negotiated) {
             Authenticated::Wait => Ok(Step::Wait),
@@ -183,7 +190,12 @@ impl Connection {
                 state.exchange = None;
                 Authenticated::Out(*refusal)
             }
+            Some(AuthStep::Continue(_)) if state.asked >= ASKED_MAX => {
+                state.exchange = None;
+                Authenticated::Out(Refusal::new(ReasonCode::NOT_AUTHORIZED))
+            }
             Some(AuthStep::Continue(data)) => {
+                state.asked += 1;
                 let Some(reason) = state.turns.proceed() else {
                     return Authenticated::Out(Refusal::new(ReasonCode::NOT_AUTHORIZED));
                 };

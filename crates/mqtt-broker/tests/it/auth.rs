@@ -385,6 +385,20 @@ fn v5_an_exchange_that_takes_too_long_is_closed() {
 }
 
 #[test]
+fn v5_nobody_is_asked_for_ever() {
+    let server = server();
+    let method = Property::AuthenticationMethod("twice");
+    let mut client = hello(&[method, Property::AuthenticationData(b"ann")]).send(&server);
+    // An empty answer has the question asked again.
+    for _ in 0..16 {
+        asked(&mut client);
+        say(&mut client, CONTINUE, &[method]);
+    }
+    assert_eq!(client.welcome().reason, 0x87);
+    client.expect_close();
+}
+
+#[test]
 fn a_refusal_says_what_the_version_can_say() {
     let server = server();
     let hello = |version, name| Hello {
