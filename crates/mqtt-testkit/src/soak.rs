@@ -138,7 +138,7 @@ impl Soak {
         let players: Vec<_> = self.clients.iter().map(Client::player).cloned().collect();
         self.clients.iter_mut().for_each(Client::stop);
         let retained = self.world.judge.retained_count();
-        match aftermath::look(self.world.addr, &players, retained) {
+        match aftermath::look(self.world.addr, &players, &retained) {
             Ok(line) => summary.push(line),
             Err(error) => self.world.judge.accuse(error),
         }

@@ -11,6 +11,7 @@ use super::message::{Message, Tag};
 use mqtt_codec::QoS;
 use progress::{Progress, Received};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// Violations that are told in full.
 const TOLD_MAX: usize = 40;
@@ -374,11 +375,13 @@ impl Judge {
         missing
     }
 
-    /// Topics that must have a retained message now.
-    pub(super) fn retained_count(&self) -> usize {
+    /// Topics that have a retained message now, at least and at most: of what was abandoned nobody knows.
+    pub(super) fn retained_count(&self) -> RangeInclusive<usize> {
         let kept = self.cast.streams.iter().zip(&self.sent);
-        kept.filter(|(stream, sent)| stream.retained && sent.newest > 0)
-            .count()
+        let kept: Vec<_> = kept.filter(|(stream, _)| stream.retained).collect();
+        let least = kept.iter().filter(|(_, sent)| sent.newest_due() > 0);
+        let most = kept.iter().filter(|(_, sent)| sent.newest > 0);
+        least.count()..=most.count()
     }
 }
 

@@ -338,3 +338,14 @@ fn what_nobody_published_is_wrong() {
         assert_eq!(violations(&judge), before + 1, "{message:?}");
     }
 }
+
+#[test]
+fn a_retained_message_that_was_given_up_may_or_may_not_be_there() {
+    let mut judge = judge();
+    assert_eq!(judge.retained_count(), 0..=0);
+    let number = judge.publish(RETAINED);
+    judge.abandon(RETAINED, number);
+    assert_eq!(judge.retained_count(), 0..=1);
+    publish(&mut judge, RETAINED, 1);
+    assert_eq!(judge.retained_count(), 1..=1);
+}
