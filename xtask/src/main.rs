@@ -11,6 +11,7 @@ mod interop;
 mod libtest;
 mod metadata;
 mod outside;
+mod packages;
 mod report;
 mod shell;
 mod simulation;

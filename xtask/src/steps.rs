@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use crate::report::{Outcome, Report};
-use crate::shell::Output;
-use crate::workspace::{Workspace, is_ci};
+use crate::workspace::Workspace;
 use crate::{
-    configuration, dist, fuzz, interop, libtest, outside, simulation, soak, spec, structure,
+    configuration, dist, fuzz, interop, libtest, outside, packages, simulation, soak, spec,
+    structure,
 };
 
 /// Name of the test binary that needs other implementations.
@@ -101,7 +101,7 @@ const STEPS: [Step; 17] = [
     Step {
         name: "packages",
         when: When::Full,
-        check: Check::Plain(packages),
+        check: Check::Plain(packages::run),
     },
     Step {
         name: "packaging",
@@ -256,32 +256,6 @@ fn doc_tests(workspace: &Workspace) -> Outcome {
 fn docs(workspace: &Workspace) -> Outcome {
     let command = workspace.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
     Outcome::of_program(command.env("RUSTDOCFLAGS", "-D warnings").capture())
-}
-
-/// Packs and builds what a registry would get; a warning is a failure.
-fn packages(workspace: &Workspace) -> Outcome {
-    let mut command = workspace.cargo(&["package", "--workspace"]);
-    for package in workspace
-        .metadata
-        .members()
-        .filter(|package| !package.is_published())
-    {
-        command = command.args(["--exclude", &package.name]);
-    }
-    if !is_ci() {
-        command = command.arg("--allow-dirty");
-    }
-    let output = command.capture().map(|output| {
-        let has_warning = output
-            .stderr
-            .lines()
-            .any(|line| line.starts_with("warning:"));
-        Output {
-            success: output.success && !has_warning,
-            ..output
-        }
-    });
-    Outcome::of_program(output)
 }
 
 #[cfg(test)]
