@@ -11,12 +11,14 @@ use mqtt_codec::{
 use mqtt_testkit::raw::RawClient;
 
 /// Clients of each kind in one round.
-const CLIENTS: usize = 1000;
+const CLIENTS: usize = 600;
 /// Clients connected at once: both ends of each take a file descriptor of this process.
 const AT_ONCE: usize = 200;
-/// What a round may leave on the heap, in bytes.
-const LEFT_MAX: usize = 64 * 1024;
-/// What a round may add to resident memory, in KiB.
+/// Rounds whose smallest figure stands for all: tables and pools are larger after some than after others.
+const ROUNDS: usize = 3;
+/// What as many rounds may leave on the heap, in bytes: under 75 for each client.
+const LEFT_MAX: usize = 256 * 1024;
+/// What as many rounds may add to resident memory, in KiB.
 const RESIDENT_MAX_KB: u64 = 2 * 1024;
 
 /// Bytes no broker can make sense of, the same in each run.
@@ -124,7 +126,7 @@ fn ping(client: &mut RawClient) {
     assert_eq!(client.receive().unwrap().bytes(), [0xD0, 0]);
 }
 
-/// The first round warms up tables, buffers and the runtime; what the second adds to it is a leak.
+/// The first rounds warm up tables, buffers and the runtime; what as many more add to them is a leak.
 #[test]
 fn clients_that_misbehave_or_vanish_leave_nothing_behind() {
     let _turn = turn();
@@ -136,22 +138,26 @@ fn clients_that_misbehave_or_vanish_leave_nothing_behind() {
         .send_bytes(&connect(ProtocolVersion::V311, "normal"))
         .unwrap();
     client.receive().unwrap();
-    let mut round = || {
-        abuse(&server);
-        ping(&mut client);
-        vanish(&server);
-        ping(&mut client);
-        (live_bytes(), resident_kb())
+    let mut rounds = || {
+        let mut least = (usize::MAX, u64::MAX);
+        for _ in 0..ROUNDS {
+            abuse(&server);
+            ping(&mut client);
+            vanish(&server);
+            ping(&mut client);
+            least = (least.0.min(live_bytes()), least.1.min(resident_kb()));
+        }
+        least
     };
-    let (live_first, resident_first) = round();
-    let (live_second, resident_second) = round();
+    let (live_first, resident_first) = rounds();
+    let (live_then, resident_then) = rounds();
     assert!(
-        live_second <= live_first + LEFT_MAX,
-        "{live_first} bytes live after the first round, {live_second} after the second"
+        live_then <= live_first + LEFT_MAX,
+        "{live_first} bytes live after the first rounds, {live_then} after as many more"
     );
     assert!(
-        resident_second <= resident_first + RESIDENT_MAX_KB,
-        "{resident_first} KiB resident after the first round, {resident_second} after the second"
+        resident_then <= resident_first + RESIDENT_MAX_KB,
+        "{resident_first} KiB resident after the first rounds, {resident_then} after as many more"
     );
     assert_eq!(server.broker.totals().connections_panicked, 0);
 }
