@@ -28,7 +28,47 @@ const QOS_2: Scenario = Scenario {
     ..BASE
 };
 
+/// Each client has as many subscriptions as brokers commonly allow.
+const SPREAD: Scenario = Scenario {
+    publishers: 1,
+    subscribers: 20,
+    ..BASE
+};
+
+/// Sparse traffic comes first: it is what most brokers see most of the time.
 const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "pair1-lat",
+        publishers: 1,
+        subscribers: 1,
+        window: 1,
+        ..BASE
+    },
+    Scenario {
+        name: "rate5k-q1",
+        publishers: 50,
+        subscribers: 50,
+        window: 4096,
+        loop_kind: LoopKind::Open { rate_per_s: 5_000 },
+        ..QOS_1
+    },
+    Scenario {
+        name: "subs200k",
+        topics: Topics::Spread {
+            matched: 200_000,
+            others: 0,
+        },
+        ..SPREAD
+    },
+    Scenario {
+        name: "subs200k-wide",
+        subscribers: 200,
+        topics: Topics::Spread {
+            matched: 200_000,
+            others: 0,
+        },
+        ..SPREAD
+    },
     BASE,
     Scenario {
         name: "pair10-q1",
@@ -44,13 +84,6 @@ const SCENARIOS: &[Scenario] = &[
         ..QOS_1
     },
     Scenario {
-        name: "pair1-lat",
-        publishers: 1,
-        subscribers: 1,
-        window: 1,
-        ..BASE
-    },
-    Scenario {
         name: "pair100-1k",
         publishers: 100,
         subscribers: 100,
@@ -63,14 +96,6 @@ const SCENARIOS: &[Scenario] = &[
         payload_len: 65_536,
         window: 8,
         ..BASE
-    },
-    Scenario {
-        name: "rate5k-q1",
-        publishers: 50,
-        subscribers: 50,
-        window: 4096,
-        loop_kind: LoopKind::Open { rate_per_s: 5_000 },
-        ..QOS_1
     },
     Scenario {
         name: "fanout100",
@@ -126,7 +151,103 @@ const SCENARIOS: &[Scenario] = &[
         loop_kind: LoopKind::Churn,
         ..BASE
     },
+    Scenario {
+        name: "retain100k",
+        publishers: 1,
+        subscribers: 0,
+        window: 20,
+        loop_kind: LoopKind::Retain { messages: 100_000 },
+        ..QOS_1
+    },
+    Scenario {
+        name: "retain200p",
+        publishers: 200,
+        subscribers: 0,
+        window: 20,
+        loop_kind: LoopKind::Retain { messages: 100_000 },
+        ..QOS_1
+    },
+    Scenario {
+        name: "offline",
+        publishers: 10,
+        subscribers: 100,
+        payload_len: 256,
+        loop_kind: LoopKind::Offline { messages: 200_000 },
+        ..QOS_1
+    },
+    Scenario {
+        name: "q2-1k",
+        payload_len: 1024,
+        ..QOS_2
+    },
+    Scenario {
+        name: "conns50",
+        publishers: 50,
+        subscribers: 50,
+        window: 4096,
+        loop_kind: LoopKind::Open { rate_per_s: 5_000 },
+        ..BASE
+    },
+    Scenario {
+        name: "conns200",
+        publishers: 200,
+        subscribers: 200,
+        window: 4096,
+        loop_kind: LoopKind::Open { rate_per_s: 5_000 },
+        ..BASE
+    },
+    Scenario {
+        name: "others2k",
+        topics: Topics::Spread {
+            matched: 2_000,
+            others: 1_980,
+        },
+        ..SPREAD
+    },
+    Scenario {
+        name: "others200k",
+        topics: Topics::Spread {
+            matched: 2_000,
+            others: 198_000,
+        },
+        ..SPREAD
+    },
 ];
+
+/// Two scenarios that differ in size: by how much does a message cost more in the larger one?
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Growth {
+    /// What grows, in words.
+    pub what: &'static str,
+    /// The name of the smaller scenario.
+    pub small: &'static str,
+    /// The name of the larger scenario.
+    pub large: &'static str,
+}
+
+const GROWTHS: &[Growth] = &[
+    Growth {
+        what: "4x the connections, same rate",
+        small: "conns50",
+        large: "conns200",
+    },
+    Growth {
+        what: "10x the matching subscribers",
+        small: "fanout100",
+        large: "fanout1000",
+    },
+    Growth {
+        what: "100x other subscriptions",
+        small: "others2k",
+        large: "others200k",
+    },
+];
+
+/// All comparisons of a scenario with a larger one, by CPU time per delivered message.
+#[must_use]
+pub fn growths() -> &'static [Growth] {
+    GROWTHS
+}
 
 /// All ready scenarios, in the order they are usually shown.
 #[must_use]
@@ -155,6 +276,14 @@ mod tests {
                 .iter()
                 .position(|other| other.name == scenario.name);
             assert_eq!(same_name, Some(index));
+        }
+    }
+
+    #[test]
+    fn growths_compare_ready_scenarios() {
+        for growth in growths() {
+            assert!(find(growth.small).is_some(), "{growth:?}");
+            assert!(find(growth.large).is_some(), "{growth:?}");
         }
     }
 }

@@ -10,6 +10,8 @@ pub(crate) const PUBREC: u8 = 0x50;
 pub(crate) const PUBREL: u8 = 0x62;
 /// PUBCOMP, first byte.
 pub(crate) const PUBCOMP: u8 = 0x70;
+/// The RETAIN flag in the first byte of a PUBLISH.
+pub(crate) const RETAIN: u8 = 0x01;
 /// DISCONNECT without a body, good in both versions.
 pub(crate) const DISCONNECT: [u8; 2] = [0xE0, 0x00];
 /// Bytes of an acknowledgement without Reason Code.
@@ -35,14 +37,20 @@ pub(crate) fn connect(version: Version, client_id: &str, clean: bool) -> Vec<u8>
     with_header(0x10, &body)
 }
 
-/// A SUBSCRIBE with packet identifier 1 and one filter.
-pub(crate) fn subscribe(version: Version, topic_filter: &str, qos: QoS) -> Vec<u8> {
+/// A SUBSCRIBE with packet identifier 1.
+pub(crate) fn subscribe<'a>(
+    version: Version,
+    topic_filters: impl IntoIterator<Item = &'a String>,
+    qos: QoS,
+) -> Vec<u8> {
     let mut body = vec![0, 1];
     if version == Version::V5 {
         body.push(0);
     }
-    push_string(&mut body, topic_filter);
-    body.push(qos.bits());
+    for topic_filter in topic_filters {
+        push_string(&mut body, topic_filter);
+        body.push(qos.bits());
+    }
     with_header(0x82, &body)
 }
 
@@ -120,11 +128,11 @@ mod tests {
     #[test]
     fn subscribe_bytes_in_both_versions() {
         assert_eq!(
-            subscribe(Version::V311, "a/+", QoS::AtLeastOnce),
+            subscribe(Version::V311, [&"a/+".to_owned()], QoS::AtLeastOnce),
             b"\x82\x08\x00\x01\x00\x03a/+\x01"
         );
         assert_eq!(
-            subscribe(Version::V5, "a/+", QoS::ExactlyOnce),
+            subscribe(Version::V5, [&"a/+".to_owned()], QoS::ExactlyOnce),
             b"\x82\x09\x00\x01\x00\x00\x03a/+\x02"
         );
     }

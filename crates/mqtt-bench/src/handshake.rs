@@ -10,6 +10,7 @@ use crate::error::BenchError;
 use crate::frame;
 use crate::incoming::Incoming;
 use crate::scenario::{QoS, Version};
+use crate::topics::FILTERS_PER_PACKET;
 
 /// Connections that are on their way at the same time.
 const AT_ONCE: usize = 64;
@@ -20,8 +21,8 @@ pub(crate) struct Plan {
     pub(crate) client_id: String,
     /// Whether the session ends with the connection.
     pub(crate) clean: bool,
-    /// What to subscribe to, if anything.
-    pub(crate) topic_filter: Option<String>,
+    /// What to subscribe to, a bounded number at a time.
+    pub(crate) topic_filters: Vec<String>,
     pub(crate) qos: QoS,
     /// Whether to send DISCONNECT when ready and wait until the broker closed.
     pub(crate) leaves: bool,
@@ -87,7 +88,8 @@ pub(crate) fn open_all(
             if gone || client.step == Step::Ready {
                 under_way -= 1;
             }
-            if gone || client.step != before {
+            // Between two SUBSCRIBEs the step stays the same.
+            if gone || client.step != before || client.step == Step::SubAck {
                 last_progress = Instant::now();
             }
             if gone {
@@ -165,19 +167,16 @@ impl Opening {
                 }),
             ) => {
                 self.connection.receive_maximum = receive_maximum;
-                let Some(topic_filter) = &self.plan.topic_filter else {
-                    return self.ready();
-                };
-                let packet = frame::subscribe(version, topic_filter, self.plan.qos);
-                self.connection.outbox.push(&packet)?;
-                Ok(Step::SubAck)
+                self.subscribe(version)
             }
             (Step::ConnAck, Some(Incoming::ConnAck { reason, .. })) => Err(BenchError::Refused {
                 client: client(),
                 packet: "CONNACK",
                 reason,
             }),
-            (Step::SubAck, Some(Incoming::SubAck { reason })) if reason < 0x80 => self.ready(),
+            (Step::SubAck, Some(Incoming::SubAck { reason })) if reason < 0x80 => {
+                self.subscribe(version)
+            }
             (Step::SubAck, Some(Incoming::SubAck { reason })) => Err(BenchError::Refused {
                 client: client(),
                 packet: "SUBACK",
@@ -193,6 +192,19 @@ impl Opening {
                 })
             }
         }
+    }
+
+    /// Asks for the next filters, if there are any left.
+    fn subscribe(&mut self, version: Version) -> Result<Step, BenchError> {
+        let filters = &mut self.plan.topic_filters;
+        if filters.is_empty() {
+            return self.ready();
+        }
+        let count = filters.len().min(FILTERS_PER_PACKET);
+        let packet = frame::subscribe(version, filters.iter().take(count), self.plan.qos);
+        filters.drain(..count);
+        self.connection.outbox.push(&packet)?;
+        Ok(Step::SubAck)
     }
 
     fn ready(&mut self) -> Result<Step, BenchError> {

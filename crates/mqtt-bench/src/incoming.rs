@@ -122,7 +122,7 @@ pub(crate) enum Incoming {
         /// v5: the Receive Maximum, 65 535 if absent.
         receive_maximum: u16,
     },
-    /// SUBACK, with the first code.
+    /// SUBACK, with the highest code: a refusal if there is any.
     SubAck {
         /// Granted QoS or Reason Code.
         reason: u8,
@@ -192,7 +192,7 @@ impl Incoming {
                     Version::V5 => split_properties(after_id)?.1,
                 };
                 Some(Self::SubAck {
-                    reason: *codes.first()?,
+                    reason: *codes.iter().max()?,
                 })
             }
             14 => Some(Self::Disconnect {

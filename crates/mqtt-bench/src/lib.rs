@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod connection;
+mod drain;
 mod error;
 mod frame;
 mod handshake;
@@ -20,10 +21,12 @@ mod relay;
 mod run;
 mod scenario;
 mod sessions;
+mod stored;
 mod subscriber;
+mod topics;
 mod window;
 
-pub use catalogue::{find, scenarios};
+pub use catalogue::{Growth, find, growths, scenarios};
 pub use error::BenchError;
 pub use histogram::Histogram;
 pub use measurement::{Figure, Measurement, Unit};

@@ -8,7 +8,7 @@ use crate::error::BenchError;
 use crate::handshake::{Plan, open_all, wait_for};
 use crate::histogram::Histogram;
 use crate::incoming::Incoming;
-use crate::measurement::{Measurement, Unit, ratio, real};
+use crate::measurement::{Measurement, Unit, push_cpu, push_growth, ratio, real};
 use crate::process::ProcessUsage;
 use crate::publisher::{Due, Publisher};
 use crate::run::{Phases, Target};
@@ -55,7 +55,9 @@ pub(crate) fn messages(
     target: &Target,
     phases: &Phases,
 ) -> Result<Measurement, BenchError> {
+    let empty = target.usage();
     let mut load = Load::set_up(scenario, target, phases.patience)?;
+    let set_up = target.usage();
     load.send_for(phases.warm_up)?;
     if let Some(latency) = &mut load.counters.latency {
         latency.clear();
@@ -65,17 +67,33 @@ pub(crate) fn messages(
     let after = Snapshot::take(&load, target);
     let latency = load.counters.latency.clone();
     load.drain()?;
-    Ok(figures(
+    let mut measurement = figures(
         scenario,
         &before,
         &after,
         latency.as_ref(),
         load.counters.out_of_order,
-    ))
+    );
+    if scenario.subscriptions() > 0 {
+        let subscriptions = f64::from(scenario.subscriptions());
+        push_growth(
+            &mut measurement,
+            "bytes_per_subscription",
+            (empty, set_up),
+            subscriptions,
+        );
+        push_cpu(
+            &mut measurement,
+            "cpu_us_per_subscribe",
+            (empty, set_up),
+            subscriptions,
+        );
+    }
+    Ok(measurement)
 }
 
 /// All state of a run with messages. Subscribers have the first tokens, then publishers.
-struct Load {
+pub(crate) struct Load {
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
@@ -88,7 +106,7 @@ struct Load {
 
 impl Load {
     /// Opens the offline sessions and closes them again, then opens the live connections.
-    fn set_up(
+    pub(crate) fn set_up(
         scenario: &Scenario,
         target: &Target,
         patience: Duration,
@@ -110,7 +128,7 @@ impl Load {
             patience,
         )?
         .into_iter();
-        let subscribers = (0..scenario.subscribers)
+        let subscribers = (0..scenario.live_subscribers())
             .zip(connections.by_ref())
             .map(|(number, connection)| Subscriber::new(scenario, number, connection))
             .collect();
@@ -152,6 +170,15 @@ impl Load {
             let timeout = self.timeout().min(end - now);
             self.receive(timeout)?;
         }
+    }
+
+    /// Sends all that the publishers have to send, and waits until it is finished.
+    pub(crate) fn send_all(&mut self) -> Result<(), BenchError> {
+        while !self.publishers.iter().all(Publisher::is_done) {
+            self.send()?;
+            self.receive(TURN_MAX)?;
+        }
+        Ok(())
     }
 
     /// Sends nothing new and waits until all messages are finished.
@@ -289,31 +316,32 @@ fn figures(
 }
 
 fn offline_plans(scenario: &Scenario) -> impl Iterator<Item = Plan> {
-    let qos = scenario.qos;
+    let (qos, layout) = (scenario.qos, scenario.layout());
     let copies = scenario.offline_per_topic;
     (0..scenario.publishers).flat_map(move |publisher| {
         (0..copies).map(move |copy| Plan {
             client_id: format!("bench-off-{publisher}-{copy}"),
             clean: false,
-            topic_filter: Some(Scenario::topic_name(publisher)),
+            topic_filters: vec![layout.topic_name(u32::from(publisher))],
             qos,
             leaves: true,
         })
     })
 }
 
+/// Subscribers that are to be there during the load, then publishers.
 fn live_plans(scenario: &Scenario) -> impl Iterator<Item = Plan> {
-    let subscribers = (0..scenario.subscribers).map(|number| Plan {
+    let subscribers = (0..scenario.live_subscribers()).map(|number| Plan {
         client_id: format!("bench-sub-{number}"),
         clean: !scenario.persistent,
-        topic_filter: Some(scenario.topic_filter(number)),
+        topic_filters: scenario.topic_filters(number),
         qos: scenario.qos,
         leaves: false,
     });
     let publishers = (0..scenario.publishers).map(|number| Plan {
         client_id: format!("bench-pub-{number}"),
         clean: true,
-        topic_filter: None,
+        topic_filters: Vec::new(),
         qos: scenario.qos,
         leaves: false,
     });

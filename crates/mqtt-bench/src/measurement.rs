@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::process::ProcessUsage;
+
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unit {
@@ -68,6 +70,44 @@ impl Measurement {
 
     pub(crate) fn push(&mut self, name: &'static str, unit: Unit, value: f64) {
         self.figures.push(Figure { name, unit, value });
+    }
+}
+
+/// CPU time between two looks at a process, per event.
+pub(crate) fn push_cpu(
+    measurement: &mut Measurement,
+    name: &'static str,
+    (before, after): (Option<ProcessUsage>, Option<ProcessUsage>),
+    events: f64,
+) {
+    if let (Some(before), Some(after)) = (before, after) {
+        let used = after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6;
+        measurement.push(name, Unit::Microseconds, ratio(used, events));
+    }
+}
+
+/// Cores a process used between two looks at it that are so many seconds apart.
+pub(crate) fn push_cores(
+    measurement: &mut Measurement,
+    (before, after): (Option<ProcessUsage>, Option<ProcessUsage>),
+    seconds: f64,
+) {
+    if let (Some(before), Some(after)) = (before, after) {
+        let used = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+        measurement.push("cores", Unit::Cores, ratio(used, seconds));
+    }
+}
+
+/// Resident memory by which a process has grown between two looks at it, per thing.
+pub(crate) fn push_growth(
+    measurement: &mut Measurement,
+    name: &'static str,
+    (before, after): (Option<ProcessUsage>, Option<ProcessUsage>),
+    things: f64,
+) {
+    if let (Some(before), Some(after)) = (before, after) {
+        let grown = real(after.rss.saturating_sub(before.rss));
+        measurement.push(name, Unit::Bytes, ratio(grown, things));
     }
 }
 

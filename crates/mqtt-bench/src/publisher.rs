@@ -7,7 +7,8 @@ use crate::error::BenchError;
 use crate::frame::{self, PUBCOMP, PUBREC, PUBREL};
 use crate::incoming::Incoming;
 use crate::load::{Counters, unexpected};
-use crate::scenario::{Scenario, Version};
+use crate::scenario::{LoopKind, QoS, Scenario, Version};
+use crate::topics::{Choice, Layout};
 use crate::window::Window;
 
 /// When the messages of a publisher are due.
@@ -30,6 +31,13 @@ pub(crate) struct Publisher {
     frame_len: usize,
     /// Where the sequence number is in a packet.
     sequence_at: usize,
+    /// Where the Topic Name is in a packet.
+    topic_at: usize,
+    topic_len: usize,
+    layout: Layout,
+    choice: Choice,
+    /// How many messages it sends in all.
+    messages_max: u64,
     pub(crate) window: Window,
     /// Ring bytes written since the start.
     written: u64,
@@ -46,17 +54,23 @@ impl Publisher {
         let mut window = Window::new(scenario.window, deliveries, scenario.qos);
         window.lower_limit(connection.receive_maximum);
         let payload_len = usize::try_from(scenario.payload_len).unwrap_or(frame::MARK_LEN);
-        let topic_name = Scenario::topic_name(number);
+        let (layout, choice) = (scenario.layout(), scenario.choice(number));
+        let topic_name = layout.topic_name(choice.first());
+        let is_retained = matches!(scenario.loop_kind, LoopKind::Retain { .. });
         let packet = |packet_id| {
             let publisher = u32::from(number);
-            frame::publish(
+            let mut frame = frame::publish(
                 scenario.version,
                 &topic_name,
                 scenario.qos,
                 packet_id,
                 publisher,
                 payload_len,
-            )
+            );
+            if let (true, Some(first)) = (is_retained, frame.first_mut()) {
+                *first |= frame::RETAIN;
+            }
+            frame
         };
         let frame_len = packet(1).len();
         let mut ring = Vec::with_capacity(frame_len * window.ring_len());
@@ -70,6 +84,11 @@ impl Publisher {
             ring,
             frame_len,
             sequence_at: frame_len - payload_len + 4,
+            topic_at: frame_len - payload_len - behind_topic(scenario) - topic_name.len(),
+            topic_len: topic_name.len(),
+            layout,
+            choice,
+            messages_max: scenario.messages_each().unwrap_or(u64::MAX),
             window,
             written: 0,
             due,
@@ -88,6 +107,9 @@ impl Publisher {
         self.is_dirty = false;
         while self.window.has_room() {
             let number = self.window.next_number();
+            if number == self.messages_max {
+                break;
+            }
             let since_ns = match self.due {
                 Due::WhenRoom => now_ns,
                 Due::At { first_ns, every_ns } => first_ns + number * every_ns,
@@ -100,6 +122,11 @@ impl Publisher {
             if let Some(place) = self.ring.get_mut(at..at + 4) {
                 let sequence = u32::try_from(number & u64::from(u32::MAX)).unwrap_or(0);
                 place.copy_from_slice(&sequence.to_be_bytes());
+            }
+            if let Some(index) = self.choice.next(number) {
+                let at = self.window.slot_of(number) * self.frame_len + self.topic_at;
+                let name = self.ring.get_mut(at..at + self.topic_len);
+                self.layout.write(index, name.unwrap_or_default());
             }
         }
         self.flush()
@@ -211,6 +238,11 @@ impl Publisher {
         Ok(())
     }
 
+    /// Whether all it has to send is sent and finished.
+    pub(crate) fn is_done(&self) -> bool {
+        self.window.next_number() >= self.messages_max && self.window.unfinished() == 0
+    }
+
     /// When the next message is due, if it has a time and the window has room.
     pub(crate) fn next_due_ns(&self) -> Option<u64> {
         match self.due {
@@ -241,6 +273,16 @@ impl Publisher {
     fn name(&self) -> String {
         format!("publisher {}", self.number)
     }
+}
+
+/// Bytes between the Topic Name and the payload: Packet Identifier and properties.
+fn behind_topic(scenario: &Scenario) -> usize {
+    let packet_id = if scenario.qos == QoS::AtMostOnce {
+        0
+    } else {
+        2
+    };
+    packet_id + usize::from(scenario.version == Version::V5)
 }
 
 fn len_u64(len: usize) -> u64 {

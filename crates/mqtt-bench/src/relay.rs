@@ -88,7 +88,8 @@ impl Relay {
     #[must_use]
     pub fn serves(scenario: &Scenario) -> bool {
         let messages = !matches!(scenario.loop_kind, LoopKind::Idle | LoopKind::Churn);
-        let plain = scenario.qos == QoS::AtMostOnce && scenario.topics != Topics::Shared;
+        let plain =
+            scenario.qos == QoS::AtMostOnce && matches!(scenario.topics, Topics::Own | Topics::All);
         !messages || (plain && scenario.offline_per_topic == 0)
     }
 

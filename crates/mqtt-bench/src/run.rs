@@ -9,6 +9,7 @@ use crate::measurement::Measurement;
 use crate::process::ProcessUsage;
 use crate::scenario::{LoopKind, Scenario};
 use crate::sessions;
+use crate::stored;
 
 /// The broker to load.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +71,8 @@ pub fn run(
     match scenario.loop_kind {
         LoopKind::Idle => sessions::idle(scenario, target, phases),
         LoopKind::Churn => sessions::churn(scenario, target, phases),
+        LoopKind::Retain { .. } => stored::retained(scenario, target, phases),
+        LoopKind::Offline { .. } => stored::offline(scenario, target, phases),
         LoopKind::Closed | LoopKind::Open { .. } => load::messages(scenario, target, phases),
     }
 }

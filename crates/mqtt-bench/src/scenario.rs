@@ -1,5 +1,7 @@
 //! What a load looks like: who publishes, who listens, how much, how fast.
 
+use crate::topics::{Choice, Layout};
+
 /// The protocol version the generator speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
@@ -40,6 +42,14 @@ pub enum Topics {
     All,
     /// The subscribers are one shared group that wants the topics of all publishers.
     Shared,
+    /// Each message goes to a random one of many topics. The subscribers divide the topics among
+    /// them, each topic by a filter of its own, every second with a `+`.
+    Spread {
+        /// Topics with a subscription. 1 to 1 000 000.
+        matched: u32,
+        /// Subscriptions besides, which match nothing that is published. 0 to 1 000 000.
+        others: u32,
+    },
 }
 
 /// How the load is paced.
@@ -56,8 +66,20 @@ pub enum LoopKind {
     },
     /// No messages: `subscribers` clients connect and stay.
     Idle,
-    /// No messages: `subscribers` clients connect, subscribe and leave, 64 at a time.
+    /// No messages: `subscribers` clients connect, subscribe and leave, 64 at a time; three times.
     Churn,
+    /// The publishers retain so many messages, a topic each; then single clients read them all,
+    /// and some of them by a filter with `+` in the middle. No subscribers.
+    Retain {
+        /// Retained messages. 1 to 100 000.
+        messages: u32,
+    },
+    /// The publishers send so many messages to persistent sessions that are away; then these come
+    /// back and take them. `subscribers` is the number of sessions, a multiple of `publishers`.
+    Offline {
+        /// Messages in all. 1 to 10 000 000.
+        messages: u32,
+    },
 }
 
 /// One load. [`crate::scenarios`] lists the ready ones.
@@ -99,8 +121,9 @@ impl Scenario {
     /// How many live subscribers get each message of `publisher`.
     pub(crate) fn deliveries_per_message(&self, publisher: u16) -> u32 {
         match self.topics {
+            _ if self.delivers_later() => 0,
             Topics::All => u32::from(self.subscribers),
-            Topics::Shared => 1,
+            Topics::Shared | Topics::Spread { .. } => 1,
             Topics::Own => {
                 let whole = self.subscribers / self.publishers.max(1);
                 let rest = self.subscribers % self.publishers.max(1);
@@ -109,24 +132,99 @@ impl Scenario {
         }
     }
 
-    /// The topic publisher `publisher` sends to. All topics of a scenario have the same length.
-    pub(crate) fn topic_name(publisher: u16) -> String {
-        format!("bench/{publisher:05}")
+    /// How the topics of the scenario look.
+    pub(crate) fn layout(&self) -> Layout {
+        match (self.loop_kind, self.topics) {
+            (LoopKind::Retain { .. }, _) => Layout::Retained,
+            (_, Topics::Spread { .. }) => Layout::Spread,
+            _ => Layout::Flat,
+        }
     }
 
-    /// The filter subscriber `subscriber` asks for.
-    pub(crate) fn topic_filter(&self, subscriber: u16) -> String {
-        match self.topics {
-            Topics::Own => Self::topic_name(subscriber % self.publishers.max(1)),
-            Topics::All => "bench/+".to_owned(),
-            Topics::Shared => "$share/bench/bench/+".to_owned(),
+    /// The topics publisher `publisher` sends to.
+    pub(crate) fn choice(&self, publisher: u16) -> Choice {
+        let number = u32::from(publisher);
+        let publishers = u32::from(self.publishers.max(1));
+        match (self.loop_kind, self.topics) {
+            (LoopKind::Retain { messages }, _) => {
+                let count = messages / publishers;
+                Choice::InTurn {
+                    first: number * count,
+                    count,
+                }
+            }
+            (LoopKind::Offline { .. }, _) => {
+                let count = u32::from(self.subscribers) / publishers;
+                Choice::InTurn {
+                    first: number * count,
+                    count,
+                }
+            }
+            (_, Topics::Spread { matched, .. }) => Choice::random(matched),
+            _ => Choice::One(number),
         }
+    }
+
+    /// How many messages each publisher sends in all, where that is fixed.
+    pub(crate) fn messages_each(&self) -> Option<u64> {
+        match self.loop_kind {
+            LoopKind::Retain { messages } | LoopKind::Offline { messages } => {
+                Some(u64::from(messages) / u64::from(self.publishers.max(1)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The filters subscriber `subscriber` asks for.
+    pub(crate) fn topic_filters(&self, subscriber: u16) -> Vec<String> {
+        let (layout, number) = (self.layout(), u32::from(subscriber));
+        match self.topics {
+            Topics::Own => {
+                let topic = match self.loop_kind {
+                    LoopKind::Offline { .. } => number,
+                    _ => number % u32::from(self.publishers.max(1)),
+                };
+                vec![layout.topic_name(topic)]
+            }
+            Topics::All => vec!["bench/+".to_owned()],
+            Topics::Shared => vec!["$share/bench/bench/+".to_owned()],
+            Topics::Spread { matched, others } => {
+                let step = usize::from(self.subscribers.max(1));
+                let matched = (number..matched).step_by(step);
+                let others = (number..others).step_by(step);
+                let matched = matched.map(|index| layout.topic_filter(index));
+                let others = others.map(|index| layout.other_filter(index));
+                matched.chain(others).collect()
+            }
+        }
+    }
+
+    /// Subscriptions made before the load, for scenarios that are about them.
+    pub(crate) fn subscriptions(&self) -> u32 {
+        match self.topics {
+            Topics::Spread { matched, others } => matched + others,
+            _ => 0,
+        }
+    }
+
+    /// Subscribers that are connected while the load runs.
+    pub(crate) fn live_subscribers(&self) -> u16 {
+        match self.delivers_later() {
+            true => 0,
+            false => self.subscribers,
+        }
+    }
+
+    /// Whether nobody gets the messages while they are published.
+    fn delivers_later(&self) -> bool {
+        self.messages_each().is_some()
     }
 
     /// What makes the scenario impossible to run, if anything does.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         let no_messages = matches!(self.loop_kind, LoopKind::Idle | LoopKind::Churn);
-        if !(1..=60_000).contains(&self.subscribers) {
+        let retains = matches!(self.loop_kind, LoopKind::Retain { .. });
+        if !(1..=60_000).contains(&self.subscribers) && !retains {
             Some("subscribers must be 1 to 60000")
         } else if no_messages {
             None
@@ -140,7 +238,9 @@ impl Scenario {
             Some("the rate must be at least 1 message per second")
         } else if self.topics == Topics::Shared && self.version == Version::V311 {
             Some("shared subscriptions need version 5")
-        } else if self.topics == Topics::Own && self.subscribers < self.publishers {
+        } else if self.delivers_later() && self.qos == QoS::AtMostOnce {
+            Some("messages that are counted by acknowledgements need QoS 1 or 2")
+        } else if self.topics == Topics::Own && self.subscribers < self.publishers && !retains {
             Some("each publisher needs a subscriber")
         } else {
             None

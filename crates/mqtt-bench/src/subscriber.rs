@@ -25,7 +25,7 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     pub(crate) fn new(scenario: &Scenario, number: u16, mut connection: Connection) -> Self {
         let sources = match scenario.topics {
-            Topics::Own => 1,
+            Topics::Own | Topics::Spread { .. } => 1,
             Topics::All | Topics::Shared => usize::from(scenario.publishers),
         };
         connection

@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// `KEY:VALUE`; may be repeated, and then only the variants are measured
     #[arg(long, value_name = "NAME=WORDS", value_parser = Variant::parse)]
     variant: Vec<Variant>,
+    /// Measure our broker with its limits as they are by default, too
+    #[arg(long, conflicts_with = "variant")]
+    defaults: bool,
     /// Measure only the others
     #[arg(long, requires = "vs", conflicts_with_all = ["variant", "broker_bin"])]
     pub(crate) without_ours: bool,
@@ -81,16 +84,21 @@ impl Options {
             .collect()
     }
 
-    /// Our broker as named by `--variant`, or as it is.
+    /// Our broker as named by `--variant`, or with its limits lifted.
     pub(crate) fn variants(&self) -> Vec<Variant> {
         if !self.variant.is_empty() {
             return self.variant.clone();
         }
-        vec![Variant {
-            name: "mqtt".to_owned(),
+        let plain = |name: &str, environment| Variant {
+            name: name.to_owned(),
             arguments: Vec::new(),
-            environment: Vec::new(),
-        }]
+            environment,
+        };
+        let mut variants = vec![plain("mqtt", lifted())];
+        if self.defaults {
+            variants.push(plain("mqtt defaults", Vec::new()));
+        }
+        variants
     }
 
     /// How long to measure.
@@ -120,6 +128,20 @@ impl Variant {
             environment,
         })
     }
+}
+
+/// Settings that bound what is queued and in flight, at what they can be set to.
+fn lifted() -> Vec<(String, String)> {
+    let settings = [
+        ("MQTT_MQTT__MAX_INFLIGHT", "65535"),
+        ("MQTT_MQTT__RECEIVE_MAXIMUM", "65535"),
+        ("MQTT_MQTT__MAX_MQUEUE_LEN", "1000000000"),
+        ("MQTT_MQTT__MAX_MQUEUE_BYTES", "1024GB"),
+        ("MQTT_MQTT__MAX_TOTAL_MQUEUE_BYTES", "1024GB"),
+    ];
+    settings
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .to_vec()
 }
 
 fn is_variable(key: &str) -> bool {
@@ -204,6 +226,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(names(&[]), ["mqtt"]);
+        assert_eq!(names(&["--defaults"]), ["mqtt", "mqtt defaults"]);
         assert_eq!(
             names(&["--variant", "a=", "--variant", "b=--x 1"]),
             ["a", "b"]

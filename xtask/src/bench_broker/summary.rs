@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use mqtt_bench::Measurement;
+use mqtt_bench::{Growth, Measurement, growths};
 use serde_json::{Value, json};
 
 use crate::report::say;
@@ -81,6 +81,32 @@ impl Summary {
                 say(&line);
             }
         }
+        let growths: Vec<String> = growths()
+            .iter()
+            .filter_map(|growth| self.growth(growth))
+            .collect();
+        if !growths.is_empty() {
+            say("\ngrowth of the CPU time per delivered message");
+        }
+        for line in &growths {
+            say(line);
+        }
+    }
+
+    /// How many times as much a message costs in the larger scenario, if both were measured.
+    fn growth(&self, growth: &Growth) -> Option<String> {
+        let find = |name| self.scenarios.iter().find(|runs| runs.name == name);
+        let (small, large) = (find(growth.small)?, find(growth.large)?);
+        let mut line = format!("  {:<30}", growth.what);
+        for (index, name) in self.contenders.iter().enumerate() {
+            let figure = "cpu_us_per_delivery";
+            if let (Some(small), Some(large)) =
+                (small.median(index, figure), large.median(index, figure))
+            {
+                line.push_str(&format!("  {name} x{:.2}", large / small));
+            }
+        }
+        Some(line)
     }
 
     /// Writes all runs and medians.
@@ -270,6 +296,21 @@ mod tests {
             lines[1]
         );
         assert_eq!(lines[2], "  mosquitto failed: it broke");
+    }
+
+    #[test]
+    fn growth_needs_both_scenarios() {
+        let mut summary = Summary::new(vec!["mqtt".to_owned()], 1, Duration::from_secs(1));
+        let growth = Growth {
+            what: "more",
+            small: "one",
+            large: "two",
+        };
+        summary.add("one", 0, Ok(measurement(2.0)));
+        assert_eq!(summary.growth(&growth), None);
+        summary.add("two", 0, Ok(measurement(3.0)));
+        let line = summary.growth(&growth).unwrap();
+        assert!(line.ends_with("  mqtt x1.50"), "{line}");
     }
 
     #[test]

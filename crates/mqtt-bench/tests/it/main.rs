@@ -163,6 +163,16 @@ fn a_run_that_waits_in_vain_names_what_it_waits_for() {
 }
 
 #[test]
+fn the_relay_serves_what_can_be_copied() {
+    for name in ["pair1-lat", "fanin200", "conns200", "idle15k", "churn10k"] {
+        assert!(Relay::serves(&scenario(name)), "{name}");
+    }
+    for name in ["pair10-q1", "share10", "subs200k", "retain100k", "offline"] {
+        assert!(!Relay::serves(&scenario(name)), "{name}");
+    }
+}
+
+#[test]
 fn an_impossible_scenario_and_a_far_address_are_refused() {
     let relay = Served::start();
     let shared = Scenario {
