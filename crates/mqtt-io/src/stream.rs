@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 /// What a Network Connection needs: an ordered, lossless stream of bytes in both directions.
 ///
@@ -20,6 +22,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 pub enum Stream {
     /// Plain TCP, with TCP_NODELAY set.
     Tcp(TcpStream),
+    /// A unix socket.
+    #[cfg(unix)]
+    Unix(UnixStream),
     /// Any other ordered, lossless stream of bytes.
     Other(Box<dyn Transport>),
 }
@@ -49,11 +54,15 @@ impl Stream {
 
     /// Moves the connection to the tokio runtime this is called on: from now on that one is told of its readiness.
     ///
+    /// Only TCP and unix sockets move; do it before the handshakes of TLS and WebSocket, which leave it as it is.
+    ///
     /// # Errors
     /// The runtime cannot watch the socket.
     pub fn into_current_runtime(self) -> io::Result<Self> {
         match self {
             Self::Tcp(tcp) => Ok(Self::Tcp(TcpStream::from_std(tcp.into_std()?)?)),
+            #[cfg(unix)]
+            Self::Unix(unix) => Ok(Self::Unix(UnixStream::from_std(unix.into_std()?)?)),
             Self::Other(_) => Ok(self),
         }
     }
@@ -65,6 +74,8 @@ impl Stream {
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Tcp(tcp) => tcp.peer_addr(),
+            #[cfg(unix)]
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
             Self::Other(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -76,6 +87,8 @@ impl Stream {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Tcp(tcp) => tcp.local_addr(),
+            #[cfg(unix)]
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
             Self::Other(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -83,6 +96,8 @@ impl Stream {
     fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Transport> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix),
             Self::Other(other) => Pin::new(other.as_mut()),
         }
     }
@@ -92,6 +107,8 @@ impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(tcp) => f.debug_tuple("Tcp").field(tcp).finish(),
+            #[cfg(unix)]
+            Self::Unix(unix) => f.debug_tuple("Unix").field(unix).finish(),
             Self::Other(_) => f.write_str("Other"),
         }
     }
@@ -127,6 +144,8 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.is_write_vectored(),
             Self::Other(other) => other.is_write_vectored(),
         }
     }
