@@ -187,6 +187,7 @@ impl Builder {
         let limits = limits(&self.config);
         let retained = self.retained;
         let retained = retained.unwrap_or_else(|| Arc::new(Retained::new(&limits)));
+        let clock = Clock::start();
         let core = Arc::new(Core::new(Parts {
             limits,
             offer: offer(&self.config),
@@ -198,9 +199,8 @@ impl Builder {
             hub: Hub::new(hooks),
             extensions: Extensions::new(&self.config),
             retained,
-            sys: Sys::new(&self.config),
+            sys: Sys::new(&self.config, clock.started_ms()),
         }));
-        let clock = Clock::start();
         let (stop, stopped) = watch::channel(false);
         let door = Arc::new(Door {
             core: Arc::clone(&core),

@@ -62,7 +62,7 @@ impl Manager {
             next: next.filter(|_| cells.len() == page_len(len)),
             items: cells
                 .iter()
-                .map(|cell| ClientView::of(cell, now_ms, &self.info))
+                .map(|cell| ClientView::of(cell, now_ms))
                 .collect(),
         }
     }
@@ -70,7 +70,7 @@ impl Manager {
     /// The session of one client.
     pub fn client(&self, client_id: &str) -> Option<ClientView> {
         let cell = self.core.session(client_id)?;
-        Some(ClientView::of(&cell, self.clock.now_ms(), &self.info))
+        Some(ClientView::of(&cell, self.clock.now_ms()))
     }
 
     /// The subscriptions of one client; none when it has no session.
@@ -231,7 +231,7 @@ fn page_len(len: usize) -> usize {
 }
 
 impl ClientView {
-    fn of(cell: &Arc<SessionCell>, now_ms: u64, info: &BrokerInfo) -> Self {
-        views::client(cell, now_ms, info.started)
+    fn of(cell: &Arc<SessionCell>, now_ms: u64) -> Self {
+        views::client(cell, now_ms)
     }
 }

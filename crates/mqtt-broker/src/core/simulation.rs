@@ -115,7 +115,7 @@ impl World {
             hub: Hub::new(Vec::new()),
             extensions: Extensions::new(&config),
             retained: Arc::new(Retained::new(&limits)),
-            sys: crate::sys::Sys::new(&config),
+            sys: crate::sys::Sys::new(&config, 0),
             limits,
         }));
         let clients: Vec<_> = (0..=CLIENTS)

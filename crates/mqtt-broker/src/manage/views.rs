@@ -91,8 +91,8 @@ pub struct RetainedView {
     pub expires_in: Option<Duration>,
 }
 
-pub(super) fn client(cell: &Arc<SessionCell>, now_ms: u64, started: SystemTime) -> ClientView {
-    let at = |ms: u64| started + Duration::from_millis(ms);
+pub(super) fn client(cell: &Arc<SessionCell>, now_ms: u64) -> ClientView {
+    let at = |ms: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
     let state = cell.state.lock();
     ClientView {
         key: cell.key,

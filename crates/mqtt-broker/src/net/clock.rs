@@ -1,10 +1,11 @@
-//! The broker's clock: milliseconds since its start, and the tick that drives everything timed.
+//! The broker's clock: milliseconds of Unix time at its start and from then on its own, and the tick that drives
+//! everything timed.
 
 use super::memory::resident;
 use crate::core::{Batch, Core};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// How often timers are looked at.
@@ -13,22 +14,35 @@ const TICK: Duration = Duration::from_millis(100);
 /// Ticks between two looks at the memory of the process.
 const TICKS_PER_MEMORY: u32 = 5;
 
-/// Milliseconds since the broker's start.
+/// Milliseconds that never go back, so that times can be kept across restarts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
+    /// What it showed at `start`, in milliseconds of Unix time.
+    started_ms: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             start: Instant::now(),
+            started_ms: millis(since_1970.unwrap_or_default()),
         }
     }
 
-    pub(crate) fn now_ms(self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// What it showed when it was started.
+    pub(crate) const fn started_ms(self) -> u64 {
+        self.started_ms
     }
+
+    pub(crate) fn now_ms(self) -> u64 {
+        self.started_ms.saturating_add(millis(self.start.elapsed()))
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Ticks until it is dropped.

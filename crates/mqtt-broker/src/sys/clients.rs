@@ -79,7 +79,7 @@ impl Core {
         if self.router.routes(&topic_name).is_empty() {
             return;
         }
-        let now = time::unix_ms(time::after(self.sys.started, now_ms));
+        let now = time::unix_ms(self.sys.date(now_ms));
         let payload = payload(now).to_string();
         self.publish_text(&topic_name, payload.as_bytes(), batch, now_ms);
     }

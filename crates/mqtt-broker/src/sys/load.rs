@@ -62,6 +62,14 @@ pub(super) struct Loads {
 }
 
 impl Loads {
+    /// Nothing yet at `now_ms`.
+    pub(super) fn new(now_ms: u64) -> Self {
+        Self {
+            last_ms: now_ms,
+            ..Self::default()
+        }
+    }
+
     /// Carries the averages on to `now_ms`, when `totals` had been counted.
     pub(super) fn sample(&mut self, totals: &Totals, now_ms: u64) {
         let passed_ms = now_ms.saturating_sub(self.last_ms);

@@ -27,6 +27,8 @@ const SAMPLE_EVERY_MS: u64 = 10_000;
 pub(crate) struct Sys {
     node: Box<str>,
     started: SystemTime,
+    /// What the broker's clock showed then, in milliseconds.
+    started_ms: u64,
     /// How often statistics are published, in milliseconds; none for never.
     stats_every_ms: Option<u64>,
     /// How often uptime and date are published, in milliseconds; none for never.
@@ -47,7 +49,8 @@ struct Value {
 }
 
 impl Sys {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// `started_ms`: what the broker's clock shows now, in milliseconds.
+    pub(crate) fn new(config: &Config, started_ms: u64) -> Self {
         let sys = &config.sys_topics;
         let millis = |time: Option<crate::config::Duration>| {
             time.map(|time| u64::try_from(time.get().as_millis()).unwrap_or(u64::MAX))
@@ -56,18 +59,34 @@ impl Sys {
             millis(sys.sys_msg_interval),
             millis(sys.sys_heartbeat_interval),
         );
+        let first = |every_ms: Option<u64>| {
+            AtomicU64::new(started_ms.saturating_add(every_ms.unwrap_or(0)))
+        };
         Self {
             node: config.node.name.as_str().into(),
             started: SystemTime::now(),
+            started_ms,
             stats_every_ms,
             heartbeat_every_ms,
             tells_connected: sys.client_connected,
             tells_disconnected: sys.client_disconnected,
-            next_stats_ms: AtomicU64::new(stats_every_ms.unwrap_or(0)),
-            next_heartbeat_ms: AtomicU64::new(heartbeat_every_ms.unwrap_or(0)),
-            next_sample_ms: AtomicU64::new(SAMPLE_EVERY_MS),
-            loads: Mutex::default(),
+            next_stats_ms: first(stats_every_ms),
+            next_heartbeat_ms: first(heartbeat_every_ms),
+            next_sample_ms: first(Some(SAMPLE_EVERY_MS)),
+            loads: Mutex::new(Loads::new(started_ms)),
         }
+    }
+}
+
+impl Sys {
+    /// How long the broker has run at `now_ms`, in milliseconds.
+    const fn uptime_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.started_ms)
+    }
+
+    /// The date at `now_ms`.
+    fn date(&self, now_ms: u64) -> SystemTime {
+        time::after(self.started, self.uptime_ms(now_ms))
     }
 }
 

@@ -22,7 +22,10 @@ pub(super) fn statistics(core: &Core, now_ms: u64) -> Vec<Value> {
     let version = concat!("mqtt-broker ", env!("CARGO_PKG_VERSION"));
     let mut all = vec![
         ("version", version.to_owned()),
-        ("uptime", format!("{} seconds", now_ms / 1000)),
+        (
+            "uptime",
+            format!("{} seconds", core.sys.uptime_ms(now_ms) / 1000),
+        ),
         ("clients/total", sessions.to_string()),
         ("clients/connected", connected.to_string()),
         ("clients/active", connected.to_string()),
@@ -79,10 +82,13 @@ pub(super) fn about(core: &Core) -> Vec<Value> {
 
 /// What tells that the broker is alive: how long it has run, in milliseconds, and its date.
 pub(super) fn heartbeat(core: &Core, now_ms: u64) -> Vec<Value> {
-    let (node, started) = (&core.sys.node, core.sys.started);
-    let date = time::rfc3339(time::after(started, now_ms));
+    let node = &core.sys.node;
+    let date = time::rfc3339(core.sys.date(now_ms));
     vec![
-        value(format!("$SYS/brokers/{node}/uptime"), now_ms),
+        value(
+            format!("$SYS/brokers/{node}/uptime"),
+            core.sys.uptime_ms(now_ms),
+        ),
         value(format!("$SYS/brokers/{node}/datetime"), date),
     ]
 }
