@@ -3,6 +3,7 @@
 use super::counters::BatchCounts;
 use super::session_cell::{SessionCell, SessionKey};
 use super::wire::Forms;
+use mqtt_io::WriteQueue;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -24,6 +25,8 @@ pub(crate) struct Batch {
     /// Durable recipients of the message in hand.
     pub(crate) recipients: Vec<SessionKey>,
     spare: Vec<Vec<u8>>,
+    /// Empty queues for connections that have something to write.
+    queues: Vec<Box<WriteQueue>>,
 }
 
 impl Batch {
@@ -35,6 +38,18 @@ impl Batch {
     /// An empty buffer, used before if possible.
     pub(crate) fn spare(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()
+    }
+
+    /// An empty queue, used before if possible.
+    pub(crate) fn queue(&mut self) -> Box<WriteQueue> {
+        self.queues.pop().unwrap_or_default()
+    }
+
+    /// Takes a queue back whose connection has nothing to write for now.
+    pub(crate) fn give_queue(&mut self, queue: Box<WriteQueue>) {
+        if self.queues.len() < SPARE_MAX {
+            self.queues.push(queue);
+        }
     }
 
     /// Takes an emptied buffer back for the next connection.

@@ -26,6 +26,15 @@ pub(crate) enum HeldAnswer {
     Bytes(Box<[u8]>),
 }
 
+/// A connection whose CONNECT has not been accepted.
+pub(crate) struct Arrival {
+    pub(crate) peer: SocketAddr,
+    /// The name of the listener it came through.
+    pub(crate) listener: Arc<str>,
+    /// The Client Identifier of a CONNECT that was refused.
+    pub(crate) refused: Option<Box<str>>,
+}
+
 /// A connection after its CONNECT was accepted.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -52,17 +61,14 @@ pub(crate) enum Step {
 /// The protocol side of one Network Connection.
 pub(crate) struct Connection {
     pub(crate) core: Arc<Core>,
-    pub(crate) peer: SocketAddr,
     pub(crate) gate: Gate,
     /// Answers to this client, written before what its session has for it.
     pub(crate) out: Vec<u8>,
     pub(crate) open: Option<Box<Open>>,
-    /// The name of the listener it came through.
-    pub(crate) listener: Arc<str>,
+    /// What is known before CONNECT is accepted; then it is in `open`.
+    pub(crate) arrival: Option<Box<Arrival>>,
     /// Enhanced authentication, where CONNECT asked for it.
     pub(crate) auth: Option<Box<AuthState>>,
-    /// The Client Identifier of a CONNECT that was refused.
-    pub(crate) refused: Option<Box<str>>,
     /// Control Packets written that are not yet counted.
     pub(crate) answers_sent: u64,
     /// The subscriber whose full queue this publisher waits for.
@@ -84,17 +90,28 @@ impl Connection {
             .fetch_add(1, Ordering::Relaxed);
         Self {
             core,
-            peer,
             gate: Gate::default(),
             out: Vec::new(),
             open: None,
-            listener,
+            arrival: Some(Box::new(Arrival {
+                peer,
+                listener,
+                refused: None,
+            })),
             auth: None,
-            refused: None,
             answers_sent: 0,
             waiting_for: None,
             pace: Pace::new(rates, now_ms),
             end: None,
+        }
+    }
+
+    /// The address of the client and the name of the listener it came through.
+    pub(crate) fn origin(&self) -> Option<(SocketAddr, &Arc<str>)> {
+        match (&self.arrival, &self.open) {
+            (Some(arrival), _) => Some((arrival.peer, &arrival.listener)),
+            (None, Some(open)) => Some((open.client.peer, &open.client.listener)),
+            (None, None) => None,
         }
     }
 
@@ -414,17 +431,18 @@ impl Connection {
             .open
             .as_ref()
             .map_or("", |open| &*open.client.client_id);
+        let peer = self.origin().map(|(peer, _)| tracing::field::display(peer));
         match cause {
             EndCause::ClientDisconnect
             | EndCause::ClientDisconnectWithWill
             | EndCause::ConnectionLost => {
-                tracing::debug!(peer = %self.peer, client_id, %cause, "connection closed");
+                tracing::debug!(peer, client_id, %cause, "connection closed");
             }
-            _ => tracing::info!(peer = %self.peer, client_id, %cause, "connection closed"),
+            _ => tracing::info!(peer, client_id, %cause, "connection closed"),
         }
-        if self.open.is_none() {
-            let client_id = self.refused.as_deref().unwrap_or_default();
-            self.core.hub.refused(self.peer, client_id, cause);
+        if let Some(arrival) = &self.arrival {
+            let client_id = arrival.refused.as_deref().unwrap_or_default();
+            self.core.hub.refused(arrival.peer, client_id, cause);
         }
         if let Some(open) = self.open.take() {
             self.core.hub.disconnected(&open.client, cause);

@@ -52,18 +52,25 @@ impl Pending {
 /// The decisions the packet in hand has asked for. Nothing is allocated while answers are ready at once.
 #[derive(Default)]
 pub(crate) struct Gate {
+    asked: u32,
+    /// Present once a packet has asked what could not be answered at once.
+    late: Option<Box<Lateness>>,
+}
+
+/// What could not be answered at once.
+#[derive(Default)]
+struct Lateness {
     /// Answers that came late, each with its place among the questions of the packet.
-    answers: Vec<(usize, Late)>,
+    answers: Vec<(u32, Late)>,
     /// The place of the question that is pending.
-    waiting_for: usize,
-    asked: usize,
+    waiting_for: u32,
     pending: Option<Pending>,
 }
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate")
-            .field("pending", &self.pending.is_some())
+            .field("pending", &self.is_pending())
             .finish_non_exhaustive()
     }
 }
@@ -76,25 +83,30 @@ impl Gate {
 
     /// The packet is through.
     pub(crate) fn done(&mut self) {
-        if !self.answers.is_empty() {
-            self.answers = Vec::new();
+        if !self.is_pending() {
+            self.late = None;
         }
     }
 
     pub(crate) fn is_pending(&self) -> bool {
-        self.pending.is_some()
+        self.late
+            .as_ref()
+            .is_some_and(|late| late.pending.is_some())
     }
 
     /// Waits for the decision that is pending, if one is.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(pending) = &mut self.pending else {
+        let Some(late) = &mut self.late else {
+            return Poll::Ready(());
+        };
+        let Some(pending) = &mut late.pending else {
             return Poll::Ready(());
         };
         match pending.poll(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(late) => {
-                self.answers.push((self.waiting_for, late));
-                self.pending = None;
+            Poll::Ready(answer) => {
+                late.answers.push((late.waiting_for, answer));
+                late.pending = None;
                 Poll::Ready(())
             }
         }
@@ -102,22 +114,26 @@ impl Gate {
 
     /// Time is up: the pending decision counts as a refusal.
     pub(crate) fn give_up(&mut self) {
-        if let Some(pending) = self.pending.take() {
-            self.answers.push((self.waiting_for, pending.overdue()));
+        if let Some(late) = &mut self.late
+            && let Some(pending) = late.pending.take()
+        {
+            late.answers.push((late.waiting_for, pending.overdue()));
         }
     }
 
     /// The place of the next question, and its answer if that came late.
-    fn next(&mut self) -> (usize, Option<&Late>) {
+    fn next(&mut self) -> (u32, Option<&Late>) {
         let nth = self.asked;
         self.asked += 1;
-        let found = self.answers.iter().find(|(place, _)| *place == nth);
-        (nth, found.map(|(_, late)| late))
+        let answers = self.late.iter().flat_map(|late| &late.answers);
+        let mut found = answers.filter(|(place, _)| *place == nth);
+        (nth, found.next().map(|(_, late)| late))
     }
 
-    fn wait(&mut self, nth: usize, pending: Pending) {
-        self.pending = Some(pending);
-        self.waiting_for = nth;
+    fn wait(&mut self, nth: u32, pending: Pending) {
+        let late = self.late.get_or_insert_default();
+        late.pending = Some(pending);
+        late.waiting_for = nth;
     }
 
     /// The verdict of a hook, or none: the packet has to be offered again later.
@@ -148,7 +164,8 @@ impl Gate {
         };
         match ask() {
             AuthAnswer::Ready(step) => {
-                self.answers.push((nth, Late::Step(step.clone())));
+                let late = self.late.get_or_insert_default();
+                late.answers.push((nth, Late::Step(step.clone())));
                 Some(step)
             }
             AuthAnswer::Pending(promise) => {

@@ -3,7 +3,7 @@
 use crate::access::ClientInfo;
 use crate::authenticate::{AuthStep, ConnectRequest, Exchange, Grant, Refusal};
 use crate::core::cause::EndCause;
-use crate::core::connection::{Connection, Open, Step};
+use crate::core::connection::{Arrival, Connection, Open, Step};
 use crate::core::{Batch, push_fitting};
 use mqtt_codec::{
     Auth, Connect, Frame, Packet, PacketType, Property, ProtocolVersion, ReasonCode, frame,
@@ -57,7 +57,10 @@ impl Connection {
     ) -> Authenticated {
         let unknown = || Authenticated::Out(Refusal::new(ReasonCode::BAD_AUTHENTICATION_METHOD));
         if self.auth.is_none() {
-            let request = self.connect_request(connect);
+            let Some(arrival) = &self.arrival else {
+                return unknown();
+            };
+            let request = arrival.connect_request(connect);
             let known = self.core.authenticate.as_ref();
             let exchange = known.and_then(|known| known.exchange(&request));
             let (Some(exchange), Some(method)) = (exchange, AuthMethod::try_new(method)) else {
@@ -142,8 +145,8 @@ impl Connection {
                 username: open.client.username.as_deref(),
                 password: None,
                 version: negotiated.version,
-                peer: self.peer,
-                listener: &self.listener,
+                peer: open.client.peer,
+                listener: &open.client.listener,
                 method: Some(state.turns.method()),
             };
             let known = self.core.authenticate.as_ref();
@@ -234,7 +237,9 @@ impl Connection {
         });
         self.answers_sent += 1;
     }
+}
 
+impl Arrival {
     /// What is asked about a CONNECT.
     pub(super) fn connect_request<'a>(&'a self, connect: &Connect<'a>) -> ConnectRequest<'a> {
         ConnectRequest {

@@ -2,7 +2,7 @@
 
 use super::auth::{Authenticated, take_grant};
 use crate::access::{AccessRequest, ClientInfo, Decision};
-use crate::authenticate::{AuthStep, ConnectRequest, Grant, Refusal};
+use crate::authenticate::{AuthStep, Grant, Refusal};
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
@@ -63,12 +63,15 @@ impl Connection {
         batch: &mut Batch,
         now_ms: u64,
     ) -> Result<Step, EndCause> {
+        let Some((peer, listener)) = self.origin() else {
+            return Err(EndCause::ConnectExpected);
+        };
         let mut client = ClientInfo {
             client_id: connect.client_id.into(),
             username: connect.username.map(Into::into),
-            peer: self.peer,
+            peer,
             version: connect.version,
-            listener: Arc::clone(&self.listener),
+            listener: Arc::clone(listener),
             superuser: false,
             attributes: None,
         };
@@ -105,6 +108,7 @@ impl Connection {
         };
         client.client_id = attached.cell.client_id.clone();
         let client = Arc::new(client);
+        self.arrival = None;
         self.open = Some(Box::new(Open {
             client,
             cell: attached.cell,
@@ -134,8 +138,13 @@ impl Connection {
         }
         self.core.counters.accepted.fetch_add(1, Ordering::Relaxed);
         self.auto_subscribe(batch, now_ms);
-        tracing::debug!(peer = %self.peer, client_id = connect.client_id, "connected");
+        tracing::debug!(%peer, client_id = connect.client_id, "connected");
         Ok(Step::Done)
+    }
+
+    fn peer_text(&self) -> String {
+        let origin = self.origin();
+        origin.map_or_else(String::new, |(peer, _)| peer.to_string())
     }
 
     /// Who is it?
@@ -144,11 +153,14 @@ impl Connection {
             return self.begin_exchange(connect, method, negotiated);
         }
         let Some(authenticate) = self.core.authenticate.clone() else {
+            let Some((peer, _)) = self.origin() else {
+                return Authenticated::Out(Refusal::new(ReasonCode::NOT_AUTHORIZED));
+            };
             let request = AccessRequest::Connect {
                 client_id: connect.client_id,
                 username: connect.username,
                 password: connect.password,
-                peer: self.peer,
+                peer,
             };
             return match ask(&mut self.gate, &*self.core.access, None, &request) {
                 None => Authenticated::Wait,
@@ -158,16 +170,12 @@ impl Connection {
                 }
             };
         };
-        let request = ConnectRequest {
-            client_id: connect.client_id,
-            username: connect.username,
-            password: connect.password,
-            version: connect.version,
-            peer: self.peer,
-            listener: &self.listener,
-            method: None,
+        let Self { arrival, gate, .. } = self;
+        let Some(arrival) = arrival else {
+            return Authenticated::Out(Refusal::new(ReasonCode::NOT_AUTHORIZED));
         };
-        match self.gate.step(|| authenticate.connect(&request)) {
+        let request = arrival.connect_request(connect);
+        match gate.step(|| authenticate.connect(&request)) {
             None => Authenticated::Wait,
             Some(AuthStep::Accept(grant)) => Authenticated::In(*grant),
             Some(AuthStep::Refuse(refusal)) => Authenticated::Out(*refusal),
@@ -210,7 +218,7 @@ impl Connection {
         let too_long = client_id.len() > self.core.limits.client_id_len_max;
         if too_long {
             self.core
-                .note_limit(LimitCause::ClientIdLen, &self.peer.to_string());
+                .note_limit(LimitCause::ClientIdLen, &self.peer_text());
             return Some(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
         let (limits, offer) = (&self.core.limits, &self.core.offer);
@@ -266,7 +274,9 @@ impl Connection {
         ) {
             set.push(Property::ServerReference(server));
         }
-        self.refused = Some(client_id.into());
+        if let Some(arrival) = &mut self.arrival {
+            arrival.refused = Some(client_id.into());
+        }
         // Return codes before v5 have no words for these, and "unavailable" would have the client try again.
         let is_unsayable = !negotiated.version.has_properties()
             && matches!(

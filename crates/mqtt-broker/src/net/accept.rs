@@ -53,15 +53,15 @@ pub(crate) struct Terms {
 /// One of the connections counted in [`Door::connections`].
 pub(crate) struct Place {
     door: Arc<Door>,
-    /// Counted for this address, too.
-    address: Option<IpAddr>,
+    /// Counted for this address, too; rarely, so that it takes no room otherwise.
+    address: Option<Box<IpAddr>>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.door.connections.fetch_sub(1, Ordering::AcqRel);
-        if let Some(address) = self.address
-            && let Entry::Occupied(mut count) = self.door.by_address.lock().entry(address)
+        if let Some(address) = &self.address
+            && let Entry::Occupied(mut count) = self.door.by_address.lock().entry(**address)
         {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -91,7 +91,7 @@ impl Door {
                 return Err(LimitCause::AddressConnections);
             }
             *count += 1;
-            place.address = Some(address);
+            place.address = Some(Box::new(address));
         }
         Ok(place)
     }
@@ -146,10 +146,17 @@ pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
 }
 
 /// What a connection counts against as long as it lives: the broker's bound and its listener's.
-struct Places(
-    #[expect(dead_code, reason = "counts by being there")] Place,
+pub(crate) struct Places(
+    Place,
     #[expect(dead_code, reason = "counts by being there")] Arc<()>,
 );
+
+impl Places {
+    /// What it shares with all others.
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.0.door
+    }
+}
 
 fn start(
     door: &Arc<Door>,
@@ -159,35 +166,22 @@ fn start(
     rates: Rates,
     places: Places,
 ) {
-    let (door, name) = (Arc::clone(door), Arc::clone(name));
     let nth = door.next_runtime.fetch_add(1, Ordering::Relaxed);
     let runtime = match door.runtimes.len() {
         0 => None,
-        runtimes => door.runtimes.get(nth % runtimes).cloned(),
+        runtimes => door.runtimes.get(nth % runtimes),
     };
-    match runtime {
-        None => {
-            let task = ConnectionTask::new(&door, stream, peer, name, rates);
-            tokio::spawn(run(task, places));
+    let task = |stream| ConnectionTask::new(stream, peer, Arc::clone(name), rates, places);
+    let Some(runtime) = runtime else {
+        tokio::spawn(task(stream));
+        return;
+    };
+    let entered = runtime.enter();
+    match stream.into_current_runtime() {
+        Ok(stream) => {
+            drop(entered);
+            runtime.spawn(task(stream));
         }
-        Some(runtime) => {
-            runtime.spawn(async move {
-                match stream.into_current_runtime() {
-                    Ok(stream) => {
-                        run(
-                            ConnectionTask::new(&door, stream, peer, name, rates),
-                            places,
-                        )
-                        .await;
-                    }
-                    Err(error) => tracing::warn!(%peer, %error, "cannot move a connection"),
-                }
-            });
-        }
+        Err(error) => tracing::warn!(%peer, %error, "cannot move a connection"),
     }
-}
-
-async fn run(task: ConnectionTask, places: Places) {
-    task.await;
-    drop(places);
 }

@@ -1,6 +1,6 @@
 //! One connection's task: reads, handles and writes in one place, with no hand-over in between.
 
-use super::accept::Door;
+use super::accept::{Door, Places};
 use super::clock::Clock;
 use crate::core::cause::EndCause;
 use crate::core::pace::Rates;
@@ -48,42 +48,50 @@ struct Timer {
     over: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
+/// As small as it can be: most connections are idle most of the time, and each is one of these.
 pub(crate) struct ConnectionTask {
-    door: Arc<Door>,
     stream: Stream,
     reader: PacketReader,
-    queue: WriteQueue,
+    /// Present only while something waits to be written.
+    queue: Option<Box<WriteQueue>>,
     connection: Connection,
     /// Present only while something is limited: an idle open connection has no timer of its own.
-    timer: Option<Timer>,
+    timer: Option<Box<Timer>>,
     /// Part of a packet, or whole packets behind a pending decision, wait in `reader`.
     is_paused: bool,
     is_done: bool,
+    /// Given up last, when the socket is closed.
+    places: Places,
 }
 
 impl ConnectionTask {
     pub(crate) fn new(
-        door: &Arc<Door>,
         stream: Stream,
         peer: SocketAddr,
         listener: Arc<str>,
         rates: Rates,
+        places: Places,
     ) -> Self {
+        let door = places.door();
         let now_ms = door.clock.now_ms();
         Self {
-            door: Arc::clone(door),
             stream,
             reader: PacketReader::new(door.core.limits.packet_len_max),
-            queue: WriteQueue::new(),
+            queue: None,
             connection: Connection::new(Arc::clone(&door.core), peer, listener, rates, now_ms),
             timer: None,
             is_paused: false,
             is_done: false,
+            places,
         }
     }
 
+    fn door(&self) -> &Door {
+        self.places.door()
+    }
+
     fn clock(&self) -> Clock {
-        self.door.clock
+        self.door().clock
     }
 
     /// One turn: as much as there is to do without waiting, within bounds.
@@ -97,14 +105,14 @@ impl ConnectionTask {
             let may_read = self.connection.end().is_none()
                 && !self.is_paused
                 && self.connection.resume_at_ms(now_ms).is_none()
-                && self.queue.len() <= WRITE_BACKLOG;
+                && self.unwritten() <= WRITE_BACKLOG;
             if !may_read {
                 return self.poll_limit(cx);
             }
             match self.poll_read(cx, batch, now_ms) {
                 Poll::Pending => return self.poll_limit(cx),
                 Poll::Ready(Some(cause)) => return Poll::Ready(cause),
-                Poll::Ready(None) => self.door.core.finish(batch, now_ms),
+                Poll::Ready(None) => self.door().core.finish(batch, now_ms),
             }
         }
         cx.waker().wake_by_ref();
@@ -163,6 +171,11 @@ impl ConnectionTask {
         self.is_paused = feed(&mut self.reader, &mut self.connection, bytes, batch, now_ms);
     }
 
+    /// Bytes that wait for the socket.
+    fn unwritten(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.len())
+    }
+
     /// Writes what there is; the cause when the connection is over.
     fn poll_write(
         &mut self,
@@ -170,45 +183,72 @@ impl ConnectionTask {
         batch: &mut Batch,
         now_ms: u64,
     ) -> Option<EndCause> {
-        loop {
-            if self.queue.len() <= WRITE_BACKLOG {
+        // A queue that was kept has still to be flushed, even if it is empty.
+        let mut is_unflushed = self.queue.is_some();
+        let mut queue = self.queue.take().unwrap_or_else(|| batch.queue());
+        let written = loop {
+            if queue.len() <= WRITE_BACKLOG {
                 self.connection
-                    .take_output(&mut self.queue, batch, cx.waker(), now_ms);
+                    .take_output(&mut queue, batch, cx.waker(), now_ms);
             }
-            if self.queue.is_empty() {
-                break;
+            if queue.is_empty() && !is_unflushed {
+                break Poll::Ready(Ok(()));
             }
-            let waiting = self.queue.len();
-            let flushed = self.queue.poll_flush(&mut self.stream, cx);
-            // Taking bytes is a sign of life only while they keep us from reading; v5 [MQTT-3.1.2-22].
-            let written = waiting.saturating_sub(self.queue.len());
-            batch.counts.bytes_sent += u64::try_from(written).unwrap_or(u64::MAX);
-            if waiting > WRITE_BACKLOG && self.queue.len() < waiting {
-                self.connection.note_alive(now_ms);
+            is_unflushed = false;
+            match self.poll_flush(&mut queue, cx, batch, now_ms) {
+                Poll::Ready(Ok(())) => {}
+                over => break over,
             }
-            match flushed {
-                Poll::Ready(Ok(_)) => {
-                    if let Some(spare) = self.queue.take_spare() {
-                        batch.give_spare(spare);
-                    }
-                }
-                Poll::Ready(Err(_)) => return Some(EndCause::ConnectionLost),
-                Poll::Pending => return None,
+        };
+        match written {
+            Poll::Ready(Err(())) => return Some(EndCause::ConnectionLost),
+            Poll::Ready(Ok(())) => batch.give_queue(queue),
+            Poll::Pending => {
+                self.queue = Some(queue);
+                return None;
             }
         }
         self.connection.end()
     }
 
+    /// Empties the queue, as far as the socket takes it.
+    fn poll_flush(
+        &mut self,
+        queue: &mut WriteQueue,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Poll<Result<(), ()>> {
+        let waiting = queue.len();
+        let flushed = queue.poll_flush(&mut self.stream, cx);
+        // Taking bytes is a sign of life only while they keep us from reading; v5 [MQTT-3.1.2-22].
+        let written = waiting.saturating_sub(queue.len());
+        batch.counts.bytes_sent += u64::try_from(written).unwrap_or(u64::MAX);
+        if waiting > WRITE_BACKLOG && queue.len() < waiting {
+            self.connection.note_alive(now_ms);
+        }
+        match flushed {
+            Poll::Ready(Ok(_)) => {
+                if let Some(spare) = queue.take_spare() {
+                    batch.give_spare(spare);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Err(())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
     /// Keeps the one timer that the state asks for, and acts when it is over.
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<EndCause> {
         let wanted = if self.connection.end().is_some() {
-            Some((Limit::Farewell, self.door.idle_timeout))
+            Some((Limit::Farewell, self.door().idle_timeout))
         } else if self.connection.is_deciding() {
-            Some((Limit::Decision, self.door.access_timeout))
+            Some((Limit::Decision, self.door().access_timeout))
         } else if !self.connection.is_open() {
-            Some((Limit::Connect, self.door.idle_timeout))
+            Some((Limit::Connect, self.door().idle_timeout))
         } else if self.connection.is_waiting() {
-            Some((Limit::Room, self.door.core.limits.queue_full_timeout))
+            Some((Limit::Room, self.door().core.limits.queue_full_timeout))
         } else {
             let now_ms = self.clock().now_ms();
             let resume_at_ms = self.connection.resume_at_ms(now_ms);
@@ -224,7 +264,9 @@ impl ConnectionTask {
         let limit = timer.limit;
         self.timer = None;
         match limit {
-            Limit::Connect if *self.door.stop.borrow() => Poll::Ready(EndCause::ServerShuttingDown),
+            Limit::Connect if *self.door().stop.borrow() => {
+                Poll::Ready(EndCause::ServerShuttingDown)
+            }
             Limit::Connect => Poll::Ready(EndCause::ConnectTimeout),
             Limit::Farewell => Poll::Ready(EndCause::ConnectionLost),
             Limit::Rate => {
@@ -251,9 +293,9 @@ impl ConnectionTask {
             _ => false,
         };
         if !is_kept {
-            self.timer = wanted.map(|(limit, time)| Timer {
-                limit,
-                over: self.limit_over(limit, time),
+            self.timer = wanted.map(|(limit, time)| {
+                let over = self.limit_over(limit, time);
+                Box::new(Timer { limit, over })
             });
         }
     }
@@ -263,7 +305,7 @@ impl ConnectionTask {
         if limit != Limit::Connect {
             return Box::pin(sleep(time));
         }
-        let mut stop = self.door.stop.clone();
+        let mut stop = self.door().stop.clone();
         Box::pin(async move {
             tokio::select! {
                 () = sleep(time) => {}
@@ -282,7 +324,7 @@ impl ConnectionTask {
 
     /// The code of this connection panicked: it ends, all others go on.
     fn finish_panicked(&mut self) {
-        self.door
+        self.door()
             .core
             .counters
             .connections_panicked
@@ -326,10 +368,10 @@ impl Future for ConnectionTask {
         let task = self.get_mut();
         // The batch is kept out of reach of a panic: the wakes in it are owed to other connections.
         let mut batch = BATCH.take().unwrap_or_default();
-        task.door.core.begin(&mut batch);
+        task.door().core.begin(&mut batch);
         let turn = catch_unwind(AssertUnwindSafe(|| task.poll_turn(cx, &mut batch)));
         let finished = catch_unwind(AssertUnwindSafe(|| {
-            task.door.core.finish(&mut batch, task.door.clock.now_ms());
+            task.door().core.finish(&mut batch, task.clock().now_ms());
         }));
         BATCH.set(Some(batch));
         let turn = finished.and(turn);
