@@ -7,6 +7,12 @@ pub use error::{Attempt, DialError};
 pub(crate) use progress::Progress;
 pub use progress::Step;
 
+#[cfg(feature = "proxy")]
+use crate::Proxy;
+#[cfg(feature = "tls")]
+use crate::TlsConfig;
+#[cfg(feature = "ws")]
+use crate::WsOptions;
 use crate::{Endpoint, Scheme, Stream, TcpOptions, tcp};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -28,6 +34,12 @@ use tokio::time::timeout;
 #[must_use]
 pub struct Connector {
     tcp: TcpOptions,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
+    #[cfg(feature = "ws")]
+    websocket: WsOptions,
+    #[cfg(feature = "proxy")]
+    proxy: Option<Proxy>,
 }
 
 impl Connector {
@@ -39,6 +51,29 @@ impl Connector {
     /// Sets the options of TCP sockets; they hold for the way to a proxy, too.
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         self.tcp = options;
+        self
+    }
+
+    /// Sets how the server's certificate is checked, and which one is shown to it.
+    ///
+    /// When not set, the system's root certificates decide; they are read once per process, on the first use.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Sets what a WebSocket is asked for.
+    #[cfg(feature = "ws")]
+    pub fn websocket(mut self, options: WsOptions) -> Self {
+        self.websocket = options;
+        self
+    }
+
+    /// Connects through a proxy; unix sockets are still reached directly.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
         self
     }
 
@@ -80,6 +115,22 @@ impl Connector {
             Scheme::Unix => unix(endpoint, progress).await?,
             _ => self.open_tcp(endpoint, progress).await?,
         };
+        #[cfg(feature = "tls")]
+        let stream = match scheme {
+            Scheme::Mqtts | Scheme::Wss => self.open_tls(stream, endpoint, progress).await?,
+            _ => stream,
+        };
+        #[cfg(feature = "ws")]
+        let stream = if scheme.is_websocket() {
+            progress.begin(Step::WebSocket);
+            let opened = crate::ws::connect(stream, endpoint, &self.websocket).await;
+            opened.map_err(|source| DialError::WebSocket {
+                host: endpoint.host().into(),
+                source,
+            })?
+        } else {
+            stream
+        };
         Ok(stream)
     }
 
@@ -89,17 +140,50 @@ impl Connector {
         progress: &Progress,
     ) -> Result<Stream, DialError> {
         let (host, port) = (endpoint.host(), endpoint.port());
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = &self.proxy {
+            let tcp = tcp::connect(proxy.host(), proxy.port(), &self.tcp, progress).await?;
+            progress.begin(Step::Proxy);
+            let tunnel = proxy.tunnel(tcp, endpoint).await;
+            return tunnel.map(Stream::Tcp).map_err(|source| DialError::Proxy {
+                proxy: proxy.to_string().into(),
+                source,
+            });
+        }
         let tcp = tcp::connect(host, port, &self.tcp, progress).await?;
         Ok(Stream::Tcp(tcp))
+    }
+
+    #[cfg(feature = "tls")]
+    async fn open_tls(
+        &self,
+        stream: Stream,
+        endpoint: &Endpoint,
+        progress: &Progress,
+    ) -> Result<Stream, DialError> {
+        progress.begin(Step::Tls);
+        let failed = |source| DialError::Tls {
+            host: endpoint.host().into(),
+            source,
+        };
+        let roots;
+        let tls = match &self.tls {
+            Some(tls) => tls,
+            None => {
+                roots = TlsConfig::platform().await.map_err(failed)?;
+                &roots
+            }
+        };
+        tls.connect(stream, endpoint.host()).await.map_err(failed)
     }
 }
 
 /// Refuses a scheme this build has no code for, before anything is opened.
 fn check_built_in(scheme: Scheme) -> Result<(), DialError> {
     let needs_tls = matches!(scheme, Scheme::Mqtts | Scheme::Wss);
-    let feature = if needs_tls {
+    let feature = if needs_tls && !cfg!(feature = "tls") {
         "tls"
-    } else if scheme.is_websocket() {
+    } else if scheme.is_websocket() && !cfg!(feature = "ws") {
         "ws"
     } else if scheme == Scheme::Unix && !cfg!(unix) {
         "unix"

@@ -4,6 +4,8 @@ mod error;
 mod parse;
 
 pub use error::EndpointError;
+#[cfg(feature = "ws")]
+pub(crate) use parse::request_target;
 
 use std::fmt;
 use std::str::FromStr;
@@ -193,6 +195,12 @@ impl Endpoint {
             return Err(EndpointError::HostMissing);
         }
         Ok(servers)
+    }
+
+    /// Reads `[user[:password]@]host[:port]` of what is no MQTT server.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn parse_with_port(text: &str, port: u16) -> Result<Self, EndpointError> {
+        parse::authority(text, port)
     }
 
     /// `host:port` as HTTP writes it, an IPv6 address in brackets.

@@ -7,18 +7,34 @@
 mod connector;
 mod endpoint;
 mod listener;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod read_chunk;
 mod reader;
 mod stream;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 mod write_queue;
+#[cfg(feature = "ws")]
+mod ws;
 
 pub use connector::{Attempt, Connector, DialError, Step};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use listener::Listener;
 pub use mqtt_codec::{DecodeError, Frame};
+#[cfg(feature = "proxy")]
+pub use proxy::{Proxy, ProxyError, ProxyParseError};
 pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk};
 pub use reader::{Fed, PacketReader, Verdict};
 pub use stream::{Stream, Transport};
 pub use tcp::TcpOptions;
+#[cfg(feature = "tls")]
+pub use tls::{PemProblem, TlsAcceptor, TlsConfig, TlsError, TlsOptions, TlsStream};
 pub use write_queue::WriteQueue;
+#[cfg(feature = "ws")]
+pub use ws::{WsAcceptor, WsError, WsOptions, WsRequest, WsStream};
+
+/// The library behind the feature `tls`: for a configuration of your own, see [`TlsConfig`] and [`TlsAcceptor`].
+#[cfg(feature = "tls")]
+pub use rustls;

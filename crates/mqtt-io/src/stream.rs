@@ -25,6 +25,12 @@ pub enum Stream {
     /// A unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
+    /// TLS over any of these.
+    #[cfg(feature = "tls")]
+    Tls(Box<crate::TlsStream>),
+    /// WebSocket over any of these.
+    #[cfg(feature = "ws")]
+    Ws(Box<crate::WsStream>),
     /// Any other ordered, lossless stream of bytes.
     Other(Box<dyn Transport>),
 }
@@ -63,6 +69,10 @@ impl Stream {
             Self::Tcp(tcp) => Ok(Self::Tcp(TcpStream::from_std(tcp.into_std()?)?)),
             #[cfg(unix)]
             Self::Unix(unix) => Ok(Self::Unix(UnixStream::from_std(unix.into_std()?)?)),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => Ok(self),
+            #[cfg(feature = "ws")]
+            Self::Ws(_) => Ok(self),
             Self::Other(_) => Ok(self),
         }
     }
@@ -76,6 +86,10 @@ impl Stream {
             Self::Tcp(tcp) => tcp.peer_addr(),
             #[cfg(unix)]
             Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.inner().peer_addr(),
+            #[cfg(feature = "ws")]
+            Self::Ws(ws) => ws.inner().peer_addr(),
             Self::Other(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -89,6 +103,10 @@ impl Stream {
             Self::Tcp(tcp) => tcp.local_addr(),
             #[cfg(unix)]
             Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.inner().local_addr(),
+            #[cfg(feature = "ws")]
+            Self::Ws(ws) => ws.inner().local_addr(),
             Self::Other(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -98,6 +116,10 @@ impl Stream {
             Self::Tcp(tcp) => Pin::new(tcp),
             #[cfg(unix)]
             Self::Unix(unix) => Pin::new(unix),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => Pin::new(tls.as_mut()),
+            #[cfg(feature = "ws")]
+            Self::Ws(ws) => Pin::new(ws.as_mut()),
             Self::Other(other) => Pin::new(other.as_mut()),
         }
     }
@@ -109,6 +131,10 @@ impl fmt::Debug for Stream {
             Self::Tcp(tcp) => f.debug_tuple("Tcp").field(tcp).finish(),
             #[cfg(unix)]
             Self::Unix(unix) => f.debug_tuple("Unix").field(unix).finish(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => f.debug_tuple("Tls").field(tls.inner()).finish(),
+            #[cfg(feature = "ws")]
+            Self::Ws(ws) => f.debug_tuple("Ws").field(ws.inner()).finish(),
             Self::Other(_) => f.write_str("Other"),
         }
     }
@@ -146,6 +172,10 @@ impl AsyncWrite for Stream {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
             #[cfg(unix)]
             Self::Unix(unix) => unix.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.is_write_vectored(),
+            #[cfg(feature = "ws")]
+            Self::Ws(ws) => ws.is_write_vectored(),
             Self::Other(other) => other.is_write_vectored(),
         }
     }

@@ -74,6 +74,33 @@ pub enum DialError {
         /// The addresses tried until then; empty after TCP.
         attempts: Vec<Attempt>,
     },
+    /// The proxy did not let through.
+    #[cfg(feature = "proxy")]
+    #[error("proxy {proxy}: {source}")]
+    Proxy {
+        /// Which one, without credentials.
+        proxy: Box<str>,
+        /// What it said.
+        source: crate::ProxyError,
+    },
+    /// TLS failed.
+    #[cfg(feature = "tls")]
+    #[error("TLS with {host}: {source}")]
+    Tls {
+        /// The server.
+        host: Box<str>,
+        /// What was wrong.
+        source: crate::TlsError,
+    },
+    /// The server did not open a WebSocket.
+    #[cfg(feature = "ws")]
+    #[error("WebSocket with {host}: {source}")]
+    WebSocket {
+        /// The server.
+        host: Box<str>,
+        /// What was wrong.
+        source: crate::WsError,
+    },
 }
 
 impl DialError {
@@ -85,6 +112,12 @@ impl DialError {
             Self::Resolve { .. } | Self::Connect { .. } | Self::TimedOut { .. } => true,
             Self::Unix { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
             Self::NotBuiltIn { .. } => false,
+            #[cfg(feature = "proxy")]
+            Self::Proxy { source, .. } => source.is_retryable(),
+            #[cfg(feature = "tls")]
+            Self::Tls { source, .. } => source.is_retryable(),
+            #[cfg(feature = "ws")]
+            Self::WebSocket { source, .. } => source.is_retryable(),
         }
     }
 }

@@ -28,6 +28,24 @@ pub(super) fn endpoint(
     if scheme == Scheme::Unix {
         return unix(rest);
     }
+    server(scheme, rest)
+}
+
+/// Reads the address of what is no MQTT server, which has another port.
+#[cfg(feature = "proxy")]
+pub(super) fn authority(text: &str, default_port: u16) -> Result<Endpoint, EndpointError> {
+    let mut endpoint = server(Scheme::Mqtt, text)?;
+    let (address, _) = text.split_once('/').unwrap_or((text, ""));
+    let address = address
+        .rsplit_once('@')
+        .map_or(address, |(_, address)| address);
+    if split_port(address)?.1.is_none() {
+        endpoint.port = default_port;
+    }
+    Ok(endpoint)
+}
+
+fn server(scheme: Scheme, rest: &str) -> Result<Endpoint, EndpointError> {
     let (authority, path) = match rest.find(['/', '?', '#']) {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
@@ -161,7 +179,7 @@ fn is_ipv6(host: &str) -> bool {
     address.parse::<Ipv6Addr>().is_ok()
 }
 
-/// The target of the HTTP request: path and query, with a slash in front.
+/// The target of an HTTP request: path and query, with a slash in front.
 pub(crate) fn request_target(path: &str) -> Result<Box<str>, EndpointError> {
     let belongs = |found: char| found.is_ascii_graphic() && !matches!(found, '#' | '"' | '<' | '>');
     if let Some((at, found)) = path.char_indices().find(|(_, found)| !belongs(*found)) {
@@ -195,7 +213,7 @@ fn credentials(text: &str) -> Result<Credentials, EndpointError> {
     })
 }
 
-pub(crate) fn percent_decode(text: &str, field: &'static str) -> Result<Vec<u8>, EndpointError> {
+fn percent_decode(text: &str, field: &'static str) -> Result<Vec<u8>, EndpointError> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

@@ -1,5 +1,9 @@
 //! mqtt-io over real sockets.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[cfg(feature = "tls")]
+mod certificates;
 mod connector;
 mod loopback;
+#[cfg(feature = "tls")]
+mod tls;
