@@ -9,7 +9,10 @@
     reason = "a program that says on the console where it listens and why it ends"
 )]
 
-use mqtt_broker::{Broker, CommitLog, Config, LogFull, LogPosition, LogRecord, MemoryLog};
+use mqtt_broker::{
+    Appended, Broker, CommitLog, Config, LogFull, LogPosition, LogRecord, MemoryLog, Message,
+    MessageId, Recipient,
+};
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
@@ -78,34 +81,44 @@ impl GroupLog {
 /// The broker takes logs by value; this one is shared with its thread.
 struct Shared(Arc<GroupLog>);
 
+impl Shared {
+    fn gather(&self, write: impl FnOnce(&mut Vec<u8>)) -> LogPosition {
+        let mut group = self.0.group.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&mut group.bytes);
+        group.last += 1;
+        let position = LogPosition(group.last);
+        drop(group);
+        self.0.gathered.notify_one();
+        position
+    }
+}
+
 impl CommitLog for Shared {
     fn keeps_records(&self) -> bool {
         true
     }
 
-    fn append(&self, record: LogRecord<'_>) -> Result<LogPosition, LogFull> {
-        let mut group = self.0.group.lock().unwrap_or_else(PoisonError::into_inner);
-        match record {
-            LogRecord::Message {
-                message,
-                recipients,
-            } => {
-                group
-                    .bytes
-                    .extend_from_slice(message.topic_name().as_bytes());
-                group.bytes.extend_from_slice(message.payload());
-                for recipient in recipients {
-                    group.bytes.extend_from_slice(&recipient.0.to_le_bytes());
-                }
+    fn append(&self, _record: LogRecord<'_>) -> Result<LogPosition, LogFull> {
+        Ok(self.gather(|bytes| bytes.extend_from_slice(&[0; 16])))
+    }
+
+    fn append_message(
+        &self,
+        message: &Arc<Message>,
+        recipients: &[Recipient<'_>],
+        _is_retained: bool,
+    ) -> Result<Appended, LogFull> {
+        let position = self.gather(|bytes| {
+            bytes.extend_from_slice(message.topic_name().as_bytes());
+            bytes.extend_from_slice(message.payload());
+            for recipient in recipients {
+                bytes.extend_from_slice(&recipient.session.0.to_le_bytes());
             }
-            // Everything else is one small record.
-            _ => group.bytes.extend_from_slice(&[0; 16]),
-        }
-        group.last += 1;
-        let position = LogPosition(group.last);
-        drop(group);
-        self.0.gathered.notify_one();
-        Ok(position)
+        });
+        Ok(Appended {
+            position,
+            id: MessageId(position.0),
+        })
     }
 
     fn appended(&self) -> LogPosition {

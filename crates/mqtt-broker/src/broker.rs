@@ -361,6 +361,7 @@ fn listen(config: &Config) -> Result<Vec<Bound>, StartError> {
     let mut listeners = Vec::new();
     for (name, listener) in &config.listeners {
         let terms = Terms {
+            durability: listener.durability.unwrap_or(config.durability),
             connections_max: listener.max_connections,
             rates: Rates {
                 messages: listener.messages_rate,

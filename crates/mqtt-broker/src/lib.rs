@@ -22,7 +22,10 @@ mod sys;
 
 pub use crate::core::cause::{DropCause, EndCause, SessionEnd};
 pub use crate::core::counters::Totals;
-pub use crate::core::log::{CommitLog, LogFull, LogPosition, LogRecord, MemoryLog};
+pub use crate::core::log::{
+    Appended, CommitLog, Durability, LogFull, LogPosition, LogRecord, MemoryLog, MessageId,
+    Recipient,
+};
 pub use crate::core::message::{Message, Source};
 pub use crate::core::pace::Rate;
 pub use crate::core::queue::QueueFull;

@@ -39,6 +39,9 @@ pub(super) struct OrInfinity<K>(pub(super) K);
 /// Another kind, or this word, which is read as `None`.
 pub(super) struct OrWord<K>(pub(super) &'static str, pub(super) K);
 
+/// Another kind, of a key that may be left out.
+pub(super) struct Maybe<K>(pub(super) K);
+
 /// One of these words.
 pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
@@ -411,6 +414,30 @@ impl Kind<Option<PathBuf>> for Directory {
         value.as_ref().map_or_else(String::new, |path| {
             format!("{:?}", path.display().to_string())
         })
+    }
+}
+
+impl<T, K: Kind<T>> Kind<Option<T>> for Maybe<K> {
+    fn read(&self, value: &DeValue<'_>) -> Option<Option<T>> {
+        self.0.read(value).map(Some)
+    }
+
+    fn allowed(&self) -> String {
+        self.0.allowed()
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.0.type_name()
+    }
+
+    fn range(&self) -> String {
+        self.0.range()
+    }
+
+    fn show(&self, value: &Option<T>) -> String {
+        value
+            .as_ref()
+            .map_or_else(String::new, |value| self.0.show(value))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the broker listens.
 
+use crate::core::log::Durability;
 use crate::core::pace::Rate;
 use std::{
     fmt,
@@ -22,6 +23,9 @@ pub struct Listener {
     /// `bytes_rate`: bytes one client of this listener may send in a time. Default: `infinity`
     /// (`None`).
     pub bytes_rate: Option<Rate>,
+    /// `durability`: when what is promised to a client of this listener may be said. Default: what
+    /// [`Config::durability`](super::Config::durability) says (`None`).
+    pub durability: Option<Durability>,
 }
 
 /// The value of `bind`.

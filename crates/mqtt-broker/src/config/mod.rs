@@ -31,6 +31,7 @@ mod mqtt;
 mod reader;
 mod reference;
 mod settings;
+mod store;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -48,11 +49,14 @@ pub use listener::{Bind, BindAddress, BindError, Listener};
 pub use log::{Log, LogLevel};
 pub use mqtt::{Mqtt, Retainer};
 pub use reader::KeyDescription;
+pub use store::Store;
 pub use value::{ByteSize, Duration, MemoryMark};
 
+use crate::core::log::Durability;
 use extensions::NodeName;
-use kind::{Directory, Flag, Frequency, Number, OrInfinity, Place, Throughput};
+use kind::{Directory, Flag, Frequency, Maybe, Number, OrInfinity, Place, Throughput};
 use reader::{Reader, Section, Source};
+use store::DURABILITY;
 
 /// Everything that can be set. `Config::default()` is what an empty file gives.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,6 +67,11 @@ pub struct Config {
     /// `allow_anonymous`: whether clients without a user name may connect from other machines;
     /// from this machine they may as long as no users are configured. Default: false.
     pub allow_anonymous: bool,
+    /// `durability`: when an acknowledgement that promises to keep something may leave, where a
+    /// listener says nothing else. With `memory` here and at all listeners nothing is kept. Default: `fsync`.
+    pub durability: Durability,
+    /// `store.*`.
+    pub store: Store,
     /// `node.*`.
     pub node: Node,
     /// `log.*`.
@@ -105,6 +114,8 @@ impl Default for Config {
         Self {
             listeners: BTreeMap::from([("default".to_owned(), Listener::default())]),
             allow_anonymous: false,
+            durability: Durability::Fsync,
+            store: Store::default(),
             node: Node::default(),
             log: Log::default(),
             mqtt: Mqtt::default(),
@@ -172,6 +183,13 @@ impl Config {
         self.listeners = listeners.collect();
     }
 
+    /// Whether anything is kept over a restart: some listener's clients are promised it.
+    pub fn keeps_state(&self) -> bool {
+        let listeners = self.listeners.values();
+        let mut all = listeners.map(|listener| listener.durability.unwrap_or(self.durability));
+        all.any(|durability| durability != Durability::Memory)
+    }
+
     fn read(&mut self, root: &Section<'_>) -> Result<(), ConfigError> {
         self.read_listeners(&root.section("listeners")?.section("tcp")?)?;
         root.set(
@@ -180,6 +198,13 @@ impl Config {
             &mut self.allow_anonymous,
             &Flag,
         )?;
+        root.set(
+            "durability",
+            "when an acknowledgement may leave that promises to keep something: when it is on the disk, when the system has it, at once; with `memory` nothing is kept over a restart, unless a listener says otherwise",
+            &mut self.durability,
+            &DURABILITY,
+        )?;
+        self.store.read(&root.section("store")?)?;
         let node = root.section("node")?;
         node.set(
             "name",
@@ -244,6 +269,12 @@ impl Config {
                 "bytes one client may send in a time; over it, the client is not read from for a while",
                 &mut listener.bytes_rate,
                 &OrInfinity(Throughput),
+            )?;
+            section.set(
+                "durability",
+                "when an acknowledgement to a client of this listener may leave; without it, what `durability` says",
+                &mut listener.durability,
+                &Maybe(DURABILITY),
             )?;
         }
         Ok(())

@@ -1,16 +1,19 @@
 //! What the configuration accepts, and the exact line for what it refuses.
 
 use super::*;
+use crate::core::log::Durability;
 use crate::{QueueFull, Rate, SharedStrategy};
 
 const EVERYTHING: &str = r#"
 allow_anonymous = true
+durability = "os"
 
 [listeners.tcp.inside]
 bind = "127.0.0.1:1884"
 max_connections = 50
 messages_rate = "1000/s"
 bytes_rate = "18MB/10s"
+durability = "memory"
 
 [listeners.tcp.outside]
 bind = 1883
@@ -19,6 +22,13 @@ max_connections = "infinity"
 [node]
 name = "kitchen"
 data_dir = "data"
+
+[store]
+max_log_bytes = "256MB"
+max_group_records = 21
+max_group_delay = "22ms"
+checkpoint_interval = "23s"
+checkpoint_bytes = "24MB"
 
 [log.console]
 level = "debug"
@@ -105,6 +115,7 @@ fn every_key_reaches_its_field() {
                         count: 18 << 20,
                         per: std::time::Duration::from_secs(10),
                     }),
+                    durability: Some(Durability::Memory),
                 },
             ),
             (
@@ -114,10 +125,19 @@ fn every_key_reaches_its_field() {
                     max_connections: None,
                     messages_rate: None,
                     bytes_rate: None,
+                    durability: None,
                 },
             ),
         ]),
         allow_anonymous: true,
+        durability: Durability::Os,
+        store: Store {
+            max_log_bytes: ByteSize::from_mb(256),
+            max_group_records: 21,
+            max_group_delay: Duration::from_millis(22),
+            checkpoint_interval: Duration::from_secs(23),
+            checkpoint_bytes: ByteSize::from_mb(24),
+        },
         node: Node {
             name: "kitchen".to_owned(),
             data_dir: Some("data".into()),
@@ -283,7 +303,7 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         ),
         (
             "\"mqtt.max_inflight\" = 1",
-            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, auto_subscribe, delayed, listeners, log, mqtt, node, retainer, rewrite, sys_topics",
+            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, auto_subscribe, delayed, durability, listeners, log, mqtt, node, retainer, rewrite, store, sys_topics",
         ),
         (
             "rewrite = [{sorce_topic = \"a\", source_topic = \"a\", re = \"a\", dest_topic = \"b\"}]",

@@ -1,7 +1,7 @@
 //! Connections meet their sessions here: attach, take over, lose, end.
 
 use super::cause::{EndCause, SessionEnd};
-use super::log::{LogPosition, LogRecord};
+use super::log::{LogPosition, LogRecord, MessageId};
 use super::message::Message;
 use super::reached::LimitCause;
 use super::router::shared_filter;
@@ -69,6 +69,13 @@ impl Core {
                 return None;
             }
             due_will = state.take_over(request.negotiated);
+            if state.is_logged {
+                let _ = self.log.append(LogRecord::Attached {
+                    session: cell.key,
+                    session_expiry: request.negotiated.session_expiry,
+                    at_ms: now_ms,
+                });
+            }
             state.begin_aliases(&self.limits);
             self.tell(&cell, &state);
             let epoch = state.epoch;
@@ -93,16 +100,19 @@ impl Core {
                 match refusal {
                     Some(reason) => Err(reason),
                     None => self
-                        .begin_session(&mut sessions, request)
+                        .begin_session(&mut sessions, request, now_ms)
                         .map(|(cell, position)| (cell, 1, false, position)),
                 }
             }
         };
         drop(sessions);
+        let mut ended = LogPosition::NONE;
         if let Some(replaced) = replaced {
-            self.end_session(&replaced, SessionEnd::CleanStart, batch, now_ms);
+            ended = self.end_session(&replaced, SessionEnd::CleanStart, batch, now_ms);
         }
         let (cell, epoch, session_present, position) = attached?;
+        // Or the session replaced would be there again after a crash.
+        let position = position.max(ended);
         if !session_present {
             self.counters.client_connected();
             self.hub.session_started(&cell.client_id);
@@ -150,6 +160,7 @@ impl Core {
         &self,
         sessions: &mut Sessions,
         request: &AttachRequest<'_>,
+        now_ms: u64,
     ) -> Result<(Arc<SessionCell>, LogPosition), ReasonCode> {
         let session = sessions.next_key();
         let assigned;
@@ -164,10 +175,13 @@ impl Core {
             session,
             client_id,
             session_expiry: request.negotiated.session_expiry,
+            at_ms: now_ms,
         };
-        let position = match request.negotiated.session_expiry {
-            SessionExpiry::AT_DISCONNECT => LogPosition::NONE,
-            _ => self
+        let lasts = request.negotiated.session_expiry != SessionExpiry::AT_DISCONNECT;
+        let is_logged = lasts && self.log.keeps_records();
+        let position = match is_logged {
+            false => LogPosition::NONE,
+            true => self
                 .log
                 .append(record)
                 .map_err(|_| ReasonCode::QUOTA_EXCEEDED)?,
@@ -177,6 +191,7 @@ impl Core {
             let mut state = cell.state.lock();
             state.epoch = 1;
             state.connected = true;
+            state.is_logged = is_logged;
             state.begin_aliases(&self.limits);
             self.tell(&cell, &state);
         }
@@ -217,6 +232,13 @@ impl Core {
         let will_is_due = session_ends || state.will.as_ref().is_some_and(|will| will.delay_s == 0);
         let due_will = if will_is_due { state.will.take() } else { None };
         self.tell(cell, &state);
+        if state.is_logged && !session_ends {
+            let _ = self.log.append(LogRecord::Detached {
+                session: cell.key,
+                session_expiry: state.negotiated.session_expiry,
+                at_ms: now_ms,
+            });
+        }
         drop(state);
         if session_ends {
             self.end_session(cell, SessionEnd::Disconnected, batch, now_ms);
@@ -236,7 +258,7 @@ impl Core {
     pub(crate) fn keep_will(&self, cell: &SessionCell, will: Option<Box<Will>>) -> LogPosition {
         let mut state = cell.state.lock();
         state.will = will;
-        let is_kept = self.log.keeps_records() && state.is_durable();
+        let is_kept = state.is_logged;
         let Some(will) = state.will.as_ref().filter(|_| is_kept) else {
             drop(state);
             self.note_will_gone(cell);
@@ -268,25 +290,27 @@ impl Core {
     }
 
     /// The session is over: nothing of it stays. A delayed will is published now; v5 [MQTT-3.1.2-8].
+    ///
+    /// It is so after a restart, too, once the position is durable.
     pub(crate) fn end_session(
         &self,
         cell: &Arc<SessionCell>,
         cause: SessionEnd,
         batch: &mut Batch,
         now_ms: u64,
-    ) {
+    ) -> LogPosition {
         let mut state = cell.state.lock();
         let was_ended = state.ended;
         if state.ended && state.subscriptions.is_empty() && state.will.is_none() {
             drop(state);
             self.sessions.lock().remove(cell);
-            return;
+            return LogPosition::NONE;
         }
         state.ended = true;
         let moving = state.clear_flows(batch);
         let subscriptions = std::mem::take(&mut state.subscriptions);
         let will = state.will.take();
-        let was_durable = state.is_durable();
+        let was_logged = std::mem::take(&mut state.is_logged);
         self.tell(cell, &state);
         drop(state);
         // Code of others is called without any lock.
@@ -306,14 +330,16 @@ impl Core {
             self.forget_subscription(&subscription.topic_filter, cell);
         }
         self.reassign(moving, batch, now_ms);
-        if was_durable {
-            let _ = self
-                .log
-                .append(LogRecord::SessionEnded { session: cell.key });
+        let mut position = LogPosition::NONE;
+        if was_logged {
+            let record = LogRecord::SessionEnded { session: cell.key };
+            // A log that takes not even this has failed.
+            position = self.log.append(record).unwrap_or(LogPosition(u64::MAX));
         }
         if let Some(will) = will {
             self.publish_will(&will, batch, now_ms);
         }
+        position
     }
 
     /// What a member of a group has not begun to deliver goes to members that are connected.
@@ -353,7 +379,10 @@ impl Core {
         let moving = state.take_unsent_shared(batch, is_served);
         self.tell(cell, &state);
         drop(state);
+        let moved = moving.iter().map(|queued| (cell.key, queued.id));
+        let moved: Vec<_> = moved.filter(|(_, id)| *id != MessageId::NONE).collect();
         self.reassign(moving, batch, now_ms);
+        batch.finished.extend(moved);
     }
 
     /// Publishes a Will Message; its Message Expiry Interval begins now.

@@ -1,7 +1,9 @@
 //! What a worker gathers while it handles one chunk of input: wakes, counts, encoded forms.
 
 use super::counters::BatchCounts;
+use super::log::MessageId;
 use super::session_cell::{SessionCell, SessionKey};
+use super::share_group::Picked;
 use super::wire::Forms;
 use mqtt_io::WriteQueue;
 use std::sync::Arc;
@@ -22,8 +24,10 @@ pub(crate) struct Batch {
     pub(crate) overflowed: Vec<Arc<SessionCell>>,
     /// By how much all queues together have grown, in bytes.
     pub(crate) queued_bytes: i64,
-    /// Durable recipients of the message in hand.
-    pub(crate) recipients: Vec<SessionKey>,
+    /// Messages of the log that sessions are through with.
+    pub(crate) finished: Vec<(SessionKey, MessageId)>,
+    /// Members picked for the message in hand, one for each group; empty when none had to be picked early.
+    pub(crate) picked: Vec<Option<Picked>>,
     spare: Vec<Vec<u8>>,
     /// Empty queues for connections that have something to write.
     queues: Vec<Box<WriteQueue>>,

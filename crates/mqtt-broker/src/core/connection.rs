@@ -1,15 +1,16 @@
 //! One Network Connection without its socket: packets in, bytes and verdicts out.
 
 use super::cause::EndCause;
-use super::log::LogPosition;
+use super::log::{CommitLog, Durability, LogPosition};
 use super::pace::{Pace, Passed, Rates};
 use super::reached::LimitCause;
 use super::router::RouteCache;
-use super::session_cell::SessionCell;
+use super::session_cell::{SessionCell, SessionState};
+use super::wire::Outbox;
 use super::{Batch, Core, Gate};
 use crate::access::ClientInfo;
 use crate::handler::AuthState;
-use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketType};
+use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, ReasonCode};
 use mqtt_io::{Verdict, WriteQueue};
 use mqtt_session::{AckQueue, InboundAliases, Negotiated, PendingAck, ReceiveQuota};
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ use std::task::{Context, Poll, Waker};
 pub(crate) enum HeldAnswer {
     /// PUBACK, PUBREC or PUBCOMP.
     Ack(PendingAck),
+    /// PUBREL.
+    Release(PacketId, ReasonCode),
     /// CONNACK, SUBACK or UNSUBACK, encoded.
     Bytes(Box<[u8]>),
 }
@@ -62,6 +65,10 @@ pub(crate) enum Step {
 pub(crate) struct Connection {
     pub(crate) core: Arc<Core>,
     pub(crate) gate: Gate,
+    /// When what is promised to this client may be said.
+    durability: Durability,
+    /// Messages that may leave when a position is durable, before what is in the outbox of the session.
+    staged: Option<Box<(LogPosition, Outbox)>>,
     /// Answers to this client, written before what its session has for it.
     pub(crate) out: Vec<u8>,
     pub(crate) open: Option<Box<Open>>,
@@ -83,6 +90,7 @@ impl Connection {
         peer: SocketAddr,
         listener: Arc<str>,
         rates: Rates,
+        durability: Durability,
         now_ms: u64,
     ) -> Self {
         core.counters
@@ -91,6 +99,8 @@ impl Connection {
         Self {
             core,
             gate: Gate::default(),
+            durability,
+            staged: None,
             out: Vec::new(),
             open: None,
             arrival: Some(Box::new(Arrival {
@@ -345,20 +355,22 @@ impl Connection {
         if open.held.is_empty() {
             return;
         }
-        let durable = self.core.log.durable();
+        let log = &*self.core.log;
+        let durable = self.durability.reached(log);
         while let Some(answer) = open.held.pop_if(|position| *position <= durable) {
             push_held(&mut self.out, open, answer);
             self.answers_sent += 1;
         }
         if let Some(position) = open.held.first_gate() {
-            self.core.log.wake_when_durable(*position, waker);
+            self.durability.wake(log, *position, waker);
         }
     }
 
     /// Lets `answer` leave when `position` is durable: now, or behind what already waits.
     pub(crate) fn answer(&mut self, position: LogPosition, answer: HeldAnswer) {
         let Some(open) = &mut self.open else { return };
-        let is_durable = position == LogPosition::NONE || position <= self.core.log.durable();
+        let is_durable =
+            position == LogPosition::NONE || position <= self.durability.reached(&*self.core.log);
         if is_durable && open.held.is_empty() {
             push_held(&mut self.out, open, answer);
             self.answers_sent += 1;
@@ -394,16 +406,26 @@ impl Connection {
                         state.waker = Some(waker.clone());
                     }
                     let had_queue = state.queue.is_some();
-                    state.refill(batch, &self.core.limits, now_ms);
+                    let core = &self.core;
+                    state.refill(batch, &core.limits, &*core.log, now_ms);
                     if had_queue {
                         self.core.tell(&open.cell, &state);
                     }
                 }
-                if !state.outbox.is_empty() {
-                    // Answers first: a PUBACK need not wait behind a large delivery.
-                    if !self.out.is_empty() {
-                        queue.push(std::mem::replace(&mut self.out, batch.spare()));
-                    }
+                let mut durable = None;
+                if self.staged.is_some() || state.gate != LogPosition::NONE {
+                    let (log, staged) = (&*self.core.log, &mut self.staged);
+                    durable = stage(log, self.durability, staged, &mut state, waker);
+                }
+                let may_leave = self.staged.is_none() && !state.outbox.is_empty();
+                // Answers first: a PUBACK need not wait behind a large delivery.
+                if (may_leave || durable.is_some()) && !self.out.is_empty() {
+                    queue.push(std::mem::replace(&mut self.out, batch.spare()));
+                }
+                if let Some(durable) = &mut durable {
+                    durable.take_into(queue);
+                }
+                if may_leave {
                     state.outbox.take_into(queue);
                 }
             }
@@ -455,8 +477,37 @@ impl Connection {
     }
 }
 
+/// Sets aside what may not leave yet; what was set aside before comes back when it may.
+fn stage(
+    log: &dyn CommitLog,
+    durability: Durability,
+    staged: &mut Option<Box<(LogPosition, Outbox)>>,
+    state: &mut SessionState,
+    waker: &Waker,
+) -> Option<Outbox> {
+    let reached = durability.reached(log);
+    let mut durable = None;
+    if let Some(waiting) = staged.take_if(|waiting| waiting.0 <= reached) {
+        durable = Some(waiting.1);
+    }
+    if staged.is_none() {
+        let gate = std::mem::take(&mut state.gate);
+        if gate > reached && !state.outbox.is_empty() {
+            *staged = Some(Box::new((gate, std::mem::take(&mut state.outbox))));
+        }
+    }
+    if let Some(waiting) = staged {
+        durability.wake(log, waiting.0, waker);
+    }
+    durable
+}
+
 fn push_held(out: &mut Vec<u8>, open: &mut Open, answer: HeldAnswer) {
     match answer {
+        HeldAnswer::Release(packet_id, reason) => {
+            let version = open.negotiated.version;
+            super::push_ack(out, version, PacketType::PubRel, packet_id, reason);
+        }
         HeldAnswer::Bytes(bytes) => {
             out.extend_from_slice(&bytes);
             open.greeted = true;

@@ -46,7 +46,8 @@ impl Core {
         let record = LogRecord::Delayed {
             id,
             message: &message,
-            seconds,
+            due_ms,
+            publisher_id: incoming.publisher_id,
         };
         self.log.append(record).map_err(|_| {
             delayed.remove(due_ms, id);

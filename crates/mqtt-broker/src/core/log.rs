@@ -5,7 +5,7 @@
 
 use super::message::Message;
 use super::session_cell::SessionKey;
-use mqtt_codec::{PacketId, SubscriptionIdentifier, SubscriptionOptions};
+use mqtt_codec::{PacketId, QoS, SubscriptionIdentifier, SubscriptionOptions};
 use mqtt_session::SessionExpiry;
 use std::sync::Arc;
 use std::task::Waker;
@@ -19,7 +19,40 @@ impl LogPosition {
     pub const NONE: Self = Self(0);
 }
 
-/// What is to be kept.
+/// Names a message in the log; a later one has a higher name.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct MessageId(pub u64);
+
+impl MessageId {
+    /// The log holds no such message.
+    pub const NONE: Self = Self(0);
+}
+
+/// A session that must get a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient<'a> {
+    /// Which session.
+    pub session: SessionKey,
+    /// The QoS it gets the message with, 1 or 2.
+    pub qos: QoS,
+    /// The RETAIN flag it gets the message with.
+    pub retain: bool,
+    /// Subscription Identifiers to be sent along.
+    pub subscription_ids: &'a [SubscriptionIdentifier],
+    /// The whole Topic Filter of the Shared Subscription it comes by.
+    pub shared_filter: Option<&'a str>,
+}
+
+/// A message that was appended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Appended {
+    /// It is durable with this position.
+    pub position: LogPosition,
+    /// What it is called in other records.
+    pub id: MessageId,
+}
+
+/// What is to be kept, besides messages. Times are in milliseconds of Unix time.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum LogRecord<'a> {
@@ -29,27 +62,15 @@ pub enum LogRecord<'a> {
         id: u64,
         /// What will be published.
         message: &'a Arc<Message>,
-        /// How long it waits, in seconds.
-        seconds: u32,
+        /// When.
+        due_ms: u64,
+        /// The publisher's Client Identifier.
+        publisher_id: &'a str,
     },
     /// A delayed message has been published.
     DelayedDone {
         /// Its name.
         id: u64,
-    },
-    /// A message for the sessions named, and for the retained store if it is retained.
-    Message {
-        /// The message, its payload once whatever the number of recipients.
-        message: &'a Arc<Message>,
-        /// Sessions that must get it, each at its own QoS.
-        recipients: &'a [SessionKey],
-    },
-    /// A message of a Shared Subscription goes to another session than the one it was kept for.
-    Reassigned {
-        /// The message.
-        message: &'a Arc<Message>,
-        /// Who must get it now.
-        session: SessionKey,
     },
     /// A retained message was removed.
     RetainedRemoved {
@@ -70,12 +91,28 @@ pub enum LogRecord<'a> {
         /// The publisher's identifier.
         packet_id: PacketId,
     },
-    /// A subscriber finished a message.
-    Acknowledged {
+    /// A message is about to be sent, under an identifier that names it until it is acknowledged.
+    Begun {
         /// The subscriber.
         session: SessionKey,
+        /// The message.
+        id: MessageId,
         /// The broker's identifier.
         packet_id: PacketId,
+    },
+    /// A subscriber has a QoS 2 message; PUBREL is due.
+    Confirmed {
+        /// The subscriber.
+        session: SessionKey,
+        /// The message.
+        id: MessageId,
+    },
+    /// A subscriber is through with a message, or will never get it.
+    Finished {
+        /// The subscriber.
+        session: SessionKey,
+        /// The message.
+        id: MessageId,
     },
     /// A session that outlives its connection began.
     SessionStarted {
@@ -85,6 +122,26 @@ pub enum LogRecord<'a> {
         client_id: &'a str,
         /// How long it stays without its connection.
         session_expiry: SessionExpiry,
+        /// When.
+        at_ms: u64,
+    },
+    /// A connection took a session up again.
+    Attached {
+        /// The session.
+        session: SessionKey,
+        /// How long it stays without this connection.
+        session_expiry: SessionExpiry,
+        /// When.
+        at_ms: u64,
+    },
+    /// A session has lost its connection and stays.
+    Detached {
+        /// The session.
+        session: SessionKey,
+        /// How long it stays.
+        session_expiry: SessionExpiry,
+        /// From when on.
+        at_ms: u64,
     },
     /// A connection of a session has a Will Message, instead of any before.
     Will {
@@ -127,6 +184,18 @@ pub enum LogRecord<'a> {
     },
 }
 
+/// When an acknowledgement of a publisher or subscriber may leave.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Durability {
+    /// When the disk has what it promises: it survives a power cut.
+    #[default]
+    Fsync,
+    /// When the operating system has it: it survives the end of the process, but not that of the machine.
+    Os,
+    /// At once.
+    Memory,
+}
+
 /// The log takes nothing more now (disk full); the sender is told Quota exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the log is full")]
@@ -137,11 +206,23 @@ pub trait CommitLog: Send + Sync + 'static {
     /// Whether records are kept at all; if not, nobody gathers them.
     fn keeps_records(&self) -> bool;
 
-    /// Appends `record` to the current group.
+    /// Appends `record` to the current group. One that gives space back is taken even by a full disk.
     ///
     /// # Errors
     /// [`LogFull`] when there is no room.
     fn append(&self, record: LogRecord<'_>) -> Result<LogPosition, LogFull>;
+
+    /// Appends a message for `recipients`, its payload once whatever their number, and for the retained store if it
+    /// `is_retained`.
+    ///
+    /// # Errors
+    /// [`LogFull`] when there is no room.
+    fn append_message(
+        &self,
+        message: &Arc<Message>,
+        recipients: &[Recipient<'_>],
+        is_retained: bool,
+    ) -> Result<Appended, LogFull>;
 
     /// The position of the last record appended.
     ///
@@ -151,8 +232,38 @@ pub trait CommitLog: Send + Sync + 'static {
     /// The position up to which everything is durable.
     fn durable(&self) -> LogPosition;
 
+    /// The position up to which the operating system has everything; by default what is durable.
+    fn written(&self) -> LogPosition {
+        self.durable()
+    }
+
     /// Calls `waker` once `position` is durable; at once if it is already.
     fn wake_when_durable(&self, position: LogPosition, waker: &Waker);
+
+    /// Calls `waker` once the operating system has what is at `position`; by default once it is durable.
+    fn wake_when_written(&self, position: LogPosition, waker: &Waker) {
+        self.wake_when_durable(position, waker);
+    }
+}
+
+impl Durability {
+    /// The position up to which what waits for `self` may leave.
+    pub(crate) fn reached(self, log: &dyn CommitLog) -> LogPosition {
+        match self {
+            Self::Fsync => log.durable(),
+            Self::Os => log.written(),
+            Self::Memory => LogPosition(u64::MAX),
+        }
+    }
+
+    /// Calls `waker` once `position` is reached.
+    pub(crate) fn wake(self, log: &dyn CommitLog, position: LogPosition, waker: &Waker) {
+        match self {
+            Self::Fsync => log.wake_when_durable(position, waker),
+            Self::Os => log.wake_when_written(position, waker),
+            Self::Memory => waker.wake_by_ref(),
+        }
+    }
 }
 
 /// Keeps nothing and is therefore always done: the choice until a durable store is plugged in.
@@ -166,6 +277,15 @@ impl CommitLog for MemoryLog {
 
     fn append(&self, _record: LogRecord<'_>) -> Result<LogPosition, LogFull> {
         Ok(LogPosition::NONE)
+    }
+
+    fn append_message(
+        &self,
+        _message: &Arc<Message>,
+        _recipients: &[Recipient<'_>],
+        _is_retained: bool,
+    ) -> Result<Appended, LogFull> {
+        Ok(Appended::default())
     }
 
     fn appended(&self) -> LogPosition {

@@ -11,6 +11,7 @@ pub(crate) mod connection;
 pub(crate) mod counters;
 mod delay;
 mod gate;
+mod keep;
 pub(crate) mod limits;
 pub(crate) mod log;
 mod look;
@@ -60,7 +61,7 @@ use crate::sys::Sys;
 use cause::{DropCause, EndCause, SessionEnd};
 use counters::{Counters, Totals};
 use limits::Limits;
-use log::CommitLog;
+use log::{CommitLog, LogRecord};
 use parking_lot::Mutex;
 use reached::{LimitCause, Notice, Reached};
 use retained::RetainedStore;
@@ -174,6 +175,10 @@ impl Core {
                 .note(LimitCause::Queue, &cell.client_id, now_ms);
             self.end_connection(&cell, EndCause::QueueFull, batch);
             self.end_session(&cell, SessionEnd::QueueFull, batch, now_ms);
+        }
+        for (session, id) in batch.finished.drain(..) {
+            // Nothing waits for it: a lost record means one more delivery, marked DUP.
+            let _ = self.log.append(LogRecord::Finished { session, id });
         }
         if batch.queued_bytes != 0 {
             self.note_queued(std::mem::take(&mut batch.queued_bytes));

@@ -1,14 +1,14 @@
 //! One PUBLISH to all who want it: retained store, subscribers, log.
 
 use super::cause::DropCause;
-use super::log::{LogPosition, LogRecord};
+use super::log::{Appended, LogPosition, MessageId};
 use super::message::{Message, Source};
 use super::queue::{Enqueued, QueueFull, Queued};
 use super::reached::LimitCause;
 use super::retained::RetainedFull;
 use super::router::Routes;
 use super::session_cell::{Outgoing, SessionCell, SessionKey, form_for};
-use super::share_group::{Group, Sender};
+use super::share_group::{Group, Picked, Sender};
 use super::subscription::Share;
 use super::wire::SHARE_FROM;
 use super::{Batch, Core};
@@ -29,6 +29,14 @@ enum Delivered {
     Away,
     /// The session has ended.
     Ended,
+}
+
+/// What became of the retained store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Retention {
+    Unchanged,
+    Kept,
+    Removed,
 }
 
 /// A message that was let in.
@@ -70,20 +78,18 @@ impl Core {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         let mut message = None;
-        let mut removed = false;
-        if incoming.retain {
-            if incoming.source.payload.is_empty() {
-                removed = self.retained.remove(incoming.source.topic_name.as_str());
-            } else {
-                self.retain(batch, incoming, &mut message, now_ms)?;
+        batch.picked.clear();
+        let appended = match self.log.keeps_records() {
+            true => self.publish_logged(batch, now_ms, incoming, routes, &mut message)?,
+            false => {
+                self.retain_or_remove(batch, now_ms, incoming, &mut message)?;
+                Appended::default()
             }
-        }
+        };
         if incoming.source.payload.len() >= SHARE_FROM && !routes.is_empty() {
             incoming.message(&mut message);
         }
         batch.forms.begin();
-        batch.recipients.clear();
-        let keeps_records = self.log.keeps_records();
         for route in &routes.entries {
             let (own, share);
             if route.cell.key == incoming.publisher {
@@ -93,8 +99,7 @@ impl Core {
             } else {
                 share = route.share();
             }
-            let delivered =
-                self.deliver(batch, now_ms, incoming, share, &mut message, keeps_records);
+            let delivered = self.deliver(batch, now_ms, incoming, share, &mut message, appended.id);
             if delivered == Delivered::Away {
                 batch.counts.dropped(DropCause::Offline, 1);
             }
@@ -104,10 +109,14 @@ impl Core {
             }
         }
         let mut subscribers = routes.entries.len();
-        for group in &routes.groups {
+        let mut position = appended.position;
+        for (at, group) in routes.groups.iter().enumerate() {
+            let first = batch.picked.get_mut(at).and_then(Option::take);
+            let first = first.map(|picked| (picked, appended.id));
             let delivered =
-                self.deliver_shared(batch, now_ms, incoming, group, &mut message, keeps_records);
-            subscribers += usize::from(delivered);
+                self.deliver_shared(batch, now_ms, incoming, group, &mut message, first);
+            subscribers += usize::from(delivered.is_some());
+            position = position.max(delivered.unwrap_or_default());
         }
         if batch.counts.watches_drops {
             batch
@@ -119,10 +128,6 @@ impl Core {
         {
             fabric.publish(incoming.message(&mut message));
         }
-        let position = match keeps_records {
-            true => self.append(batch, incoming, removed, message.as_ref())?,
-            false => LogPosition::NONE,
-        };
         Ok(Accepted {
             position,
             subscribers,
@@ -179,7 +184,7 @@ impl Core {
         incoming: &Incoming<'_>,
         share: Share<'_>,
         message: &mut Option<Arc<Message>>,
-        keeps_records: bool,
+        id: MessageId,
     ) -> Delivered {
         let Share { cell, via, .. } = share;
         let qos = share.qos.min(incoming.qos);
@@ -194,6 +199,7 @@ impl Core {
             };
             if self.hub.deliver(&handover) == DeliverVerdict::Withhold {
                 batch.counts.dropped(DropCause::Hook, 1);
+                self.give_up(batch, cell, id);
                 return Delivered::Done;
             }
         }
@@ -203,6 +209,7 @@ impl Core {
         };
         let Some(form) = form_for(&mut batch.forms, &incoming.source, version, qos, via) else {
             batch.counts.dropped(DropCause::TooLarge, 1);
+            self.give_up(batch, cell, id);
             return Delivered::Done;
         };
         if qos == QoS::AtMostOnce {
@@ -217,6 +224,7 @@ impl Core {
                     qos,
                     retain,
                     via,
+                    id: MessageId::NONE,
                 };
                 state.enqueue(batch, &self.limits, outgoing);
             } else {
@@ -229,16 +237,22 @@ impl Core {
             return Delivered::Done;
         }
         let message = incoming.message(message);
+        let mut state = cell.state.lock();
+        if state.ended {
+            return Delivered::Ended;
+        }
+        let id = if state.is_durable() {
+            id
+        } else {
+            MessageId::NONE
+        };
         let outgoing = Outgoing {
             message,
             qos,
             retain,
             via,
+            id,
         };
-        let mut state = cell.state.lock();
-        if state.ended {
-            return Delivered::Ended;
-        }
         let had_queue = state.queue.is_some();
         // A reconnect in another version since `form` was chosen: let the queue encode it.
         let enqueued = match state.negotiated.version == version {
@@ -246,13 +260,14 @@ impl Core {
                 let (limits, source) = (&self.limits, &incoming.source);
                 let named = state.named(batch, limits, form, source, qos, via);
                 let len_before = state.outbox.len();
-                let enqueued = state.deliver_acknowledged(batch, limits, named, outgoing);
+                let enqueued =
+                    state.deliver_acknowledged(batch, limits, &*self.log, named, outgoing);
                 state.note_sent(len_before, source, named.1);
                 enqueued
             }
             false => {
                 let enqueued = state.enqueue(batch, &self.limits, outgoing);
-                state.refill(batch, &self.limits, now_ms);
+                state.refill(batch, &self.limits, &*self.log, now_ms);
                 state.wake(batch);
                 enqueued
             }
@@ -260,20 +275,23 @@ impl Core {
         if had_queue || state.queue.is_some() {
             self.tell(cell, &state);
         }
-        match enqueued {
-            Enqueued::Overflow => {
-                state.drop_one(batch, DropCause::QueueFull);
-                batch.overflowed.push(Arc::clone(cell));
-            }
-            Enqueued::Kept if keeps_records && state.is_durable() => {
-                batch.recipients.push(cell.key);
-            }
-            Enqueued::Kept | Enqueued::Dropped => {}
+        if enqueued == Enqueued::Overflow {
+            state.drop_one(batch, DropCause::QueueFull);
+            batch.overflowed.push(Arc::clone(cell));
         }
         Delivered::Done
     }
 
-    /// Hands `incoming` to one member of `group`; `false` when it has none.
+    /// A session that is in the log as a recipient of a message does not get it.
+    #[cold]
+    fn give_up(&self, batch: &mut Batch, cell: &SessionCell, id: MessageId) {
+        if id != MessageId::NONE {
+            batch.finished.push((cell.key, id));
+        }
+    }
+
+    /// Hands `incoming` to one member of `group`, `first` to the one that was picked when it was logged: when the
+    /// acknowledgement may leave because of that; none when the group has no member.
     ///
     /// Spec: v5 §4.8.2, [MQTT-4.8.2-3].
     fn deliver_shared(
@@ -283,16 +301,22 @@ impl Core {
         incoming: &Incoming<'_>,
         group: &Group,
         message: &mut Option<Arc<Message>>,
-        keeps_records: bool,
-    ) -> bool {
+        mut first: Option<(Picked, MessageId)>,
+    ) -> Option<LogPosition> {
         for _ in 0..PICKS_MAX {
-            let Some(picked) = group.pick(incoming.sender()) else {
-                return false;
+            let mut position = LogPosition::NONE;
+            let (picked, id) = match first.take() {
+                Some(first) => first,
+                None => {
+                    let picked = group.pick(incoming.sender())?;
+                    let appended = self.log_for(&picked, incoming, message);
+                    position = appended.position;
+                    (picked, appended.id)
+                }
             };
             let share = picked.share();
-            let delivered = self.deliver(batch, now_ms, incoming, share, message, keeps_records);
-            match delivered {
-                Delivered::Done => return true,
+            match self.deliver(batch, now_ms, incoming, share, message, id) {
+                Delivered::Done => return Some(position),
                 // It was there when it was picked; another one may still be.
                 Delivered::Away if picked.was_connected => {}
                 Delivered::Away => break,
@@ -300,7 +324,7 @@ impl Core {
             }
         }
         batch.counts.dropped(DropCause::Offline, 1);
-        true
+        Some(LogPosition::NONE)
     }
 
     /// Gives messages of Shared Subscriptions that one member will not deliver to other members.
@@ -334,36 +358,46 @@ impl Core {
                 qos: share.qos.min(message.qos),
                 retain: message.retain && share.retain_as_published,
                 via: share.via,
+                id: self.log_moved(&share, message),
             };
             let mut state = share.cell.state.lock();
             if state.ended {
                 continue;
             }
-            let is_kept = if !state.connected && outgoing.qos == QoS::AtMostOnce {
+            if !state.connected && outgoing.qos == QoS::AtMostOnce {
                 state.drop_one(batch, DropCause::Offline);
-                false
-            } else {
-                let enqueued = state.enqueue(batch, &self.limits, outgoing);
-                if enqueued == Enqueued::Overflow {
-                    state.drop_one(batch, DropCause::QueueFull);
-                }
-                enqueued == Enqueued::Kept
-            };
-            let is_durable = state.is_durable();
+            } else if state.enqueue(batch, &self.limits, outgoing) == Enqueued::Overflow {
+                state.drop_one(batch, DropCause::QueueFull);
+                self.give_up(batch, share.cell, outgoing.id);
+            }
             if state.connected {
-                state.refill(batch, &self.limits, now_ms);
+                state.refill(batch, &self.limits, &*self.log, now_ms);
                 state.wake(batch);
             }
             self.tell(share.cell, &state);
-            drop(state);
-            if is_kept && is_durable && self.log.keeps_records() {
-                // The record of the first member may go with its session; nobody waits for this one.
-                let session = share.cell.key;
-                let _ = self.log.append(LogRecord::Reassigned { message, session });
-            }
             return true;
         }
         false
+    }
+
+    /// Changes the retained store, if `incoming` is retained.
+    pub(super) fn retain_or_remove(
+        &self,
+        batch: &mut Batch,
+        now_ms: u64,
+        incoming: &Incoming<'_>,
+        message: &mut Option<Arc<Message>>,
+    ) -> Result<Retention, ReasonCode> {
+        if !incoming.retain {
+            return Ok(Retention::Unchanged);
+        }
+        if !incoming.source.payload.is_empty() {
+            return self.retain(batch, incoming, message, now_ms);
+        }
+        match self.retained.remove(incoming.source.topic_name.as_str()) {
+            true => Ok(Retention::Removed),
+            false => Ok(Retention::Unchanged),
+        }
     }
 
     fn retain(
@@ -372,55 +406,25 @@ impl Core {
         incoming: &Incoming<'_>,
         message: &mut Option<Arc<Message>>,
         now_ms: u64,
-    ) -> Result<(), ReasonCode> {
+    ) -> Result<Retention, ReasonCode> {
         let kept = match self.strain.cause() {
             None => self.retained.insert(incoming.message(message)),
             Some(cause) => Err(RetainedFull(cause)),
         };
         let Err(RetainedFull(cause)) = kept else {
-            return Ok(());
+            return Ok(Retention::Kept);
         };
         self.reached.note(cause, incoming.publisher_id, now_ms);
         batch.counts.dropped(DropCause::RetainedFull, 1);
         match incoming.qos {
-            QoS::AtMostOnce => Ok(()),
+            QoS::AtMostOnce => Ok(Retention::Unchanged),
             QoS::AtLeastOnce | QoS::ExactlyOnce => Err(ReasonCode::QUOTA_EXCEEDED),
         }
-    }
-
-    /// Writes down what must survive: nothing, when no durable session and no retained slot wants it.
-    fn append(
-        &self,
-        batch: &Batch,
-        incoming: &Incoming<'_>,
-        removed: bool,
-        message: Option<&Arc<Message>>,
-    ) -> Result<LogPosition, ReasonCode> {
-        let full = |_| ReasonCode::QUOTA_EXCEEDED;
-        let topic_name = incoming.source.topic_name.as_str();
-        let mut position = LogPosition::NONE;
-        if removed {
-            position = self
-                .log
-                .append(LogRecord::RetainedRemoved { topic_name })
-                .map_err(full)?;
-        }
-        let is_kept = incoming.retain && !incoming.source.payload.is_empty();
-        if let Some(message) = message
-            && (is_kept || !batch.recipients.is_empty())
-        {
-            let record = LogRecord::Message {
-                message,
-                recipients: &batch.recipients,
-            };
-            position = self.log.append(record).map_err(full)?;
-        }
-        Ok(position)
     }
 }
 
 impl Incoming<'_> {
-    fn sender(&self) -> Sender<'_> {
+    pub(super) fn sender(&self) -> Sender<'_> {
         Sender {
             publisher_id: self.publisher_id,
             topic_name: self.source.topic_name.as_str(),
@@ -428,7 +432,7 @@ impl Incoming<'_> {
     }
 
     /// The message as one shared block, made when first needed.
-    fn message<'m>(&self, made: &'m mut Option<Arc<Message>>) -> &'m Arc<Message> {
+    pub(super) fn message<'m>(&self, made: &'m mut Option<Arc<Message>>) -> &'m Arc<Message> {
         made.get_or_insert_with(|| {
             Arc::new(Message::new(
                 &self.source,

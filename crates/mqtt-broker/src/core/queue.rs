@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::cause::DropCause;
 use super::limits::Limits;
+use super::log::MessageId;
 use super::message::Message;
 use super::subscription::Via;
 use mqtt_codec::QoS;
@@ -34,6 +35,8 @@ pub(crate) struct Queued {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) via: Via,
+    /// What it is called in the log, if it is there.
+    pub(crate) id: MessageId,
 }
 
 /// The next message to be sent.
@@ -43,6 +46,7 @@ pub(crate) struct Next<'a> {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) via: &'a Via,
+    pub(crate) id: MessageId,
 }
 
 /// What became of a message to be queued.
@@ -156,13 +160,13 @@ impl Queue {
         limits: &Limits,
         queued: Queued,
         connected: bool,
-        mut drop_one: impl FnMut(&mut Batch, DropCause),
+        mut drop_one: impl FnMut(&mut Batch, DropCause, MessageId),
     ) -> Enqueued {
         let size = queued.message.size();
         if queued.qos == QoS::AtMostOnce {
             let lane = &mut self.at_most_once;
             while lane.bytes + size > limits.outbox_bytes_max {
-                drop_one(batch, DropCause::OutboxFull);
+                drop_one(batch, DropCause::OutboxFull, MessageId::NONE);
                 if lane.pop(batch).is_none() {
                     return Enqueued::Dropped;
                 }
@@ -178,14 +182,15 @@ impl Queue {
             match limits.queue_full {
                 QueueFull::DropOldest => {
                     while !has_room(lane) {
-                        drop_one(batch, DropCause::QueueFull);
-                        if lane.pop(batch).is_none() {
+                        let Some(oldest) = lane.pop(batch) else {
+                            drop_one(batch, DropCause::QueueFull, queued.id);
                             return Enqueued::Dropped;
-                        }
+                        };
+                        drop_one(batch, DropCause::QueueFull, oldest.id);
                     }
                 }
                 QueueFull::DropNewest => {
-                    drop_one(batch, DropCause::QueueFull);
+                    drop_one(batch, DropCause::QueueFull, queued.id);
                     return Enqueued::Dropped;
                 }
                 // Who came past the check before it was full has been promised delivery.
@@ -214,6 +219,7 @@ impl Queue {
                 qos: job.qos.min(message.qos),
                 retain: true,
                 via: &job.via,
+                id: MessageId::NONE,
             });
         }
         let lane = match self.at_most_once.entries.is_empty() {
@@ -226,6 +232,7 @@ impl Queue {
             qos: queued.qos,
             retain: queued.retain,
             via: &queued.via,
+            id: queued.id,
         })
     }
 

@@ -84,7 +84,7 @@ impl Router {
             let group = known.unwrap_or_else(|| {
                 table.last_group += 1;
                 let key = GroupKey(table.last_group);
-                let group = Arc::new(Group::new(key, self.strategy, self.seed));
+                let group = Arc::new(Group::new(key, topic_filter, self.strategy, self.seed));
                 table.groups.insert(topic_filter.into(), Arc::clone(&group));
                 table.shared.subscribe(matched, key, Arc::clone(&group));
                 self.note_change();

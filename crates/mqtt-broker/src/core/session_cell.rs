@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::cause::{DropCause, EndCause};
 use super::limits::Limits;
+use super::log::{CommitLog, LogPosition, LogRecord, MessageId, Recipient};
 use super::message::{Message, Source};
 use super::queue::{Enqueued, Next, Queue, Queued};
 use super::standing::{AtomicStanding, Standing};
@@ -41,6 +42,8 @@ pub(crate) struct Sent {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) via: Via,
+    /// What it is called in the log, if it is there.
+    pub(crate) id: MessageId,
 }
 
 /// The Will Message of a connection, with its delay.
@@ -90,12 +93,16 @@ pub(crate) struct SessionState {
     /// What its connection is to end with.
     pub(crate) end: Option<EndCause>,
     pub(crate) outbox: Outbox,
+    /// What is in the outbox may leave when this is durable.
+    pub(crate) gate: LogPosition,
     /// Topic Aliases set on its connection; none for a client that takes none.
     pub(super) aliases: Option<Box<OutboundAliases>>,
     pub(crate) waker: Option<Waker>,
     pub(crate) queue: Option<Box<Queue>>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) will: Option<Box<Will>>,
+    /// Whether the log knows this session.
+    pub(crate) is_logged: bool,
     /// Whether the log holds a Will Message of this session.
     pub(crate) is_will_logged: bool,
     /// Who is connected, or was last.
@@ -117,6 +124,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) via: &'a Via,
+    /// What it is called in the log, if it is there.
+    pub(crate) id: MessageId,
 }
 
 impl SessionCell {
@@ -141,6 +150,8 @@ impl SessionCell {
                 woken: false,
                 end: None,
                 outbox: Outbox::default(),
+                gate: LogPosition::NONE,
+                is_logged: false,
                 aliases: None,
                 waker: None,
                 queue: None,
@@ -163,6 +174,7 @@ impl SessionState {
         let queue = self.queue.as_deref();
         let is_full = queue.is_some_and(|queue| queue.is_full(limits));
         Standing::new(self.connected, self.ended, queue.is_some(), is_full)
+            .lasting(self.is_durable())
     }
 
     /// Messages on their way to the subscriber or waiting for it.
@@ -200,6 +212,7 @@ impl SessionState {
                 qos: sent.qos,
                 retain: sent.retain,
                 via: sent.via,
+                id: sent.id,
             })
         });
         let mut moving: Vec<Queued> = begun.collect();
@@ -226,6 +239,33 @@ impl SessionState {
     pub(crate) fn drop_one(&mut self, batch: &mut Batch, cause: DropCause) {
         self.dropped += 1;
         batch.counts.dropped_by(cause, 1, self.key);
+    }
+
+    /// A message of the log does not reach the subscriber.
+    fn drop_logged(&mut self, batch: &mut Batch, cause: DropCause, id: MessageId) {
+        self.drop_one(batch, cause);
+        if id != MessageId::NONE {
+            batch.finished.push((self.key, id));
+        }
+    }
+
+    /// A message is about to be sent as `packet_id`: so that a restart finds it under this identifier.
+    ///
+    /// At QoS 2 it may leave only when that is durable: else it might be sent again as another message.
+    fn note_begun(&mut self, log: &dyn CommitLog, id: MessageId, qos: QoS, packet_id: PacketId) {
+        if id == MessageId::NONE {
+            return;
+        }
+        let record = LogRecord::Begun {
+            session: self.key,
+            id,
+            packet_id,
+        };
+        let position = log.append(record);
+        if qos == QoS::ExactlyOnce {
+            // A log that takes not even this has failed.
+            self.gate = position.unwrap_or(LogPosition(u64::MAX));
+        }
     }
 
     /// QoS 0: into the outbox; for a slow reader the oldest make room, and are counted.
@@ -280,12 +320,13 @@ impl SessionState {
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
+        log: &dyn CommitLog,
         (form, topic): (Form, TopicForm),
         outgoing: Outgoing<'_>,
     ) -> Enqueued {
         // What the next connection takes is not known while there is none.
         if self.connected && self.is_too_large(form.packet_len()) {
-            self.drop_one(batch, DropCause::TooLarge);
+            self.drop_logged(batch, DropCause::TooLarge, outgoing.id);
             return Enqueued::Dropped;
         }
         if !self.connected || self.queue.is_some() || self.outbox.len() > limits.outbox_bytes_max {
@@ -296,12 +337,14 @@ impl SessionState {
             qos: outgoing.qos,
             retain: outgoing.retain,
             via: outgoing.via.clone(),
+            id: outgoing.id,
         };
         match self
             .send
             .begin_publish(&mut self.send_quota, outgoing.qos, sent)
         {
             Ok(packet_id) => {
+                self.note_begun(log, outgoing.id, outgoing.qos, packet_id);
                 let stamp = Stamp {
                     qos: outgoing.qos,
                     retain: outgoing.retain,
@@ -333,11 +376,12 @@ impl SessionState {
             qos: outgoing.qos,
             retain: outgoing.retain,
             via: outgoing.via.clone(),
+            id: outgoing.id,
         };
         let mut queue = self.queue.take().unwrap_or_default();
         let connected = self.connected;
-        let enqueued = queue.push(batch, limits, queued, connected, |batch, cause| {
-            self.drop_one(batch, cause);
+        let enqueued = queue.push(batch, limits, queued, connected, |batch, cause, id| {
+            self.drop_logged(batch, cause, id);
         });
         batch.counts.queued += u64::from(enqueued == Enqueued::Kept);
         self.queue = Some(queue).filter(|queue| !queue.is_empty());
@@ -352,7 +396,13 @@ impl SessionState {
     }
 
     /// Sends what waits, as far as quota and outbox allow: first what a resume owes, then the queue.
-    pub(crate) fn refill(&mut self, batch: &mut Batch, limits: &Limits, now_ms: u64) {
+    pub(crate) fn refill(
+        &mut self,
+        batch: &mut Batch,
+        limits: &Limits,
+        log: &dyn CommitLog,
+        now_ms: u64,
+    ) {
         let version = self.negotiated.version;
         while self.outbox.len() <= limits.outbox_bytes_max {
             match self.send.poll_resend(&mut self.send_quota) {
@@ -386,8 +436,9 @@ impl SessionState {
                     // The new connection may take less than the one before; v5 [MQTT-3.1.2-24].
                     if encoded.is_err() || self.is_too_large(self.outbox.len() - len_before) {
                         self.outbox.roll_back(mark);
-                        let _ = self.send.cancel(&mut self.send_quota, packet_id);
-                        self.drop_one(batch, DropCause::TooLarge);
+                        let cancelled = self.send.cancel(&mut self.send_quota, packet_id);
+                        let id = cancelled.map_or(MessageId::NONE, |sent| sent.id);
+                        self.drop_logged(batch, DropCause::TooLarge, id);
                     }
                 }
                 Some(Resend::PubRel { packet_id }) => self.push_pubrel(packet_id),
@@ -403,7 +454,7 @@ impl SessionState {
         let fill_max = limits.outbox_bytes_max.min(FILL_LEN_MAX);
         while self.outbox.len() <= fill_max
             && let Some(next) = queue.next()
-            && self.send_next(batch, limits, next, now_ms)
+            && self.send_next(batch, limits, log, next, now_ms)
         {
             queue.pop_next(batch);
         }
@@ -420,6 +471,7 @@ impl SessionState {
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
+        log: &dyn CommitLog,
         next: Next<'_>,
         now_ms: u64,
     ) -> bool {
@@ -428,9 +480,10 @@ impl SessionState {
             qos,
             retain,
             via,
+            mut id,
         } = next;
         let Some(source) = message.source(now_ms) else {
-            self.drop_one(batch, DropCause::Expired);
+            self.drop_logged(batch, DropCause::Expired, id);
             batch.counts.name_topic(message.topic_name());
             return true;
         };
@@ -442,14 +495,24 @@ impl SessionState {
             topic: TopicForm::Name,
         };
         if qos != QoS::AtMostOnce {
+            if self.send_quota.left() == 0 {
+                return false;
+            }
+            if id == MessageId::NONE && self.is_durable() && log.keeps_records() {
+                id = self.log_retained(log, &next);
+            }
             let sent = Sent {
                 message: Some(Arc::clone(message)),
                 qos,
                 retain,
                 via: via.clone(),
+                id,
             };
             match self.send.begin_publish(&mut self.send_quota, qos, sent) {
-                Ok(packet_id) => stamp.packet_id = Some(packet_id),
+                Ok(packet_id) => {
+                    self.note_begun(log, id, qos, packet_id);
+                    stamp.packet_id = Some(packet_id);
+                }
                 Err(NotNow { .. }) => return false,
             }
         }
@@ -480,13 +543,27 @@ impl SessionState {
             stamp.topic = TopicForm::Name;
         }
         // As if it had been delivered and acknowledged; v5 [MQTT-3.1.2-25].
-        self.drop_one(batch, DropCause::TooLarge);
+        self.drop_logged(batch, DropCause::TooLarge, id);
         batch.counts.name_topic(message.topic_name());
         self.outbox.roll_back(mark);
         if let Some(packet_id) = stamp.packet_id {
             let _ = self.send.cancel(&mut self.send_quota, packet_id);
         }
         true
+    }
+
+    /// A retained message for a new subscription is under way from now on, so it has to be kept until it is through.
+    fn log_retained(&self, log: &dyn CommitLog, next: &Next<'_>) -> MessageId {
+        let recipient = Recipient {
+            session: self.key,
+            qos: next.qos,
+            retain: next.retain,
+            subscription_ids: next.via.subscription_ids(),
+            shared_filter: None,
+        };
+        let appended = log.append_message(next.message, &[recipient], false);
+        // Without room for it, it is lost with a crash as those behind it.
+        appended.map_or(MessageId::NONE, |appended| appended.id)
     }
 
     pub(crate) fn push_pubrel(&mut self, packet_id: PacketId) {

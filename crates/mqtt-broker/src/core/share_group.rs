@@ -83,6 +83,8 @@ impl Picked {
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) key: GroupKey,
+    /// The whole Topic Filter, `$share/` and the ShareName with it.
+    pub(crate) topic_filter: Arc<str>,
     strategy: SharedStrategy,
     members: Mutex<Members>,
 }
@@ -108,9 +110,15 @@ enum Class {
 
 impl Group {
     /// A group without members; `seed` decides what is random about it.
-    pub(crate) fn new(key: GroupKey, strategy: SharedStrategy, seed: u64) -> Self {
+    pub(crate) fn new(
+        key: GroupKey,
+        topic_filter: &str,
+        strategy: SharedStrategy,
+        seed: u64,
+    ) -> Self {
         Self {
             key,
+            topic_filter: topic_filter.into(),
             strategy,
             members: Mutex::new(Members {
                 list: Vec::new(),

@@ -11,7 +11,7 @@ mod model;
 
 use super::cause::EndCause;
 use super::limits::Limits;
-use super::log::MemoryLog;
+use super::log::{Durability, MemoryLog};
 use super::pace::Rates;
 use super::retained::Retained;
 use super::share_group::SharedStrategy;
@@ -182,7 +182,8 @@ impl World {
         let connect = self.clients[at].connect(&mut self.random);
         let peer = "127.0.0.1:1".parse().unwrap();
         let core = Arc::clone(&self.core);
-        let connection = Connection::new(core, peer, "sim".into(), Rates::default(), self.now_ms);
+        let (rates, durability) = (Rates::default(), Durability::default());
+        let connection = Connection::new(core, peer, "sim".into(), rates, durability, self.now_ms);
         let before = self.links[at].replace(Link {
             connection,
             up: VecDeque::from([connect]),

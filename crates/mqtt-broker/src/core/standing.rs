@@ -8,6 +8,7 @@ const WAITING: u8 = 4;
 const FULL: u8 = 8;
 /// Set from the first time on that it is told.
 const KNOWN: u8 = 16;
+const DURABLE: u8 = 32;
 
 /// How a session stands, as of the last change its lock's holder has told.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,6 +33,14 @@ impl Standing {
         Self(bits)
     }
 
+    /// The same of a session that outlives its connection, or not.
+    pub(crate) const fn lasting(self, lasts: bool) -> Self {
+        match lasts {
+            true => Self(self.0 | DURABLE),
+            false => self,
+        }
+    }
+
     pub(crate) const fn is_connected(self) -> bool {
         self.0 & CONNECTED != 0
     }
@@ -43,6 +52,11 @@ impl Standing {
 
     pub(crate) const fn is_ended(self) -> bool {
         self.0 & ENDED != 0
+    }
+
+    /// Whether messages for it have to survive the broker.
+    pub(crate) const fn is_durable(self) -> bool {
+        self.0 & (DURABLE | ENDED) == DURABLE
     }
 
     /// Whether a message above QoS 0 would have to wait.

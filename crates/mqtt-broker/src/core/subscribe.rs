@@ -120,10 +120,10 @@ impl Core {
             Some(held) => *held = made,
             None => all.push(made),
         }
-        let is_durable = state.is_durable();
+        let is_logged = state.is_logged;
         drop(state);
         let mut position = LogPosition::NONE;
-        if is_durable && self.log.keeps_records() {
+        if is_logged {
             let record = LogRecord::Subscribed {
                 session: cell.key,
                 topic_filter: text,
@@ -177,7 +177,7 @@ impl Core {
         state
             .subscriptions
             .retain(|held| *held.topic_filter != *topic_filter);
-        let is_durable = state.is_durable();
+        let is_logged = state.is_logged;
         drop(state);
         if !self.router.unsubscribe(topic_filter, cell.key) {
             return (false, LogPosition::NONE);
@@ -185,7 +185,7 @@ impl Core {
         self.forget_subscription(topic_filter, cell);
         self.hub.unsubscribed(&cell.client_id, topic_filter);
         let mut position = LogPosition::NONE;
-        if is_durable && self.log.keeps_records() {
+        if is_logged {
             let record = LogRecord::Unsubscribed {
                 session: cell.key,
                 topic_filter,
@@ -230,7 +230,7 @@ impl Core {
         let via = Via::one(wanted.subscription_id);
         let mut state = cell.state.lock();
         state.enqueue_retained(found, options.qos, via);
-        state.refill(batch, &self.limits, now_ms);
+        state.refill(batch, &self.limits, &*self.log, now_ms);
         batch.counts.name_drops(Some(cell), "");
         self.tell(cell, &state);
         state.wake(batch);

@@ -29,8 +29,8 @@ pub(crate) struct Via(Option<Arc<Origin>>);
 #[derive(Clone, Debug)]
 struct Origin {
     subscription_ids: Box<[SubscriptionIdentifier]>,
-    /// Not kept alive by its own members.
-    group: Option<Weak<Group>>,
+    /// Not kept alive by its own members; with the whole Topic Filter.
+    group: Option<(Weak<Group>, Arc<str>)>,
 }
 
 impl Via {
@@ -46,7 +46,7 @@ impl Via {
     pub(crate) fn group(group: &Arc<Group>, id: Option<SubscriptionIdentifier>) -> Self {
         Self(Some(Arc::new(Origin {
             subscription_ids: id.into_iter().collect(),
-            group: Some(Arc::downgrade(group)),
+            group: Some((Arc::downgrade(group), Arc::clone(&group.topic_filter))),
         })))
     }
 
@@ -57,6 +57,12 @@ impl Via {
             .map_or(&[], |origin| &*origin.subscription_ids)
     }
 
+    /// The whole Topic Filter of the Shared Subscription, if it is one.
+    pub(crate) fn shared_filter(&self) -> Option<&str> {
+        let (_, topic_filter) = self.0.as_ref()?.group.as_ref()?;
+        Some(topic_filter)
+    }
+
     /// Whether it is a Shared Subscription.
     pub(crate) fn is_shared(&self) -> bool {
         self.0.as_ref().is_some_and(|origin| origin.group.is_some())
@@ -64,7 +70,7 @@ impl Via {
 
     /// The group, as long as it has members.
     pub(crate) fn to_group(&self) -> Option<Arc<Group>> {
-        self.0.as_ref()?.group.as_ref()?.upgrade()
+        self.0.as_ref()?.group.as_ref()?.0.upgrade()
     }
 
     fn ids(ids: impl IntoIterator<Item = SubscriptionIdentifier>) -> Self {

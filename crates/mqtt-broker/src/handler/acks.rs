@@ -2,10 +2,10 @@
 
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open};
-use crate::core::log::{LogPosition, LogRecord};
+use crate::core::log::{LogPosition, LogRecord, MessageId};
 use crate::core::message::Message;
 use crate::core::session_cell::{Sent, SessionState};
-use crate::core::{Batch, Core, push_ack};
+use crate::core::{Batch, Core};
 use crate::hooks::{Acked, Interest};
 use mqtt_codec::{Ack, PacketId, PacketType, ReasonCode};
 use mqtt_session::{AckKind, PendingAck, ProtocolError, PubRecOutcome, UnexpectedAck};
@@ -24,7 +24,10 @@ impl Connection {
                 .send
                 .handle_puback(&mut state.send_quota, ack.packet_id)
                 // What the subscriber refuses it has not taken; v5 [MQTT-4.8.2-6].
-                .map(|sent| Some(sent).filter(|_| !ack.reason.is_error()))
+                .map(|sent| {
+                    let id = sent.id;
+                    (id, Some(sent).filter(|_| !ack.reason.is_error()))
+                })
         })
     }
 
@@ -39,7 +42,7 @@ impl Connection {
             state
                 .send
                 .handle_pubcomp(&mut state.send_quota, ack.packet_id)
-                .map(|_| None)
+                .map(|sent| (sent.id, None))
         })
     }
 
@@ -59,6 +62,7 @@ impl Connection {
         }
         let state = &mut *locked;
         let mut taken = None;
+        let mut position = LogPosition::NONE;
         let answer =
             match state
                 .send
@@ -66,45 +70,46 @@ impl Connection {
             {
                 Ok(PubRecOutcome::Release(sent)) => {
                     taken = sent.message.take();
+                    let (session, id) = (open.cell.key, sent.id);
+                    if id != MessageId::NONE {
+                        let record = LogRecord::Confirmed { session, id };
+                        // A log that takes not even this has failed.
+                        let appended = self.core.log.append(record);
+                        position = appended.unwrap_or(LogPosition(u64::MAX));
+                    }
                     Some(ReasonCode::SUCCESS)
                 }
-                Ok(PubRecOutcome::ReleaseAgain) => Some(ReasonCode::SUCCESS),
-                Ok(PubRecOutcome::Refused(_)) => None,
+                Ok(PubRecOutcome::ReleaseAgain) => {
+                    if state.is_logged {
+                        position = self.core.log.appended();
+                    }
+                    Some(ReasonCode::SUCCESS)
+                }
+                Ok(PubRecOutcome::Refused(sent)) => {
+                    note_finished(batch, open, sent.id);
+                    None
+                }
                 Err(UnexpectedAck::Unknown) if ack.reason.is_error() => None,
                 Err(UnexpectedAck::Unknown) => Some(ReasonCode::PACKET_IDENTIFIER_NOT_FOUND),
                 Err(UnexpectedAck::WrongKind) => {
                     return Err(wrong(PacketType::PubRec, ack.packet_id));
                 }
             };
-        let version = open.negotiated.version;
-        match answer {
-            // Before v5 PUBREL says nothing but "released", which ends the peer's flow all the same.
-            Some(reason) if reason.is_error() && !version.has_ack_reason() => {
-                push_ack(
-                    &mut self.out,
-                    version,
-                    PacketType::PubRel,
-                    ack.packet_id,
-                    ReasonCode::SUCCESS,
-                );
-            }
-            Some(reason) => push_ack(
-                &mut self.out,
-                version,
-                PacketType::PubRel,
-                ack.packet_id,
-                reason,
-            ),
-            None => {
-                note_acknowledged(&self.core.log, open, state, ack.packet_id);
-                state.refill(batch, &self.core.limits, now_ms);
-                batch.counts.name_drops(Some(&open.cell), "");
-                self.core.tell(&open.cell, state);
-            }
+        if answer.is_none() {
+            state.refill(batch, &self.core.limits, &*self.core.log, now_ms);
+            batch.counts.name_drops(Some(&open.cell), "");
+            self.core.tell(&open.cell, state);
         }
-        self.answers_sent += u64::from(answer.is_some());
         drop(locked);
         tell_acked(&self.core, open, taken);
+        if let Some(reason) = answer {
+            // Before v5 PUBREL says nothing but "released", which ends the peer's flow all the same.
+            let reason = match open.negotiated.version.has_ack_reason() {
+                true => reason,
+                false => ReasonCode::SUCCESS,
+            };
+            self.answer(position, HeldAnswer::Release(ack.packet_id, reason));
+        }
         Ok(())
     }
 
@@ -122,7 +127,7 @@ impl Connection {
             reason = ReasonCode::SUCCESS;
         }
         let mut position = LogPosition::NONE;
-        if self.core.log.keeps_records() && open.cell.state.lock().is_durable() {
+        if self.core.log.keeps_records() && open.cell.state.lock().is_logged {
             let record = LogRecord::Released {
                 session: open.cell.key,
                 packet_id: ack.packet_id,
@@ -145,7 +150,7 @@ impl Connection {
         packet_id: PacketId,
         batch: &mut Batch,
         now_ms: u64,
-        end_flow: impl FnOnce(&mut SessionState) -> Result<Option<Sent>, UnexpectedAck>,
+        end_flow: impl FnOnce(&mut SessionState) -> Result<(MessageId, Option<Sent>), UnexpectedAck>,
     ) -> Result<(), EndCause> {
         let Some(open) = &self.open else {
             return Ok(());
@@ -155,10 +160,10 @@ impl Connection {
             return Ok(());
         }
         match end_flow(&mut state) {
-            Ok(sent) => {
-                note_acknowledged(&self.core.log, open, &state, packet_id);
+            Ok((id, sent)) => {
+                note_finished(batch, open, id);
                 if state.queue.is_some() || state.send.is_resuming() {
-                    state.refill(batch, &self.core.limits, now_ms);
+                    state.refill(batch, &self.core.limits, &*self.core.log, now_ms);
                     batch.counts.name_drops(Some(&open.cell), "");
                     self.core.tell(&open.cell, &state);
                 }
@@ -173,18 +178,10 @@ impl Connection {
     }
 }
 
-fn note_acknowledged(
-    log: &Arc<dyn crate::core::log::CommitLog>,
-    open: &Open,
-    state: &SessionState,
-    packet_id: PacketId,
-) {
-    if log.keeps_records() && state.is_durable() {
-        // Nothing waits for it: a lost record means one more delivery, marked DUP.
-        let _ = log.append(LogRecord::Acknowledged {
-            session: open.cell.key,
-            packet_id,
-        });
+/// The subscriber is through with a message of the log.
+fn note_finished(batch: &mut Batch, open: &Open, id: MessageId) {
+    if id != MessageId::NONE {
+        batch.finished.push((open.cell.key, id));
     }
 }
 

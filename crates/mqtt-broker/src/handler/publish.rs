@@ -213,7 +213,7 @@ impl Connection {
         else {
             return LogPosition::NONE;
         };
-        if !self.core.log.keeps_records() || !open.cell.state.lock().is_durable() {
+        if !self.core.log.keeps_records() || !open.cell.state.lock().is_logged {
             return LogPosition::NONE;
         }
         let record = LogRecord::Received {

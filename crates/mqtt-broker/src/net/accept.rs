@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::task::ConnectionTask;
 use crate::core::Core;
+use crate::core::log::Durability;
 use crate::core::pace::Rates;
 use crate::core::reached::LimitCause;
 use mqtt_io::{Listener, Stream};
@@ -48,6 +49,8 @@ pub(crate) struct Terms {
     /// Connections at a time.
     pub(crate) connections_max: Option<usize>,
     pub(crate) rates: Rates,
+    /// When what is promised to them may be said.
+    pub(crate) durability: Durability,
 }
 
 /// One of the connections counted in [`Door::connections`].
@@ -129,7 +132,7 @@ pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
                 match entered {
                     Ok(place) => {
                         let places = Places(place, Arc::clone(&here));
-                        start(&door, stream, peer, &name, terms.rates, places);
+                        start(&door, stream, peer, &name, terms, places);
                     }
                     Err(cause) => {
                         let peer = peer.to_string();
@@ -163,7 +166,7 @@ fn start(
     stream: Stream,
     peer: SocketAddr,
     name: &Arc<str>,
-    rates: Rates,
+    terms: Terms,
     places: Places,
 ) {
     let nth = door.next_runtime.fetch_add(1, Ordering::Relaxed);
@@ -171,7 +174,7 @@ fn start(
         0 => None,
         runtimes => door.runtimes.get(nth % runtimes),
     };
-    let task = |stream| ConnectionTask::new(stream, peer, Arc::clone(name), rates, places);
+    let task = |stream| ConnectionTask::new(stream, peer, Arc::clone(name), terms, places);
     let Some(runtime) = runtime else {
         tokio::spawn(task(stream));
         return;

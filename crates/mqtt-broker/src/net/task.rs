@@ -1,9 +1,8 @@
 //! One connection's task: reads, handles and writes in one place, with no hand-over in between.
 
-use super::accept::{Door, Places};
+use super::accept::{Door, Places, Terms};
 use super::clock::Clock;
 use crate::core::cause::EndCause;
-use crate::core::pace::Rates;
 use crate::core::{Batch, Connection};
 use mqtt_io::{Fed, PacketReader, Stream, WriteQueue, poll_read_chunk};
 use std::cell::Cell;
@@ -69,7 +68,7 @@ impl ConnectionTask {
         stream: Stream,
         peer: SocketAddr,
         listener: Arc<str>,
-        rates: Rates,
+        terms: Terms,
         places: Places,
     ) -> Self {
         let door = places.door();
@@ -78,7 +77,14 @@ impl ConnectionTask {
             stream,
             reader: PacketReader::new(door.core.limits.packet_len_max),
             queue: None,
-            connection: Connection::new(Arc::clone(&door.core), peer, listener, rates, now_ms),
+            connection: Connection::new(
+                Arc::clone(&door.core),
+                peer,
+                listener,
+                terms.rates,
+                terms.durability,
+                now_ms,
+            ),
             timer: None,
             is_paused: false,
             is_done: false,

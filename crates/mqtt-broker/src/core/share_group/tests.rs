@@ -21,7 +21,7 @@ fn cell(key: u64, standing: Standing) -> Arc<SessionCell> {
 }
 
 fn group(strategy: SharedStrategy, standings: &[Standing]) -> (Arc<Group>, Vec<Arc<SessionCell>>) {
-    let group = Arc::new(Group::new(GroupKey(1), strategy, 7));
+    let group = Arc::new(Group::new(GroupKey(1), "$share/g/t", strategy, 7));
     let cells: Vec<_> = (1..)
         .zip(standings)
         .map(|(key, standing)| cell(key, *standing))
@@ -186,6 +186,7 @@ fn least_inflight_goes_to_who_has_least_to_do() {
                 qos: QoS::AtLeastOnce,
                 retain: false,
                 via: Via::default(),
+                id: crate::core::log::MessageId::NONE,
             };
             let begun = state
                 .send
