@@ -146,7 +146,7 @@ pub enum ReplayError<E> {
 #[non_exhaustive]
 pub enum SettingsError {
     /// `segment_len`; unit: bytes.
-    #[error("a segment of {0} bytes: 64 KiB to 1 TiB in multiples of 512 bytes are possible")]
+    #[error("a segment of {0} bytes: 16 KiB to 1 TiB in multiples of 512 bytes are possible")]
     SegmentLen(u64),
     /// `buffer_len_max`; unit: bytes.
     #[error("a buffer of {0} bytes: 4 KiB to a quarter of a segment and 1 GiB are possible")]

@@ -5,6 +5,7 @@
 mod disk;
 mod entry;
 mod error;
+pub mod fault;
 mod format;
 mod log;
 mod position;

@@ -124,7 +124,7 @@ impl Recovery {
             let found = recovery.look_at(base, index >= newest)?;
             recovery.found.push(found);
         }
-        recovery.join();
+        recovery.join()?;
         Ok(recovery)
     }
 
@@ -153,7 +153,7 @@ impl Recovery {
     /// # Errors
     /// As [`Recovery::replay`].
     pub fn replay_manual<E>(
-        mut self,
+        self,
         from: Position,
         known_synced: Position,
         mut visitor: impl FnMut(Record<'_>) -> Result<(), E>,
@@ -184,7 +184,6 @@ impl Recovery {
                 &mut report,
                 &mut visitor,
             )?;
-            self.dropped.append(&mut survey.dropped);
             let next_base = self
                 .found
                 .get(index.saturating_add(1))
@@ -197,22 +196,21 @@ impl Recovery {
             }
             let damaged_at = walk.end;
             survey.look_behind(&*self.disk, &self.found, index, damaged_at)?;
-            self.dropped.append(&mut survey.dropped);
-            if self.dropped.contains(&found.base) {
-                continue;
-            }
             if damaged_at < survey.synced {
                 return Err(survey
                     .rot(&*self.disk, &found.name, found.base, damaged_at)
                     .into());
             }
             cut = Some((index, damaged_at));
+            if damaged_at.since(found.base) >= u64_of(SEGMENT_HEAD_LEN) {
+                kept.push((index, damaged_at));
+            }
             break;
         }
         self.find_missing(&kept, &survey)?;
         report.end = kept.last().map_or(Position::ZERO, |(_, end)| *end);
         if let Some((index, damaged_at)) = cut {
-            report.cut = self.cut(index, damaged_at, &survey, &mut kept)?;
+            report.cut = self.cut(index, damaged_at, &survey)?;
             report.end = report.end.max(damaged_at);
         }
         report.segments = kept.len();
@@ -258,7 +256,7 @@ impl Recovery {
     }
 
     /// Puts together what the segments say about each other, and sorts out those that are gone already.
-    fn join(&mut self) {
+    fn join(&mut self) -> Result<(), OpenError> {
         for found in &self.found {
             self.ends.extend(found.list.iter().flatten().copied());
         }
@@ -268,17 +266,26 @@ impl Recovery {
                 self.ends.insert(first.base, second.base);
             }
         }
-        let listing = self.found.iter().rev().find(|found| found.list.is_some());
-        let Some((newest, list)) =
-            listing.and_then(|found| Some((found.base, found.list.as_ref()?)))
-        else {
-            return;
+        let listing = self.found.iter().rposition(|found| found.list.is_some());
+        let Some((newest, list)) = listing.and_then(|index| {
+            let found = self.found.get(index)?;
+            Some((found.base, found.list.as_ref()?))
+        }) else {
+            return Ok(());
         };
         let listed: BTreeSet<_> = list.iter().map(|(base, _)| *base).collect();
-        let is_gone = |base: &Position| *base < newest && !listed.contains(base);
-        self.dropped
-            .extend(self.found.iter().map(|found| found.base).filter(is_gone));
-        self.found.retain(|found| !is_gone(&found.base));
+        let is_unlisted = |base: &Position| *base < newest && !listed.contains(base);
+        let bases = self.found.iter().map(|found| found.base);
+        self.dropped.extend(bases.filter(is_unlisted));
+        // What was dropped since then is said behind the list.
+        for found in self.found.iter().filter(|found| found.base >= newest) {
+            let dropped = dropped_in(found);
+            let dropped = dropped.map_err(|source| io_error(&*self.disk, &found.name, source))?;
+            self.dropped.extend(dropped);
+        }
+        let dropped = &self.dropped;
+        self.found.retain(|found| !dropped.contains(&found.base));
+        Ok(())
     }
 
     /// Refuses if a segment that should be there is not.
@@ -289,11 +296,12 @@ impl Recovery {
             .collect();
         let mut expected = BTreeSet::new();
         for found in kept.iter().rev() {
-            expected.extend(found.head.map(|head| head.previous));
             if let Some(list) = &found.list {
                 expected.extend(list.iter().map(|(base, _)| *base));
                 break;
             }
+            // Its first group, with the list, was never finished.
+            expected.extend(found.head.map(|head| head.previous));
         }
         let is_there = |base: &Position| kept.iter().any(|found| found.base == *base);
         let missing = expected
@@ -311,7 +319,6 @@ impl Recovery {
         index: usize,
         damaged_at: Position,
         survey: &Survey,
-        kept: &mut Vec<(usize, Position)>,
     ) -> Result<Option<Cut>, OpenError> {
         let Some(found) = self.found.get(index) else {
             return Ok(None);
@@ -329,9 +336,6 @@ impl Recovery {
                 .map_err(|source| io_error(disk, &gone.name, source))?;
         }
         disk.sync().map_err(|source| io_error(disk, "", source))?;
-        if !is_empty {
-            kept.push((index, damaged_at));
-        }
         Ok(survey.has_tail.then(|| Cut {
             file: disk.path(&found.name),
             offset,
@@ -446,6 +450,20 @@ fn visit<E>(
         }
     }
     Ok(())
+}
+
+/// The segments that records in this one say are gone.
+fn dropped_in(found: &Found) -> io::Result<Vec<Position>> {
+    let mut dropped = Vec::new();
+    let mut scanner = Scanner::new(&*found.file, found.base, u64_of(SEGMENT_HEAD_LEN))?;
+    while let Some(group) = scanner.next_group()? {
+        let is_drop = |record: &Record<'_>| {
+            record.kind == format::CONTROL && record.version == format::CONTROL_DROPPED
+        };
+        let records = group.records().filter(is_drop);
+        dropped.extend(records.filter_map(|record| format::position_at(record.payload, 0)));
+    }
+    Ok(dropped)
 }
 
 /// The segments a record lists, if it is one that does.

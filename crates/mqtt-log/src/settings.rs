@@ -19,7 +19,7 @@ pub enum Durability {
 pub struct Settings {
     /// When a record counts as durable.
     pub durability: Durability,
-    /// The length of a segment file; unit: bytes, 64 KiB to 1 TiB, default 64 MiB.
+    /// The length of a segment file; unit: bytes, 16 KiB to 1 TiB, default 64 MiB.
     pub segment_len: u64,
     /// Bytes of records that wait for the disk, and of the longest record; at most a quarter of a segment and 1 GiB, default 8 MiB.
     pub buffer_len_max: usize,
@@ -119,7 +119,7 @@ impl Settings {
     }
 }
 
-const SEGMENT_LEN_MIN: u64 = 64 << 10;
+const SEGMENT_LEN_MIN: u64 = 16 << 10;
 const SEGMENT_LEN_MAX: u64 = 1 << 40;
 const BUFFER_LEN_MIN: u64 = 4 << 10;
 /// Lengths of records and groups are 32 bits on disk.

@@ -228,7 +228,8 @@ impl Writer {
         self.shared.written.reach(end, &mut self.woken);
         if ready.is_mark {
             self.marked = end;
-        } else if self.shared.settings.durability == Durability::Fsync {
+        } else if self.shared.settings.durability == Durability::Fsync || !self.dropping.is_empty()
+        {
             self.sync_last()?;
         }
         Shared::wake(&mut self.woken);
@@ -267,8 +268,8 @@ impl Writer {
         if let Some(file) = segment.file.get() {
             return Ok(file.clone());
         }
-        if self.shared.settings.durability == Durability::Os {
-            // Else damage far back could not be told from what a power cut took.
+        if self.shared.synced.position() < self.shared.written.position() {
+            // Only the file written last is synced, so nothing of another may be unsynced.
             self.sync_last()?;
         }
         let Some(spare) = self.spares.front() else {
@@ -386,11 +387,11 @@ impl Writer {
         });
     }
 
-    /// Gives the files of dropped segments to new ones, once it is durable that they are dropped.
+    /// Gives the files of dropped segments to new ones, once it is synced that they are dropped.
     fn finish_dropping(&mut self) {
-        let durable = self.shared.durable().position();
+        let synced = self.shared.synced.position();
         while let Some((position, _)) = self.dropping.front() {
-            if *position > durable {
+            if *position > synced {
                 return;
             }
             let Some((_, segment)) = self.dropping.pop_front() else {
@@ -484,8 +485,8 @@ impl Writer {
 }
 
 /// Bytes past the length of a segment for records of the log itself; a multiple of [`SECTOR`].
-const CONTROL_SLACK: usize = 128 * SECTOR;
+const CONTROL_SLACK: usize = 32 * SECTOR;
 /// The shortest file set aside while there is no room for more.
-const SPARE_LEN_MIN: u64 = 64 << 10;
+const SPARE_LEN_MIN: u64 = 16 << 10;
 /// The largest memory of a group that is kept for the next one; unit: bytes.
 const MEMORY_KEPT_MAX: usize = 1 << 20;

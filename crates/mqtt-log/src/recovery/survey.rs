@@ -4,18 +4,16 @@ use super::{Found, io_error};
 use crate::{
     OpenError, Position, Rot,
     disk::{Disk, u64_of},
-    format::{self, SEGMENT_HEAD_LEN, SegmentHead},
+    format::{SEGMENT_HEAD_LEN, SegmentHead},
     scan::{Place, Scanner, WholeGroup},
 };
-use std::{collections::BTreeSet, io};
+use std::io;
 
 /// What is gathered while segments are read.
 #[derive(Debug)]
 pub(super) struct Survey {
     /// Everything below was synced.
     pub(super) synced: Position,
-    /// Segments that are said to be gone.
-    pub(super) dropped: BTreeSet<Position>,
     /// Whole groups behind the damage.
     pub(super) groups: u64,
     /// Records in them.
@@ -30,7 +28,6 @@ impl Survey {
     pub(super) fn new(known_synced: Position) -> Self {
         Self {
             synced: known_synced,
-            dropped: BTreeSet::new(),
             groups: 0,
             records: 0,
             has_tail: false,
@@ -44,12 +41,6 @@ impl Survey {
 
     pub(super) fn add_group(&mut self, group: &WholeGroup<'_>) {
         self.synced = self.synced.max(group.head.synced);
-        let is_drop = |kind, version| kind == format::CONTROL && version == format::CONTROL_DROPPED;
-        let dropped = group
-            .records()
-            .filter(|record| is_drop(record.kind, record.version))
-            .filter_map(|record| format::position_at(record.payload, 0));
-        self.dropped.extend(dropped);
     }
 
     /// Looks at everything behind the damage, in this segment and in later ones.

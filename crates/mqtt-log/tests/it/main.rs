@@ -2,7 +2,10 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "tests fail by panicking"
 )]
 
+mod cuts;
+mod random;
 mod real;
