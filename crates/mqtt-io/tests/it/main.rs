@@ -5,5 +5,9 @@
 mod certificates;
 mod connector;
 mod loopback;
+#[cfg(feature = "proxy")]
+mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "ws")]
+mod websocket;
