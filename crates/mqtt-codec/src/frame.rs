@@ -48,6 +48,38 @@ impl Frame<'_> {
         PacketType::from_u8(self.first >> 4)
     }
 
+    /// Writes the packet as it is on the wire, in two parts: the fixed header and the body.
+    ///
+    /// Its length in the shortest form, which is how [`frame`] found it.
+    #[inline(always)]
+    pub fn write_to(&self, mut write: impl FnMut(&[u8])) {
+        match u8::try_from(self.body.len()) {
+            Ok(len) if len < 0x80 => write(&[self.first, len]),
+            _ => {
+                let (header, len) = self.long_header();
+                write(header.get(..len).unwrap_or_default());
+            }
+        }
+        write(self.body);
+    }
+
+    /// The fixed header of a packet with a Remaining Length of two bytes and more, and its length.
+    fn long_header(&self) -> ([u8; 5], usize) {
+        let mut header = [self.first, 0, 0, 0, 0];
+        let mut left = self.body.len();
+        let mut len = 1;
+        for byte in header.iter_mut().skip(1) {
+            let low = u8::try_from(left & 0x7F).unwrap_or(0);
+            left >>= 7;
+            len += 1;
+            *byte = if left == 0 { low } else { low | 0x80 };
+            if left == 0 {
+                break;
+            }
+        }
+        (header, len)
+    }
+
     /// The offset in the packet of the first byte of `rest`, which is the end of its body.
     #[inline]
     pub(crate) const fn at(&self, rest: &[u8]) -> usize {

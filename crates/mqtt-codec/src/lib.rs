@@ -4,12 +4,17 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "bytes")]
+extern crate alloc;
+
 mod encode_error;
 mod error;
 mod frame;
 mod lenience;
 #[cfg(feature = "bytes")]
 mod owned_publish;
+#[cfg(feature = "bytes")]
+mod owned_topic_name;
 mod packet;
 mod packet_id;
 mod packet_type;
@@ -34,6 +39,8 @@ pub use frame::{Frame, PACKET_LEN_MAX, bytes_missing, frame};
 pub use lenience::Lenience;
 #[cfg(feature = "bytes")]
 pub use owned_publish::OwnedPublish;
+#[cfg(feature = "bytes")]
+pub use owned_topic_name::OwnedTopicName;
 pub use packet::Packet;
 pub use packet::ack::Ack;
 pub use packet::auth::Auth;

@@ -123,20 +123,25 @@ impl<'a> Properties<'a> {
     }
 
     /// The first property with this identifier.
+    #[inline(always)]
     fn find(&self, id: PropertyId) -> Option<Property<'a>> {
         match self.source() {
-            Source::Received { mut block, seen } => {
-                if !seen.contains(id) {
-                    return None;
+            // Mostly there is none, and that is to cost a bit test.
+            Source::Received { seen, .. } if !seen.contains(id) => None,
+            _ => self.search(id),
+        }
+    }
+
+    #[inline(never)]
+    fn search(&self, id: PropertyId) -> Option<Property<'a>> {
+        match self.source() {
+            Source::Received { mut block, .. } => loop {
+                let (found, value, rest) = split_entry(block)?;
+                if found == id {
+                    return Property::decode_value(id, &mut Reader::of_block(value)).ok();
                 }
-                loop {
-                    let (found, value, rest) = split_entry(block)?;
-                    if found == id {
-                        return Property::decode_value(id, &mut Reader::of_block(value)).ok();
-                    }
-                    block = rest;
-                }
-            }
+                block = rest;
+            },
             Source::List(_) => self
                 .entries()
                 .find(|entry| entry.id() == id)
@@ -152,6 +157,7 @@ macro_rules! getters {
             $(
                 $(#[$doc])*
                 #[must_use]
+                #[inline]
                 pub fn $name(&self) -> Option<$type> {
                     match self.find(PropertyId::$variant)? {
                         Property::$variant(value) => Some(value),

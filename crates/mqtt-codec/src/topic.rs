@@ -43,7 +43,7 @@ impl<'a> TopicName<'a> {
 
     /// The Topic Name that `text` was found to be.
     #[cfg(feature = "bytes")]
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn of_checked(text: &'a str) -> Self {
         Self(text)
     }

@@ -36,6 +36,16 @@ impl<'a> Ack<'a> {
         }
     }
 
+    /// The whole packet of [`Ack::new`], which is the same in every version.
+    ///
+    /// `packet_type` is one of the four.
+    #[must_use]
+    #[inline(always)]
+    pub const fn success(packet_type: PacketType, packet_id: PacketId) -> [u8; 4] {
+        let [high, low] = packet_id.get().to_be_bytes();
+        [packet_type.first_byte(), 2, high, low]
+    }
+
     /// Reads an acknowledgement; `frame` says which of the four.
     ///
     /// # Errors

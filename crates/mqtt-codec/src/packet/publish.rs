@@ -65,6 +65,32 @@ impl<'a> Publish<'a> {
         version: ProtocolVersion,
         lenience: Lenience,
     ) -> Result<Self, DecodeError> {
+        Self::decode_with(frame, version, lenience, None)
+    }
+
+    /// Reads a PUBLISH whose Topic Name is likely to be `known`.
+    ///
+    /// If it is, it needs no check of its own, and `topic_name` of the result is `known` itself, not
+    /// the bytes in the packet: [`str::as_ptr`] tells. If it is not, this is [`Publish::decode`].
+    ///
+    /// # Errors
+    /// As [`Publish::decode`].
+    #[inline(always)]
+    pub fn decode_known(
+        frame: Frame<'a>,
+        version: ProtocolVersion,
+        known: Option<TopicName<'a>>,
+    ) -> Result<Self, DecodeError> {
+        Self::decode_with(frame, version, Lenience::STRICT, known)
+    }
+
+    #[inline(always)]
+    fn decode_with(
+        frame: Frame<'a>,
+        version: ProtocolVersion,
+        lenience: Lenience,
+        known: Option<TopicName<'a>>,
+    ) -> Result<Self, DecodeError> {
         if frame.first >> 4 != PacketType::Publish.get() {
             let kind = super::first_is_wrong(frame, PacketType::Publish);
             return Err(DecodeError::new(kind, 0));
@@ -81,6 +107,8 @@ impl<'a> Publish<'a> {
         };
         let topic_name = if topic.is_empty() {
             None
+        } else if known.is_some_and(|known| known.as_str().as_bytes() == topic) {
+            known
         } else {
             match core::str::from_utf8(topic).ok().and_then(TopicName::new) {
                 None => return Err(topic_name_is_wrong(frame, topic)),
