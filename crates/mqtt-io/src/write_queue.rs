@@ -12,7 +12,7 @@ const SLICES_MAX: usize = 64;
 /// A buffer up to this many bytes is joined to the one in front of it.
 const JOIN_LEN_MAX: usize = 4 * 1024;
 /// An emptied buffer above this capacity, in bytes, is freed instead of kept for reuse.
-const SPARE_CAPACITY_MAX: usize = 16 * 1024;
+const SPARE_CAPACITY_MAX: usize = 128 * 1024;
 /// Places for pieces that are kept when the queue runs empty.
 const PLACES_KEPT_MAX: usize = 32;
 
@@ -88,7 +88,7 @@ impl WriteQueue {
         self.len == 0
     }
 
-    /// An emptied buffer for reuse, of 16 KiB at most; a connection that falls silent takes and drops it.
+    /// An emptied buffer for reuse, of 128 KiB at most; a connection that falls silent takes and drops it.
     pub const fn take_spare(&mut self) -> Option<Vec<u8>> {
         self.spare.take()
     }

@@ -7,7 +7,23 @@ use mqtt_codec::{
 use mqtt_session::Negotiated;
 
 /// Appends PUBACK, PUBREC, PUBREL or PUBCOMP.
+#[inline(always)]
 pub(crate) fn push_ack(
+    out: &mut Vec<u8>,
+    version: ProtocolVersion,
+    packet_type: PacketType,
+    packet_id: PacketId,
+    reason: ReasonCode,
+) {
+    if reason == ReasonCode::SUCCESS {
+        out.extend_from_slice(&Ack::success(packet_type, packet_id));
+    } else {
+        push_reasoned(out, version, packet_type, packet_id, reason);
+    }
+}
+
+#[inline(never)]
+fn push_reasoned(
     out: &mut Vec<u8>,
     version: ProtocolVersion,
     packet_type: PacketType,

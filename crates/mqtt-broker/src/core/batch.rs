@@ -2,6 +2,7 @@
 
 use super::counters::BatchCounts;
 use super::log::MessageId;
+use super::message::{Message, Source};
 use super::session_cell::{SessionCell, SessionKey};
 use super::share_group::Picked;
 use super::wire::Forms;
@@ -13,6 +14,8 @@ use std::task::Waker;
 const SPARE_MAX: usize = 64;
 /// A spare buffer larger than this is given back to the allocator; in bytes.
 const SPARE_LEN_MAX: usize = 256 * 1024;
+/// Messages a worker keeps to make others of.
+const MESSAGES_MAX: usize = 512;
 
 /// Belongs to a worker, not to a connection; empty between batches.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ pub(crate) struct Batch {
     spare: Vec<Vec<u8>>,
     /// Empty queues for connections that have something to write.
     queues: Vec<Box<WriteQueue>>,
+    /// Messages that nobody has any more, for their memory.
+    messages: Vec<Arc<Message>>,
 }
 
 impl Batch {
@@ -64,6 +69,25 @@ impl Batch {
         {
             buffer.clear();
             self.spare.push(buffer);
+        }
+    }
+
+    /// A message nobody has any more, whose memory fits `source`.
+    pub(crate) fn spare_message(&mut self, source: &Source<'_>) -> Option<Arc<Message>> {
+        let last = self.messages.last()?;
+        match last.fits(source) {
+            true => self.messages.pop(),
+            false => None,
+        }
+    }
+
+    /// Takes back a message that the caller has done with; of use if it was the last to have it.
+    pub(crate) fn give_message(&mut self, message: Arc<Message>) {
+        if Arc::strong_count(&message) == 1
+            && self.messages.len() < MESSAGES_MAX
+            && message.is_reusable()
+        {
+            self.messages.push(message);
         }
     }
 }

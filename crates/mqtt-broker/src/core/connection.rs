@@ -184,10 +184,12 @@ impl Connection {
                 _ => Err(EndCause::ConnectExpected),
             };
         };
+        if frame.packet_type() == Some(PacketType::Publish) {
+            return self.handle_publish(frame, batch, now_ms);
+        }
         let version = open.negotiated.version;
         let packet = Packet::decode(frame, version).map_err(EndCause::Malformed)?;
         match &packet {
-            Packet::Publish(publish) => return self.handle_publish(publish, batch, now_ms),
             Packet::Subscribe(subscribe) => return self.handle_subscribe(subscribe, batch, now_ms),
             Packet::PubAck(ack) => self.handle_puback(ack, batch, now_ms)?,
             Packet::PubRec(ack) => self.handle_pubrec(ack, batch, now_ms)?,
@@ -201,6 +203,7 @@ impl Connection {
             Packet::Auth(auth) if version.has_auth() => return self.handle_auth(auth),
             Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect)?,
             Packet::Connect(_)
+            | Packet::Publish(_)
             | Packet::ConnAck(_)
             | Packet::SubAck(_)
             | Packet::UnsubAck(_)

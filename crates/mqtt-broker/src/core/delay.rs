@@ -83,6 +83,7 @@ impl Core {
             expires_at_ms: message.expires_at_ms,
             publisher: message.publisher,
             publisher_id: &waiting.publisher_id,
+            as_received: None,
         };
         let routes = self.router.routes(message.topic_name());
         if let Err(reason) = self.publish(batch, now_ms, &incoming, &routes) {

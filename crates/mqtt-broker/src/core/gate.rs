@@ -194,6 +194,7 @@ impl Gate {
 /// The decision on `request` of `client`, or none: the packet has to be offered again later, with nothing done yet.
 ///
 /// Questions that were answered at once before one that was pending are asked again.
+#[inline]
 pub(crate) fn ask(
     gate: &mut Gate,
     access: &dyn Access,
@@ -217,7 +218,16 @@ pub(crate) fn ask(
 }
 
 /// A refusal in words that the answer to `request` has: others become Not authorized.
+#[inline(always)]
 fn sayable(decision: Decision, request: &AccessRequest<'_>) -> Decision {
+    match decision {
+        Decision::Allow => decision,
+        refusal => sayable_refusal(refusal, request),
+    }
+}
+
+#[cold]
+fn sayable_refusal(decision: Decision, request: &AccessRequest<'_>) -> Decision {
     let answer = match request {
         AccessRequest::Connect { .. } => PacketType::ConnAck,
         AccessRequest::Publish { .. } => PacketType::PubAck,

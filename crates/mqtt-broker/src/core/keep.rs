@@ -92,7 +92,7 @@ impl Core {
         let appended = match recipients.is_empty() && !is_retained {
             true => Ok(Appended::default()),
             false => {
-                let message = incoming.message(message);
+                let message = incoming.message(batch, message);
                 self.log.append_message(message, &recipients, is_retained)
             }
         };
@@ -107,6 +107,7 @@ impl Core {
     /// Writes a message down for a member of a group that was picked after it had been written for another.
     pub(super) fn log_for(
         &self,
+        batch: &mut Batch,
         picked: &Picked,
         incoming: &Incoming<'_>,
         message: &mut Option<Arc<Message>>,
@@ -117,7 +118,7 @@ impl Core {
         let Some(recipient) = recipient(incoming, picked.share()) else {
             return Appended::default();
         };
-        let message = incoming.message(message);
+        let message = incoming.message(batch, message);
         // Without room the member gets it all the same, as long as the broker runs.
         let appended = self.log.append_message(message, &[recipient], false);
         appended.unwrap_or_default()

@@ -1,20 +1,26 @@
 //! An Application Message as the broker keeps it: one block of bytes, shared by all who wait for it.
 
 use super::session_cell::SessionKey;
-use bytes::{BufMut, Bytes, BytesMut};
+use super::wire::SHARE_FROM;
+use bytes::Bytes;
 use mqtt_codec::{Properties, PropertyScope, QoS, TopicName};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// A block up to this many bytes is used again for another message.
+const REUSED_LEN_MAX: usize = 1024;
 /// What a place in a queue takes besides the message; in bytes.
 const QUEUE_PLACE: i64 = 32;
 
 /// A message on its way to subscribers.
 ///
-/// Topic Name, v5 properties and payload lie in one block; a copy of the handle costs a reference count.
+/// Topic Name, v5 properties and payload lie in one block, but for a large payload, which connections share
+/// while they write it; a copy of the handle costs a reference count.
 #[derive(Debug)]
 pub struct Message {
     /// Topic Name, property block, payload, in this order.
-    block: Bytes,
+    block: Vec<u8>,
+    /// The payload if it is large: it is not in `block` then.
+    large: Option<Box<Bytes>>,
     topic_len: usize,
     properties_len: usize,
     /// Of a PUBLISH, or of the Will in CONNECT.
@@ -55,24 +61,64 @@ impl Message {
         expires_at_ms: Option<u64>,
         publisher: SessionKey,
     ) -> Self {
-        let topic = source.topic_name.as_str().as_bytes();
-        let properties = source.properties.raw().unwrap_or_default();
-        let mut block =
-            BytesMut::with_capacity(topic.len() + properties.len() + source.payload.len());
-        block.put_slice(topic);
-        block.put_slice(properties);
-        block.put_slice(source.payload);
-        Self {
-            block: block.freeze(),
-            topic_len: topic.len(),
-            properties_len: properties.len(),
+        let mut message = Self {
+            block: Vec::new(),
+            large: None,
+            topic_len: 0,
+            properties_len: 0,
             scope: source.scope,
             qos,
             retain,
             expires_at_ms,
             publisher,
             queues: AtomicU32::new(0),
-        }
+        };
+        message.fill(source, qos, retain, expires_at_ms, publisher);
+        message
+    }
+
+    /// Becomes what [`Message::new`] makes; memory it has is used again.
+    pub(crate) fn fill(
+        &mut self,
+        source: &Source<'_>,
+        qos: QoS,
+        retain: bool,
+        expires_at_ms: Option<u64>,
+        publisher: SessionKey,
+    ) {
+        let topic = source.topic_name.as_str().as_bytes();
+        let properties = source.properties.raw().unwrap_or_default();
+        let (payload, large) = match source.payload.len() < SHARE_FROM {
+            true => (source.payload, None),
+            false => (&[][..], Some(Bytes::copy_from_slice(source.payload))),
+        };
+        self.block.clear();
+        self.block
+            .reserve_exact(topic.len() + properties.len() + payload.len());
+        self.block.extend_from_slice(topic);
+        self.block.extend_from_slice(properties);
+        self.block.extend_from_slice(payload);
+        self.large = large.map(Box::new);
+        self.topic_len = topic.len();
+        self.properties_len = properties.len();
+        self.scope = source.scope;
+        self.qos = qos;
+        self.retain = retain;
+        self.expires_at_ms = expires_at_ms;
+        self.publisher = publisher;
+        *self.queues.get_mut() = 0;
+    }
+
+    /// Whether its memory is worth keeping for another one, as far as that one is known.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.large.is_none() && self.block.capacity() <= REUSED_LEN_MAX
+    }
+
+    /// Whether its memory fits what is made of `source`: not so large that much of it would be for nothing.
+    pub(crate) fn fits(&self, source: &Source<'_>) -> bool {
+        let properties = source.properties.raw().unwrap_or_default();
+        let len = source.topic_name.as_str().len() + properties.len() + source.payload.len();
+        self.block.capacity() <= 64 + len * 2
     }
 
     /// Where it was published.
@@ -85,14 +131,26 @@ impl Message {
 
     /// The content.
     pub fn payload(&self) -> &[u8] {
-        self.block
-            .get(self.topic_len + self.properties_len..)
-            .unwrap_or_default()
+        match &self.large {
+            Some(large) => large,
+            None => self
+                .block
+                .get(self.topic_len + self.properties_len..)
+                .unwrap_or_default(),
+        }
     }
 
-    /// The content as a handle that shares this message's block.
+    /// The content as a handle: a large one is shared, a small one copied.
     pub fn payload_shared(&self) -> Bytes {
-        self.block.slice(self.topic_len + self.properties_len..)
+        match &self.large {
+            Some(large) => Bytes::clone(large),
+            None => Bytes::copy_from_slice(self.payload()),
+        }
+    }
+
+    /// The content, if it is large enough to be shared.
+    pub(crate) fn large_payload(&self) -> Option<Bytes> {
+        self.large.as_deref().cloned()
     }
 
     /// The v5 properties it was published with.
@@ -105,7 +163,8 @@ impl Message {
 
     /// Bytes it occupies, for limits.
     pub fn size(&self) -> usize {
-        self.block.len() + size_of::<Self>()
+        let large_len = self.large.as_ref().map_or(0, |large| large.len());
+        self.block.len() + large_len + size_of::<Self>()
     }
 
     /// One more queue holds it: the bytes by which all queues together have grown.

@@ -47,9 +47,11 @@ pub(crate) use connection::Connection;
 pub(crate) use gate::{Gate, ask};
 pub(crate) use parts::{Offer, Parts, is_of_broker};
 pub(crate) use publish::Incoming;
+pub(crate) use router::CachedTopic;
 pub(crate) use session_cell::Will;
 pub(crate) use subscribe::Wanted;
 pub(crate) use subscription::{Subscription, Via};
+pub(crate) use wire::AsReceived;
 
 use crate::access::Access;
 use crate::authenticate::Authenticate;

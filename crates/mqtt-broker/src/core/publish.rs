@@ -10,7 +10,7 @@ use super::router::Routes;
 use super::session_cell::{Outgoing, SessionCell, SessionKey, form_for};
 use super::share_group::{Group, Picked, Sender};
 use super::subscription::Share;
-use super::wire::SHARE_FROM;
+use super::wire::{AsReceived, SHARE_FROM};
 use super::{Batch, Core};
 use crate::hooks::{DeliverVerdict, Handover, Interest};
 use mqtt_codec::{ProtocolVersion, QoS, ReasonCode};
@@ -49,6 +49,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) publisher: SessionKey,
     /// The publisher's Client Identifier, empty when the broker itself publishes.
     pub(crate) publisher_id: &'a str,
+    /// The packet it came in, if subscribers may get that.
+    pub(crate) as_received: Option<AsReceived<'a>>,
 }
 
 /// What became of it.
@@ -79,7 +81,9 @@ impl Core {
         }
         let mut message = None;
         batch.picked.clear();
-        let appended = match self.log.keeps_records() {
+        // At QoS 0 only the retained store has anything to keep.
+        let may_be_kept = incoming.qos != QoS::AtMostOnce || incoming.retain;
+        let appended = match may_be_kept && self.log.keeps_records() {
             true => self.publish_logged(batch, now_ms, incoming, routes, &mut message)?,
             false => {
                 self.retain_or_remove(batch, now_ms, incoming, &mut message)?;
@@ -87,7 +91,7 @@ impl Core {
             }
         };
         if incoming.source.payload.len() >= SHARE_FROM && !routes.is_empty() {
-            incoming.message(&mut message);
+            incoming.message(batch, &mut message);
         }
         batch.forms.begin();
         for route in &routes.entries {
@@ -126,7 +130,10 @@ impl Core {
         if let Some(fabric) = &self.fabric
             && incoming.publisher != SessionKey::FABRIC
         {
-            fabric.publish(incoming.message(&mut message));
+            fabric.publish(incoming.message(batch, &mut message));
+        }
+        if let Some(message) = message {
+            batch.give_message(message);
         }
         Ok(Accepted {
             position,
@@ -207,7 +214,9 @@ impl Core {
         let Some(version) = ProtocolVersion::from_level(level) else {
             return Delivered::Done;
         };
-        let Some(form) = form_for(&mut batch.forms, &incoming.source, version, qos, via) else {
+        let as_received = incoming.as_received.as_ref();
+        let source = &incoming.source;
+        let Some(form) = form_for(&mut batch.forms, source, as_received, version, qos, via) else {
             batch.counts.dropped(DropCause::TooLarge, 1);
             self.give_up(batch, cell, id);
             return Delivered::Done;
@@ -218,7 +227,7 @@ impl Core {
                 return Delivered::Away;
             }
             if state.holds_at_most_once() {
-                let message = incoming.message(message);
+                let message = incoming.message(batch, message);
                 let outgoing = Outgoing {
                     message,
                     qos,
@@ -236,7 +245,7 @@ impl Core {
             }
             return Delivered::Done;
         }
-        let message = incoming.message(message);
+        let message = incoming.message(batch, message);
         let mut state = cell.state.lock();
         if state.ended {
             return Delivered::Ended;
@@ -309,7 +318,7 @@ impl Core {
                 Some(first) => first,
                 None => {
                     let picked = group.pick(incoming.sender())?;
-                    let appended = self.log_for(&picked, incoming, message);
+                    let appended = self.log_for(batch, &picked, incoming, message);
                     position = appended.position;
                     (picked, appended.id)
                 }
@@ -408,7 +417,7 @@ impl Core {
         now_ms: u64,
     ) -> Result<Retention, ReasonCode> {
         let kept = match self.strain.cause() {
-            None => self.retained.insert(incoming.message(message)),
+            None => self.retained.insert(incoming.message(batch, message)),
             Some(cause) => Err(RetainedFull(cause)),
         };
         let Err(RetainedFull(cause)) = kept else {
@@ -432,15 +441,39 @@ impl Incoming<'_> {
     }
 
     /// The message as one shared block, made when first needed.
-    pub(super) fn message<'m>(&self, made: &'m mut Option<Arc<Message>>) -> &'m Arc<Message> {
-        made.get_or_insert_with(|| {
-            Arc::new(Message::new(
+    pub(super) fn message<'m>(
+        &self,
+        batch: &mut Batch,
+        made: &'m mut Option<Arc<Message>>,
+    ) -> &'m Arc<Message> {
+        made.get_or_insert_with(|| self.make(batch))
+    }
+
+    #[inline(never)]
+    fn make(&self, batch: &mut Batch) -> Arc<Message> {
+        // What is retained stays for long, and gets no more memory than it needs.
+        let spare = match self.retain {
+            true => None,
+            false => batch.spare_message(&self.source),
+        };
+        if let Some(mut spare) = spare
+            && let Some(message) = Arc::get_mut(&mut spare)
+        {
+            message.fill(
                 &self.source,
                 self.qos,
                 self.retain,
                 self.expires_at_ms,
                 self.publisher,
-            ))
-        })
+            );
+            return spare;
+        }
+        Arc::new(Message::new(
+            &self.source,
+            self.qos,
+            self.retain,
+            self.expires_at_ms,
+            self.publisher,
+        ))
     }
 }

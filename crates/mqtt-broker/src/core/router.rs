@@ -4,7 +4,7 @@ use super::session_cell::{SessionCell, SessionKey};
 use super::share_group::{Group, GroupKey, SharedStrategy};
 use super::subscription::{Route, Subscriber};
 use super::topic_tree::TopicTree;
-use mqtt_codec::{SubscriptionIdentifier, SubscriptionOptions};
+use mqtt_codec::{OwnedTopicName, SubscriptionIdentifier, SubscriptionOptions, TopicName};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -207,42 +207,106 @@ pub(crate) fn shared_filter(topic_filter: &str) -> Option<&str> {
     Some(matched)
 }
 
+/// A Topic Name with its routes.
+#[derive(Debug)]
+pub(crate) struct CachedTopic {
+    pub(crate) topic_name: OwnedTopicName,
+    pub(crate) routes: Routes,
+}
+
 /// The last topics of one connection with their routes; at most [`CACHED_TOPICS`].
+///
+/// The one published to last is taken out while a packet is handled: its name saves reading the next one, and
+/// is borrowed meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct RouteCache {
-    entries: Vec<(Box<str>, Routes)>,
+    last: Option<Box<CachedTopic>>,
+    /// Nothing until there is a second topic.
+    others: Option<Box<Others>>,
+}
+
+#[derive(Debug, Default)]
+struct Others {
+    entries: Vec<Box<CachedTopic>>,
     /// Which entry is replaced next.
     oldest: usize,
+    /// Which entry has been asked for since [`RouteCache::take_last`].
+    used: Option<usize>,
 }
 
 impl RouteCache {
-    /// The routes of `topic_name`, looked up again only when the table has changed.
-    pub(crate) fn routes(&mut self, router: &Router, topic_name: &str) -> Option<&Routes> {
-        let cached = self
-            .entries
-            .iter()
-            .position(|(cached, _)| **cached == *topic_name);
-        let at = match cached {
+    /// The topic that the next packet is most likely for, to be given back by [`RouteCache::put_last`].
+    #[inline(always)]
+    pub(crate) fn take_last(&mut self) -> Option<Box<CachedTopic>> {
+        self.last.take()
+    }
+
+    /// Gives back what [`RouteCache::take_last`] took, in favour of a topic that was asked for since.
+    #[inline(always)]
+    pub(crate) fn put_last(&mut self, last: Option<Box<CachedTopic>>) {
+        self.last = last;
+        if let Some(others) = &mut self.others
+            && others.used.is_some()
+        {
+            others.put_first(&mut self.last);
+        }
+    }
+
+    /// The routes of a topic that is not the one taken out.
+    #[inline(never)]
+    pub(crate) fn routes(&mut self, router: &Router, topic_name: TopicName<'_>) -> Option<&Routes> {
+        let others = self.others.get_or_insert_default();
+        let is_it = |cached: &Box<CachedTopic>| cached.topic_name.as_topic_name() == topic_name;
+        let at = match others.entries.iter().position(is_it) {
             Some(at) => {
-                let (_, routes) = self.entries.get_mut(at)?;
-                if routes.generation != router.generation() {
-                    *routes = router.routes(topic_name);
-                }
+                let routes = &mut others.entries.get_mut(at)?.routes;
+                routes.refresh(router, topic_name.as_str());
                 at
             }
-            None => {
-                let entry = (topic_name.into(), router.routes(topic_name));
-                if self.entries.len() < CACHED_TOPICS {
-                    self.entries.push(entry);
-                    self.entries.len() - 1
-                } else {
-                    let at = self.oldest;
-                    self.oldest = (at + 1) % CACHED_TOPICS;
-                    *self.entries.get_mut(at)? = entry;
-                    at
-                }
-            }
+            None => others.insert(Box::new(CachedTopic {
+                topic_name: topic_name.into(),
+                routes: router.routes(topic_name.as_str()),
+            })),
         };
-        self.entries.get(at).map(|(_, routes)| routes)
+        others.used = Some(at);
+        others.entries.get(at).map(|cached| &cached.routes)
+    }
+}
+
+impl Others {
+    /// Puts `cached` among them, in place of the oldest if there are enough: where it is.
+    fn insert(&mut self, cached: Box<CachedTopic>) -> usize {
+        if self.entries.len() < CACHED_TOPICS - 1 {
+            self.entries.push(cached);
+            return self.entries.len() - 1;
+        }
+        let at = self.oldest;
+        self.oldest = (at + 1) % self.entries.len();
+        if let Some(oldest) = self.entries.get_mut(at) {
+            *oldest = cached;
+        }
+        at
+    }
+
+    /// Exchanges the entry that was asked for and `last`.
+    fn put_first(&mut self, last: &mut Option<Box<CachedTopic>>) {
+        let Some(at) = self.used.take() else { return };
+        if at >= self.entries.len() {
+            return;
+        }
+        let used = self.entries.swap_remove(at);
+        if let Some(before) = last.replace(used) {
+            self.entries.push(before);
+        }
+    }
+}
+
+impl Routes {
+    /// Looks them up again if the table has changed.
+    #[inline(always)]
+    pub(crate) fn refresh(&mut self, router: &Router, topic_name: &str) {
+        if self.generation != router.generation() {
+            *self = router.routes(topic_name);
+        }
     }
 }

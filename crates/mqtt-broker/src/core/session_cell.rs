@@ -8,7 +8,7 @@ use super::message::{Message, Source};
 use super::queue::{Enqueued, Next, Queue, Queued};
 use super::standing::{AtomicStanding, Standing};
 use super::subscription::{Subscription, Via};
-use super::wire::{Form, Forms, Outbox, SHARE_FROM, Stamp, Wanted};
+use super::wire::{AsReceived, Form, Forms, Outbox, Stamp, Wanted};
 use crate::access::ClientInfo;
 use mqtt_codec::{PacketId, PacketType, ProtocolVersion, QoS};
 use mqtt_session::{
@@ -593,15 +593,15 @@ impl SessionState {
 
 /// The payload as a shared handle when it is large enough to be shared.
 fn shared_payload(message: Option<&Arc<Message>>) -> Option<bytes::Bytes> {
-    message
-        .filter(|message| message.payload().len() >= SHARE_FROM)
-        .map(|message| message.payload_shared())
+    message.and_then(|message| message.large_payload())
 }
 
 /// The form of one message for a receiver, from the forms of `batch`.
+#[inline]
 pub(crate) fn form_for(
     forms: &mut Forms,
     source: &Source<'_>,
+    as_received: Option<&AsReceived<'_>>,
     version: ProtocolVersion,
     qos: QoS,
     via: &Via,
@@ -609,7 +609,7 @@ pub(crate) fn form_for(
     let with_packet_id = qos != QoS::AtMostOnce;
     let ids = via.subscription_ids();
     match ids.is_empty() || !version.has_properties() {
-        true => forms.shared(source, version, with_packet_id),
+        true => forms.shared(source, as_received, version, with_packet_id),
         false => {
             let wanted = Wanted {
                 version,

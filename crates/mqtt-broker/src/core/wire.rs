@@ -3,8 +3,8 @@
 use super::message::Source;
 use bytes::Bytes;
 use mqtt_codec::{
-    Delivery, EncodeError, PacketId, Properties, Property, PropertyId, PropertyList, PropertySet,
-    ProtocolVersion, Publish, QoS, SubscriptionIdentifier,
+    Delivery, EncodeError, Frame, PacketId, Properties, Property, PropertyId, PropertyList,
+    PropertySet, ProtocolVersion, Publish, QoS, SubscriptionIdentifier,
 };
 use mqtt_io::WriteQueue;
 use mqtt_session::TopicForm;
@@ -16,7 +16,7 @@ mod tests;
 pub(crate) const SHARE_FROM: usize = 8 * 1024;
 
 /// One encoded PUBLISH with QoS, DUP, RETAIN and Packet Identifier still to be filled in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Form {
     start: usize,
     end: usize,
@@ -34,48 +34,119 @@ impl Form {
     }
 }
 
+/// A PUBLISH as it came in, for subscribers to whom nothing in it is different.
+///
+/// What the encoder would write for them is the same bytes: lengths come in their shortest form only, and
+/// nothing that is for the broker alone is in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsReceived<'a> {
+    frame: Frame<'a>,
+    has_properties: bool,
+    packet_id_at: Option<usize>,
+}
+
+impl<'a> AsReceived<'a> {
+    /// The packet `publish` was read from; none when every subscriber gets something else.
+    #[inline(always)]
+    pub(crate) fn of(
+        frame: Frame<'a>,
+        publish: &Publish<'_>,
+        version: ProtocolVersion,
+    ) -> Option<Self> {
+        let is_passed_on = publish.payload.len() < SHARE_FROM
+            && publish.topic_name.is_some()
+            && !publish.properties.has(PropertyId::TopicAlias);
+        let packet_id_at = match publish.delivery {
+            Delivery::AtMostOnce => None,
+            _ => {
+                let topic_len = publish.topic_name.map_or(0, |name| name.as_str().len());
+                Some(frame.len - frame.body.len() + 2 + topic_len)
+            }
+        };
+        is_passed_on.then_some(Self {
+            frame,
+            has_properties: version.has_properties(),
+            packet_id_at,
+        })
+    }
+
+    /// Whether it is the form for a receiver of `version`, at QoS 0 or above.
+    #[inline(always)]
+    fn is_for(&self, version: ProtocolVersion, with_packet_id: bool) -> bool {
+        self.has_properties == version.has_properties()
+            && self.packet_id_at.is_some() == with_packet_id
+    }
+
+    #[inline(always)]
+    fn copy(&self, bytes: &mut Vec<u8>) -> Form {
+        let start = bytes.len();
+        bytes.reserve(self.frame.len);
+        self.frame.write_to(|part| bytes.extend_from_slice(part));
+        Form {
+            start,
+            end: bytes.len(),
+            packet_id_at: self.packet_id_at,
+            alias_at: None,
+            packet_len: self.frame.len,
+        }
+    }
+}
+
 /// The wire forms of one message, made when first needed: with and without properties, with and without identifier,
 /// and for those who take Topic Aliases with an alias and with the Topic Name or without.
 #[derive(Debug, Default)]
 pub(crate) struct Forms {
     bytes: Vec<u8>,
-    forms: [Option<Form>; 4],
-    aliased: [Option<Form>; 4],
-    /// Whether there are any in `aliased`.
-    has_aliased: bool,
+    forms: [Form; 4],
+    aliased: [Form; 4],
+    /// Which of `forms` there are, and from [`ALIASED`] on which of `aliased`: one bit for each.
+    made: u8,
 }
+
+/// The bit of the first aliased form.
+const ALIASED: u8 = 1 << 4;
 
 impl Forms {
     /// A new message: earlier forms are forgotten, the memory is kept.
+    #[inline(always)]
     pub(crate) fn begin(&mut self) {
         self.bytes.clear();
-        self.forms = [None; 4];
-        if self.has_aliased {
-            self.aliased = [None; 4];
-            self.has_aliased = false;
-        }
+        self.made = 0;
     }
 
     /// The form for a receiver of `version` at QoS 0 or above.
+    #[inline(always)]
     pub(crate) fn shared(
         &mut self,
         source: &Source<'_>,
+        as_received: Option<&AsReceived<'_>>,
         version: ProtocolVersion,
         with_packet_id: bool,
     ) -> Result<Form, EncodeError> {
         let at = usize::from(version.has_properties()) * 2 + usize::from(with_packet_id);
-        if let Some(Some(form)) = self.forms.get(at) {
+        let bit = 1 << at;
+        if self.made & bit != 0
+            && let Some(form) = self.forms.get(at)
+        {
             return Ok(*form);
         }
-        let wanted = Wanted {
-            version,
-            with_packet_id,
-            topic: TopicForm::Name,
-            subscription_ids: &[],
+        let form = match as_received {
+            Some(received) if received.is_for(version, with_packet_id) => {
+                received.copy(&mut self.bytes)
+            }
+            _ => {
+                let wanted = Wanted {
+                    version,
+                    with_packet_id,
+                    topic: TopicForm::Name,
+                    subscription_ids: &[],
+                };
+                encode(&mut self.bytes, source, wanted)?
+            }
         };
-        let form = encode(&mut self.bytes, source, wanted)?;
         if let Some(slot) = self.forms.get_mut(at) {
-            *slot = Some(form);
+            *slot = form;
+            self.made |= bit;
         }
         Ok(form)
     }
@@ -89,7 +160,10 @@ impl Forms {
         topic: TopicForm,
     ) -> Result<Form, EncodeError> {
         let at = usize::from(topic.has_name()) * 2 + usize::from(with_packet_id);
-        if let Some(Some(form)) = self.aliased.get(at) {
+        let bit = ALIASED << at;
+        if self.made & bit != 0
+            && let Some(form) = self.aliased.get(at)
+        {
             return Ok(*form);
         }
         let wanted = Wanted {
@@ -100,8 +174,8 @@ impl Forms {
         };
         let form = encode(&mut self.bytes, source, wanted)?;
         if let Some(slot) = self.aliased.get_mut(at) {
-            *slot = Some(form);
-            self.has_aliased = true;
+            *slot = form;
+            self.made |= bit;
         }
         Ok(form)
     }
@@ -139,6 +213,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) subscription_ids: &'a [SubscriptionIdentifier],
 }
 
+#[inline(never)]
 fn encode(
     bytes: &mut Vec<u8>,
     source: &Source<'_>,

@@ -101,7 +101,7 @@ impl Connection {
             self.core.tell(&open.cell, state);
         }
         drop(locked);
-        tell_acked(&self.core, open, taken);
+        tell_acked(&self.core, open, taken, batch);
         if let Some(reason) = answer {
             // Before v5 PUBREL says nothing but "released", which ends the peer's flow all the same.
             let reason = match open.negotiated.version.has_ack_reason() {
@@ -168,7 +168,8 @@ impl Connection {
                     self.core.tell(&open.cell, &state);
                 }
                 drop(state);
-                tell_acked(&self.core, open, sent.and_then(|sent| sent.message));
+                let message = sent.and_then(|sent| sent.message);
+                tell_acked(&self.core, open, message, batch);
                 Ok(())
             }
             // Late or repeated: harmless, and common after a reconnect.
@@ -186,17 +187,18 @@ fn note_finished(batch: &mut Batch, open: &Open, id: MessageId) {
 }
 
 /// The subscriber is responsible for the message from here on.
-fn tell_acked(core: &Core, open: &Open, message: Option<Arc<Message>>) {
-    if !core.hub.wants(Interest::ACKED) {
-        return;
-    }
+#[inline]
+fn tell_acked(core: &Core, open: &Open, message: Option<Arc<Message>>, batch: &mut Batch) {
     let Some(message) = message else { return };
-    core.hub.acked(&Acked {
-        client_id: &open.cell.client_id,
-        topic_name: message.topic_name(),
-        payload: message.payload(),
-        qos: message.qos,
-    });
+    if core.hub.wants(Interest::ACKED) {
+        core.hub.acked(&Acked {
+            client_id: &open.cell.client_id,
+            topic_name: message.topic_name(),
+            payload: message.payload(),
+            qos: message.qos,
+        });
+    }
+    batch.give_message(message);
 }
 
 fn wrong(packet_type: PacketType, packet_id: PacketId) -> EndCause {

@@ -6,21 +6,51 @@ use crate::core::cause::{DropCause, EndCause};
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::{LogPosition, LogRecord};
 use crate::core::message::Source;
-use crate::core::{Batch, Incoming, ask};
-use mqtt_codec::{Delivery, PacketType, PropertyId, PropertyScope, Publish, ReasonCode, TopicName};
+use crate::core::{AsReceived, Batch, CachedTopic, Incoming, ask};
+use mqtt_codec::{
+    Delivery, Frame, PacketType, PropertyId, PropertyScope, Publish, ReasonCode, TopicName,
+};
 use mqtt_session::{PendingAck, ProtocolError, Received, RefusedPublish, Settling};
 
 impl Connection {
     /// Lets a message in, hands it on and acknowledges it when that may be said. Spec: v5 §3.3.4, §4.3.
     pub(crate) fn handle_publish(
         &mut self,
-        publish: &Publish<'_>,
+        frame: Frame<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Result<Step, EndCause> {
+        let Some(open) = &mut self.open else {
+            return Ok(Step::Done);
+        };
+        let mut last = open.routes.take_last();
+        let step = self.handle_publish_after(last.as_deref_mut(), frame, batch, now_ms);
+        if let Some(open) = &mut self.open {
+            open.routes.put_last(last);
+        }
+        step
+    }
+
+    /// The same, after one to the topic `last`.
+    #[inline(always)]
+    fn handle_publish_after(
+        &mut self,
+        last: Option<&mut CachedTopic>,
+        frame: Frame<'_>,
         batch: &mut Batch,
         now_ms: u64,
     ) -> Result<Step, EndCause> {
         let Some(open) = self.open.as_deref_mut() else {
             return Ok(Step::Done);
         };
+        let (known, known_routes) = match last {
+            None => (None, None),
+            Some(CachedTopic { topic_name, routes }) => {
+                (Some(topic_name.as_topic_name()), Some(routes))
+            }
+        };
+        let version = open.negotiated.version;
+        let publish = Publish::decode_known(frame, version, known).map_err(EndCause::Malformed)?;
         let Open {
             client,
             aliases,
@@ -113,9 +143,13 @@ impl Connection {
             Fate::Publish | Fate::Discard => denied,
         };
         let is_published = denied.is_none() && goes.fate == Fate::Publish && goes.delay_s.is_none();
-        let routes = match is_published {
-            true => routes.routes(&self.core.router, goes.topic_name.as_str()),
-            false => None,
+        let routes = match (is_published, known_routes) {
+            (true, Some(known_routes)) if is_same(known, goes.topic_name) => {
+                known_routes.refresh(&self.core.router, goes.topic_name.as_str());
+                Some(&*known_routes)
+            }
+            (true, _) => routes.routes(&self.core.router, goes.topic_name),
+            (false, _) => None,
         };
         if let Some(cell) = routes.and_then(|routes| self.core.stuck(goes.qos, routes)) {
             self.waiting_for = Some(cell);
@@ -155,6 +189,10 @@ impl Connection {
                         .map(|s| now_ms.saturating_add(u64::from(s) * 1000)),
                     publisher: cell.key,
                     publisher_id: &client.client_id,
+                    as_received: match changed {
+                        None => AsReceived::of(frame, &publish, version),
+                        Some(_) => None,
+                    },
                 };
                 match (routes, goes.delay_s) {
                     (Some(routes), _) => {
@@ -240,6 +278,11 @@ pub(crate) fn settled(open: &mut Open, ack: PendingAck) {
         .receive
         .lock()
         .settle(&mut open.receive_quota, settling, ack.reason);
+}
+
+/// Whether both are one name at one place in memory.
+fn is_same(known: Option<TopicName<'_>>, topic_name: TopicName<'_>) -> bool {
+    known.is_some_and(|known| std::ptr::eq(known.as_str(), topic_name.as_str()))
 }
 
 fn unknown_alias(alias: u16) -> EndCause {

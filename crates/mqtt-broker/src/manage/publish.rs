@@ -79,6 +79,7 @@ impl Manager {
                 expires_at_ms: expiry_s.map(|s| now_ms.saturating_add(u64::from(s) * 1000)),
                 publisher: SessionKey::BROKER,
                 publisher_id: "",
+                as_received: None,
             };
             core.publish_own(batch, now_ms, &incoming)
                 .map_err(NotPublished)
@@ -102,6 +103,7 @@ impl Manager {
                 expires_at_ms: message.expires_at_ms,
                 publisher: SessionKey::FABRIC,
                 publisher_id: "",
+                as_received: None,
             };
             let routes = core.router.routes(message.topic_name());
             let accepted = core.publish(batch, now_ms, &incoming, &routes);

@@ -82,7 +82,9 @@ fn room_is_made_by_the_oldest_of_qos_0_and_nothing_else() {
             };
             forms.begin();
             let form = match topic {
-                TopicForm::Name => forms.shared(&source, ProtocolVersion::V5, packet_id.is_some()),
+                TopicForm::Name => {
+                    forms.shared(&source, None, ProtocolVersion::V5, packet_id.is_some())
+                }
                 _ => forms.shared_aliased(&source, ProtocolVersion::V5, packet_id.is_some(), topic),
             };
             let form = form.unwrap();
