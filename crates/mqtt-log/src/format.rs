@@ -23,6 +23,8 @@ pub(crate) const CONTROL: u8 = 0;
 pub(crate) const CONTROL_SEGMENTS: u8 = 1;
 /// Control record: the segment with this base is gone.
 pub(crate) const CONTROL_DROPPED: u8 = 2;
+/// Control record: what stood here could not be saved.
+pub(crate) const CONTROL_HOLE: u8 = 3;
 
 const SEGMENT_MAGIC: &[u8; 8] = b"mqtt-log";
 const GROUP_MAGIC: u32 = 0x7047_716d;
@@ -184,6 +186,8 @@ pub(crate) struct StoredHead {
     pub(crate) version: u8,
     /// Bytes of payload.
     pub(crate) len: usize,
+    /// Always 0.
+    unused: [u8; 2],
     crc: u32,
 }
 
@@ -195,8 +199,14 @@ impl StoredHead {
             len: usize::try_from(u32_at(head, 0)?).ok()?,
             kind: *head.get(4)?,
             version: *head.get(5)?,
+            unused: *head.get(6..)?.first_chunk()?,
             crc: u32_at(head, 8)?,
         })
+    }
+
+    /// Whether it may have been written as one.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.unused == [0; 2]
     }
 
     /// Whether `payload` is what was written with this head at `position`.
@@ -211,7 +221,7 @@ impl StoredHead {
             self.kind,
             self.version,
         );
-        payload.len() == self.len && whole == self.crc
+        self.is_possible() && payload.len() == self.len && whole == self.crc
     }
 }
 

@@ -2,16 +2,19 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+mod compact;
 mod disk;
 mod entry;
 mod error;
 pub mod fault;
 mod format;
+mod inspect;
 mod log;
 mod position;
 mod queue;
 mod read;
 mod recovery;
+mod salvage;
 mod scan;
 mod segment;
 mod settings;
@@ -21,14 +24,17 @@ mod thread;
 mod waiters;
 mod writer;
 
+pub use compact::{CompactError, Compacted, SegmentInfo};
 pub use disk::{Disk, DiskFile, DiskLock, RealDisk};
 pub use entry::{Entry, Record};
 pub use error::{
     AppendError, LogFailure, OpenError, Operation, ReadError, ReplayError, Rot, SettingsError,
 };
+pub use inspect::{CheckReport, Damage, DamageKind, DumpItem, check, dump};
 pub use log::Log;
 pub use position::Position;
 pub use recovery::{Cut, Recovery, RecoveryReport};
+pub use salvage::{SalvageReport, salvage};
 pub use settings::{Durability, Event, Settings};
 pub use space::{Space, Stats};
 pub use writer::{Step, Writer};

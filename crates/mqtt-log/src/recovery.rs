@@ -30,13 +30,13 @@ const FORMAT_NAME: &str = "mqtt-log ";
 /// A log that is locked and not read yet.
 #[derive(Debug)]
 pub struct Recovery {
-    disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<dyn Disk>,
     settings: Settings,
     lock: Box<dyn DiskLock>,
-    found: Vec<Found>,
+    pub(crate) found: Vec<Found>,
     spares: Vec<u64>,
     /// Where segments end, as far as later ones say.
-    ends: BTreeMap<Position, Position>,
+    pub(crate) ends: BTreeMap<Position, Position>,
     /// Segments that later ones have said to be gone.
     dropped: BTreeSet<Position>,
 }
@@ -74,11 +74,11 @@ pub struct Cut {
 }
 
 #[derive(Debug)]
-struct Found {
-    base: Position,
-    name: String,
-    file: Arc<dyn DiskFile>,
-    head: Option<SegmentHead>,
+pub(crate) struct Found {
+    pub(crate) base: Position,
+    pub(crate) name: String,
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) head: Option<SegmentHead>,
     /// Segments there were when this one was made, with their ends.
     list: Option<Vec<(Position, Position)>>,
 }
@@ -100,6 +100,38 @@ impl Recovery {
     }
 
     pub(crate) fn open_shared(disk: Arc<dyn Disk>, settings: Settings) -> Result<Self, OpenError> {
+        let (mut recovery, names) = Self::begin(disk, settings)?;
+        let is_new = !names
+            .iter()
+            .any(|name| name == FORMAT_FILE || segment_base(name).is_some());
+        match is_new {
+            true => make_format(&*recovery.disk, &names)?,
+            false => check_format(&*recovery.disk)?,
+        }
+        recovery.find_segments(&names, 2)?;
+        Ok(recovery)
+    }
+
+    /// Locks the log in `disk` and looks at its files without changing any.
+    pub(crate) fn look(disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        let (mut recovery, names) = Self::begin(disk, Settings::default())?;
+        check_format(&*recovery.disk)?;
+        recovery.find_segments(&names, 0)?;
+        Ok(recovery)
+    }
+
+    /// As [`Recovery::look`], also if nothing says in which format the files are.
+    pub(crate) fn look_anyway(disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        let (mut recovery, names) = Self::begin(disk, Settings::default())?;
+        match check_format(&*recovery.disk) {
+            Ok(()) | Err(OpenError::UnknownFormat { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        recovery.find_segments(&names, 0)?;
+        Ok(recovery)
+    }
+
+    fn begin(disk: Arc<dyn Disk>, settings: Settings) -> Result<(Self, Vec<String>), OpenError> {
         let lock = disk.lock(LOCK_FILE).map_err(|source| match source.kind() {
             io::ErrorKind::WouldBlock => OpenError::InUse {
                 file: disk.path(LOCK_FILE),
@@ -107,10 +139,7 @@ impl Recovery {
             _ => io_error(&*disk, LOCK_FILE, source),
         })?;
         let names = disk.list().map_err(|source| io_error(&*disk, "", source))?;
-        let mut bases: Vec<_> = names.iter().filter_map(|name| segment_base(name)).collect();
-        bases.sort_unstable();
-        check_format(&*disk, &names, bases.is_empty())?;
-        let mut recovery = Self {
+        let recovery = Self {
             settings,
             lock,
             found: Vec::new(),
@@ -119,13 +148,24 @@ impl Recovery {
             dropped: BTreeSet::new(),
             disk,
         };
-        let newest = bases.len().saturating_sub(2);
+        Ok((recovery, names))
+    }
+
+    /// Opens all segments; the last `newest` are read from the disk and not from a cache.
+    fn find_segments(&mut self, names: &[String], newest: usize) -> Result<(), OpenError> {
+        let mut bases: Vec<_> = names.iter().filter_map(|name| segment_base(name)).collect();
+        bases.sort_unstable();
+        let first_newest = bases.len().saturating_sub(newest);
         for (index, base) in bases.into_iter().enumerate() {
-            let found = recovery.look_at(base, index >= newest)?;
-            recovery.found.push(found);
+            let found = self.look_at(base, index >= first_newest)?;
+            self.found.push(found);
         }
-        recovery.join()?;
-        Ok(recovery)
+        self.join()
+    }
+
+    /// Where a segment ends, if later ones say so.
+    pub(crate) fn end_of(&self, found: &Found) -> Option<Position> {
+        self.ends.get(&found.base).copied()
     }
 
     /// Gives every record from `from` on to `visitor`, in order, and starts the log.
@@ -245,7 +285,6 @@ impl Recovery {
         let mut scanner = Scanner::new(&*file, base, u64_of(SEGMENT_HEAD_LEN)).map_err(fail)?;
         let first = scanner.next_group().map_err(fail)?;
         let list = first.and_then(|group| group.records().find_map(list_of));
-        let list = list.filter(|_| head.is_some());
         Ok(Found {
             base,
             name,
@@ -294,6 +333,14 @@ impl Recovery {
             .iter()
             .filter_map(|(index, _)| self.found.get(*index))
             .collect();
+        match self.missing_of(&kept).first() {
+            Some(base) => Err(survey.rot(&*self.disk, &segment_name(*base), *base, *base)),
+            None => Ok(()),
+        }
+    }
+
+    /// Segments that should be there beside these and are not.
+    pub(crate) fn missing_of(&self, kept: &[&Found]) -> Vec<Position> {
         let mut expected = BTreeSet::new();
         for found in kept.iter().rev() {
             if let Some(list) = &found.list {
@@ -304,13 +351,8 @@ impl Recovery {
             expected.extend(found.head.map(|head| head.previous));
         }
         let is_there = |base: &Position| kept.iter().any(|found| found.base == *base);
-        let missing = expected
-            .into_iter()
-            .find(|base| !is_there(base) && !self.dropped.contains(base));
-        match missing {
-            Some(base) => Err(survey.rot(&*self.disk, &segment_name(base), base, base)),
-            None => Ok(()),
-        }
+        expected.retain(|base| !is_there(base) && !self.dropped.contains(base));
+        expected.into_iter().collect()
     }
 
     /// Removes everything from `damaged_at` on, so that it cannot be read as something else later.
@@ -479,33 +521,37 @@ fn list_of(record: Record<'_>) -> Option<Vec<(Position, Position)>> {
     pairs.map(pair).collect()
 }
 
-/// Reads the format file, or makes it in an empty directory.
-fn check_format(disk: &dyn Disk, names: &[String], is_empty: bool) -> Result<(), OpenError> {
-    let fail = |source| io_error(disk, FORMAT_FILE, source);
+/// Reads the format file.
+fn check_format(disk: &dyn Disk) -> Result<(), OpenError> {
     let unknown = || OpenError::UnknownFormat {
         file: disk.path(FORMAT_FILE),
     };
-    if names.iter().any(|name| name == FORMAT_FILE) {
-        let file = disk.open(FORMAT_FILE).map_err(fail)?;
-        let mut bytes = [0; 32];
-        let filled = disk::read_full(&*file, &mut bytes, 0).map_err(fail)?;
-        let text = bytes
-            .get(..filled)
-            .and_then(|bytes| str::from_utf8(bytes).ok());
-        let number = text.and_then(|text| text.strip_prefix(FORMAT_NAME)?.strip_suffix('\n'));
-        return match number.and_then(|number| number.parse().ok()) {
-            Some(FORMAT) => Ok(()),
-            Some(found) if found > FORMAT => Err(OpenError::NewerFormat {
-                file: disk.path(FORMAT_FILE),
-                found,
-                known: FORMAT,
-            }),
-            _ => Err(unknown()),
-        };
+    let file = match disk.open(FORMAT_FILE) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown()),
+        Err(error) => return Err(io_error(disk, FORMAT_FILE, error)),
+    };
+    let mut bytes = [0; 32];
+    let filled = disk::read_full(&*file, &mut bytes, 0);
+    let filled = filled.map_err(|source| io_error(disk, FORMAT_FILE, source))?;
+    let text = bytes
+        .get(..filled)
+        .and_then(|bytes| str::from_utf8(bytes).ok());
+    let number = text.and_then(|text| text.strip_prefix(FORMAT_NAME)?.strip_suffix('\n'));
+    match number.and_then(|number| number.parse().ok()) {
+        Some(FORMAT) => Ok(()),
+        Some(found) if found > FORMAT => Err(OpenError::NewerFormat {
+            file: disk.path(FORMAT_FILE),
+            found,
+            known: FORMAT,
+        }),
+        _ => Err(unknown()),
     }
-    if !is_empty {
-        return Err(unknown());
-    }
+}
+
+/// Makes the format file.
+pub(crate) fn make_format(disk: &dyn Disk, names: &[String]) -> Result<(), OpenError> {
+    let fail = |source| io_error(disk, FORMAT_FILE, source);
     if names.iter().any(|name| name == FORMAT_FILE_NEW) {
         disk.remove(FORMAT_FILE_NEW).map_err(fail)?;
     }
@@ -517,7 +563,7 @@ fn check_format(disk: &dyn Disk, names: &[String], is_empty: bool) -> Result<(),
     disk.sync().map_err(fail)
 }
 
-fn io_error(disk: &dyn Disk, name: &str, source: io::Error) -> OpenError {
+pub(crate) fn io_error(disk: &dyn Disk, name: &str, source: io::Error) -> OpenError {
     OpenError::Io {
         file: disk.path(name),
         source,

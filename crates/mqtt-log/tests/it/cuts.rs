@@ -4,8 +4,8 @@
 
 use crate::random::Random;
 use mqtt_log::{
-    AppendError, Durability, Entry, Log, OpenError, Position, ReadError, Record, Recovery,
-    ReplayError, Settings, Step, Writer,
+    AppendError, CompactError, Durability, Entry, Log, OpenError, Position, ReadError, Record,
+    Recovery, ReplayError, Settings, Step, Writer,
     fault::{FaultCounts, Faults, SimDisk},
 };
 use std::{
@@ -77,6 +77,7 @@ fn what_was_acknowledged_survives_every_fault() {
             failed,
             dropped,
             recycled,
+            moved,
             faulty_opens,
         } = facts;
         let each = [
@@ -89,6 +90,7 @@ fn what_was_acknowledged_survives_every_fault() {
             failed,
             dropped,
             recycled,
+            moved,
             faulty_opens,
         ];
         assert!(each.iter().all(|count| *count >= 100), "{facts:?}");
@@ -108,6 +110,7 @@ struct Facts {
     failed: u64,
     dropped: u64,
     recycled: u64,
+    moved: u64,
 }
 
 impl Facts {
@@ -122,6 +125,7 @@ impl Facts {
         self.failed += other.failed;
         self.dropped += other.dropped;
         self.recycled += other.recycled;
+        self.moved += other.moved;
     }
 }
 
@@ -358,7 +362,8 @@ impl World {
                     self.replay_from = log.synced();
                     log.set_replay_from(self.replay_from);
                 }
-                _ => self.read(log),
+                97..99 => self.read(log),
+                _ => self.compact(log),
             }
         }
     }
@@ -481,6 +486,37 @@ impl World {
         }
         let (position, known) = needed[self.random.index(needed.len())];
         assert!(read(log, *position, known, self.seed) || self.disk.is_off());
+    }
+
+    /// What is held in the sparsest segment moves to the end.
+    fn compact(&mut self, log: &Log) {
+        let Some(sparse) = log.sparse_segment() else {
+            return;
+        };
+        let mut moves = Vec::new();
+        let is_held =
+            |position: Position| self.known.get(&position).is_some_and(|known| known.is_held);
+        let compacted = log.compact(
+            sparse.base,
+            |record| is_held(record.position),
+            |old, new| {
+                moves.push((old, new));
+                true
+            },
+        );
+        if let Err(error) = compacted {
+            let is_damage = matches!(error, CompactError::Read(ReadError::Damaged { .. }));
+            assert!(!is_damage, "seed {}: {error}", self.seed);
+        }
+        for (old, new) in moves {
+            let known = self.known.get_mut(&old).unwrap();
+            let payload = known.payload.clone();
+            let kind = known.kind;
+            known.is_held = false;
+            self.remember(new, kind, payload, true);
+            self.appends += 1;
+            self.facts.moved += 1;
+        }
     }
 
     /// With room again everything goes on by itself.

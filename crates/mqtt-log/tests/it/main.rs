@@ -7,5 +7,7 @@
 )]
 
 mod cuts;
+mod damage;
+mod format;
 mod random;
 mod real;
