@@ -6,13 +6,20 @@ use super::Finding;
 use crate::metadata::{Metadata, Package};
 
 /// What each crate of ours may depend on among ours; development dependencies on the testkit are free.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("mqtt-codec", &[]),
     ("mqtt-session", &["mqtt-codec"]),
     ("mqtt-io", &["mqtt-codec"]),
     ("mqtt-log", &[]),
-    ("mqtt-client", &["mqtt-codec", "mqtt-session", "mqtt-io"]),
-    ("mqtt-broker", &["mqtt-codec", "mqtt-session", "mqtt-io"]),
+    ("mqtt-auth", &[]),
+    (
+        "mqtt-client",
+        &["mqtt-codec", "mqtt-session", "mqtt-io", "mqtt-auth"],
+    ),
+    (
+        "mqtt-broker",
+        &["mqtt-codec", "mqtt-session", "mqtt-io", "mqtt-auth"],
+    ),
     ("mqtt-bench", &["mqtt-codec"]),
     (
         "mqtt-cli",
@@ -24,7 +31,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates that need no runtime.
-const WITHOUT_RUNTIME: [&str; 3] = ["mqtt-codec", "mqtt-session", "mqtt-log"];
+const WITHOUT_RUNTIME: [&str; 4] = ["mqtt-codec", "mqtt-session", "mqtt-log", "mqtt-auth"];
 
 /// Integration tests a crate may have: one binary, and one that needs other implementations.
 const TEST_BINARIES: [&str; 2] = ["it", "interop"];
