@@ -33,6 +33,23 @@ fn v5_3_1_2_22_silence_of_one_and_a_half_keep_alives_is_too_long() {
     assert_eq!(connected(V5, &[]).next_deadline_ms(), None);
 }
 
+/// Covers: v5 [MQTT-4.13.1-1], v3.1.1 [MQTT-4.8.0-1].
+#[test]
+fn v5_4_13_1_an_error_disconnect_has_no_word_for_is_an_unspecified_one() {
+    for error in [
+        ServerError::PublishRefused(ReasonCode::PACKET_IDENTIFIER_IN_USE),
+        ServerError::ConnectExpected,
+    ] {
+        for (version, told) in [(V5, &[0xE0, 1, 0x80][..]), (V311, &[])] {
+            let mut connection = connected(version, &[]);
+            let mut out = Vec::new();
+            connection.fail(error, &mut out);
+            assert_eq!(out, told, "{error:?}");
+            assert!(!connection.is_connected());
+        }
+    }
+}
+
 /// Covers: v5 [MQTT-3.14.4-1], v5 [MQTT-3.14.4-2], v5 [MQTT-4.13.2-1].
 #[test]
 fn v5_3_14_4_1_disconnect_is_the_last_word() {

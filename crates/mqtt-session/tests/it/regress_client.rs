@@ -299,6 +299,10 @@ fn regress_m10_disconnect_comes_with_its_reason() {
         Ok(ClientEvent::Disconnected(said)) => assert_eq!(said.reason, reason),
         other => panic!("{other:?}"),
     }
+    assert!(!client.is_connected(), "nothing more is to be said");
+    let mut out = Vec::new();
+    let late = client.publish(message("t", QoS::AtMostOnce), 0, &mut out);
+    assert!(late.is_err() && out.is_empty());
 }
 
 /// The Receive Maximum of the server was not looked at.
