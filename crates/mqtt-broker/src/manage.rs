@@ -183,9 +183,7 @@ impl Manager {
                 subscription_id: None,
             };
             let made = core.subscribe(&cell, &wanted).map_err(Some)?;
-            if made.wants_retained {
-                core.send_retained(&cell, &wanted, batch, now_ms);
-            }
+            core.follow_up(&cell, &wanted, made, batch, now_ms);
             Ok(())
         })
     }

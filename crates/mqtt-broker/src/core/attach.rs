@@ -1,18 +1,15 @@
 //! Connections meet their sessions here: attach, take over, lose, end.
 
 use super::cause::{EndCause, SessionEnd};
-use super::log::{LogPosition, LogRecord, MessageId};
+use super::log::{LogPosition, LogRecord};
 use super::message::Message;
 use super::reached::LimitCause;
-use super::router::shared_filter;
 use super::session_cell::{SessionCell, SessionState, Will};
 use super::sessions::Sessions;
-use super::share_group::GroupKey;
-use super::{Batch, Core, Via};
+use super::{Batch, Core};
 use crate::ownership::OwnerEpoch;
 use mqtt_codec::{QoS, ReasonCode};
 use mqtt_session::{Negotiated, SessionExpiry};
-use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,8 +56,7 @@ impl Core {
             let mut state = cell.state.lock();
             let was_connected = state.connected;
             if was_connected {
-                state.end = Some(EndCause::SessionTakenOver);
-                state.wake(batch);
+                state.end_connection(EndCause::SessionTakenOver, batch);
             }
             // A session that ends with its connection ends on the takeover too; v5 §3.1.4, v3.1.1 [MQTT-3.1.2-6].
             if request.clean_start || state.ended || !state.is_durable() {
@@ -124,6 +120,9 @@ impl Core {
             .store(request.owner_epoch.0, Ordering::Relaxed);
         if let Some(will) = due_will {
             self.publish_will(&will, batch, now_ms);
+        }
+        if session_present {
+            self.relieve_groups_of(&cell, batch, now_ms);
         }
         self.arm(&cell, now_ms);
         Ok(Attached {
@@ -255,14 +254,24 @@ impl Core {
     }
 
     /// From now on the will is published unless the client says goodbye; when CONNACK may leave because of it.
-    pub(crate) fn keep_will(&self, cell: &SessionCell, will: Option<Box<Will>>) -> LogPosition {
+    ///
+    /// A will that comes too late, as the session has been taken over meanwhile, comes back.
+    pub(crate) fn keep_will(
+        &self,
+        cell: &SessionCell,
+        epoch: u32,
+        will: Option<Box<Will>>,
+    ) -> Result<LogPosition, Option<Box<Will>>> {
         let mut state = cell.state.lock();
+        if state.epoch != epoch {
+            return Err(will);
+        }
         state.will = will;
         let is_kept = state.is_logged;
         let Some(will) = state.will.as_ref().filter(|_| is_kept) else {
             drop(state);
             self.note_will_gone(cell);
-            return LogPosition::NONE;
+            return Ok(LogPosition::NONE);
         };
         let (message, delay_s, expiry_s) = (Arc::clone(&will.message), will.delay_s, will.expiry_s);
         state.is_will_logged = true;
@@ -274,7 +283,7 @@ impl Core {
             expiry_s,
         };
         // A log that is full takes nothing else either; the Will is kept in memory all the same.
-        self.log.append(record).unwrap_or_default()
+        Ok(self.log.append(record).unwrap_or_default())
     }
 
     /// Tells the log, if it holds a will that is none any more.
@@ -340,49 +349,6 @@ impl Core {
             self.publish_will(&will, batch, now_ms);
         }
         position
-    }
-
-    /// What a member of a group has not begun to deliver goes to members that are connected.
-    ///
-    /// What it has begun waits for its return; v5 [MQTT-4.8.2-4].
-    fn hand_over(&self, cell: &Arc<SessionCell>, batch: &mut Batch, now_ms: u64) {
-        let state = cell.state.lock();
-        if state.connected || state.queue.is_none() {
-            return;
-        }
-        let filters: Vec<Box<str>> = state
-            .subscriptions
-            .iter()
-            .map(|subscription| &subscription.topic_filter)
-            .filter(|topic_filter| shared_filter(topic_filter).is_some())
-            .cloned()
-            .collect();
-        drop(state);
-        let groups = filters
-            .iter()
-            .filter_map(|topic_filter| self.router.group(topic_filter));
-        let served: HashSet<GroupKey> = groups
-            .filter(|group| group.is_connected())
-            .map(|group| group.key)
-            .collect();
-        if served.is_empty() {
-            return;
-        }
-        let mut state = cell.state.lock();
-        if state.connected {
-            return;
-        }
-        let is_served = |via: &Via| {
-            via.to_group()
-                .is_some_and(|group| served.contains(&group.key))
-        };
-        let moving = state.take_unsent_shared(batch, is_served);
-        self.tell(cell, &state);
-        drop(state);
-        let moved = moving.iter().map(|queued| (cell.key, queued.id));
-        let moved: Vec<_> = moved.filter(|(_, id)| *id != MessageId::NONE).collect();
-        self.reassign(moving, batch, now_ms);
-        batch.finished.extend(moved);
     }
 
     /// Publishes a Will Message; its Message Expiry Interval begins now.

@@ -382,6 +382,20 @@ impl Connection {
         }
     }
 
+    /// Looks whether the session wants the connection to end, while its output waits for the socket.
+    pub(crate) fn look_for_end(&mut self) {
+        let Some(open) = &self.open else { return };
+        let state = open.cell.state.lock();
+        let ended = match state.epoch == open.epoch {
+            true => state.end,
+            false => Some(EndCause::SessionTakenOver),
+        };
+        drop(state);
+        if let Some(cause) = ended {
+            self.end_with(cause);
+        }
+    }
+
     /// Hands all that is to be written to `queue`, and leaves `waker` to be told of more.
     pub(crate) fn take_output(
         &mut self,

@@ -155,6 +155,9 @@ impl Message {
 
     /// The v5 properties it was published with.
     pub fn properties(&self) -> Properties<'_> {
+        if self.properties_len == 0 {
+            return Properties::EMPTY;
+        }
         self.block
             .get(self.topic_len..self.topic_len + self.properties_len)
             .and_then(|block| Properties::try_from_raw(block, self.scope).ok())
@@ -203,11 +206,7 @@ impl Message {
         });
         Some(Source {
             topic_name: TopicName::try_new(self.topic_name()).ok()?,
-            properties: if self.properties_len == 0 {
-                Properties::EMPTY
-            } else {
-                self.properties()
-            },
+            properties: self.properties(),
             scope: self.scope,
             expiry_left_s,
             payload: self.payload(),

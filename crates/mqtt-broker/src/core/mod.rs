@@ -11,6 +11,7 @@ pub(crate) mod connection;
 pub(crate) mod counters;
 mod delay;
 mod gate;
+mod hand_over;
 mod keep;
 pub(crate) mod limits;
 pub(crate) mod log;
@@ -242,8 +243,7 @@ impl Core {
     pub(crate) fn end_connection(&self, cell: &SessionCell, cause: EndCause, batch: &mut Batch) {
         let mut state = cell.state.lock();
         if state.connected && state.end.is_none() {
-            state.end = Some(cause);
-            state.wake(batch);
+            state.end_connection(cause, batch);
         }
     }
 

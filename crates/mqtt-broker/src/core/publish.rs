@@ -328,6 +328,8 @@ impl Core {
                 Delivered::Done => return Some(position),
                 // It was there when it was picked; another one may still be.
                 Delivered::Away if picked.was_connected => {}
+                // Another one that is away may keep it, where this one is subscribed at QoS 0.
+                Delivered::Away if incoming.qos != QoS::AtMostOnce => {}
                 Delivered::Away => break,
                 Delivered::Ended => {}
             }

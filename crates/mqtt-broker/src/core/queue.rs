@@ -137,6 +137,15 @@ impl Queue {
             || self.acknowledged.bytes >= limits.queue_bytes_max
     }
 
+    /// Messages and bytes above QoS 0 that it still takes.
+    pub(crate) fn room(&self, limits: &Limits) -> (usize, usize) {
+        let lane = &self.acknowledged;
+        (
+            limits.queue_len_max.saturating_sub(lane.entries.len()),
+            limits.queue_bytes_max.saturating_sub(lane.bytes),
+        )
+    }
+
     /// Whether messages of QoS 0 have to wait, too.
     pub(crate) fn holds_at_most_once(&self) -> bool {
         !self.retained.is_empty() || !self.at_most_once.entries.is_empty()
@@ -248,18 +257,19 @@ impl Queue {
         }
     }
 
-    /// Takes out the messages above QoS 0 that are `wanted`, in order.
-    pub(crate) fn take_if(
+    /// Takes out the messages above QoS 0 of Shared Subscriptions that are `wanted`, in order.
+    pub(crate) fn take_shared(
         &mut self,
         batch: &mut Batch,
         mut wanted: impl FnMut(&Queued) -> bool,
     ) -> Vec<Queued> {
-        if !self.acknowledged.entries.iter().any(&mut wanted) {
+        let is_shared = |queued: &Queued| queued.via.is_shared();
+        if !self.acknowledged.entries.iter().any(is_shared) {
             return Vec::new();
         }
         let mut taken = Vec::new();
         for queued in self.acknowledged.drain(batch) {
-            match wanted(&queued) {
+            match is_shared(&queued) && wanted(&queued) {
                 true => taken.push(queued),
                 false => self.acknowledged.push(batch, queued),
             }

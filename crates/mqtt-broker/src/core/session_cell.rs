@@ -182,17 +182,18 @@ impl SessionState {
         self.send.len() + self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 
-    /// Takes the messages that came by a Shared Subscription and were never sent, of groups `is_wanted` names.
+    /// Takes the messages that came by a Shared Subscription and were never sent, as `is_wanted` says of each in order,
+    /// given how it came and its size in bytes.
     pub(crate) fn take_unsent_shared(
         &mut self,
         batch: &mut Batch,
-        is_wanted: impl Fn(&Via) -> bool,
+        mut is_wanted: impl FnMut(&Via, usize) -> bool,
     ) -> Vec<Queued> {
         let Some(queue) = &mut self.queue else {
             return Vec::new();
         };
-        let taken = queue.take_if(batch, |queued| {
-            queued.via.is_shared() && is_wanted(&queued.via)
+        let taken = queue.take_shared(batch, |queued| {
+            is_wanted(&queued.via, queued.message.size())
         });
         queue.wake_waiters(batch);
         if queue.is_empty() {
@@ -584,6 +585,13 @@ impl SessionState {
             self.woken = true;
             batch.wakes.push(waker.clone());
         }
+    }
+
+    /// Tells the connection to end; it may have been woken for less and wait for its socket since.
+    pub(crate) fn end_connection(&mut self, cause: EndCause, batch: &mut Batch) {
+        self.end = Some(cause);
+        self.woken = true;
+        batch.wakes.extend(self.waker.clone());
     }
 
     pub(super) fn is_too_large(&self, packet_len: usize) -> bool {

@@ -3,6 +3,7 @@
 //! Who gets a message is decided per message, under the group's own lock, and only the group knows its
 //! members: sessions that come and go change nothing in the routing table, so cached routes stay right.
 
+use super::limits::Limits;
 use super::session_cell::{SessionCell, SessionKey};
 use super::standing::Standing;
 use super::subscription::{Share, Via};
@@ -99,6 +100,31 @@ struct Members {
     random: u64,
 }
 
+/// What can be given to members without passing the bounds of their queues.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Room {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Room {
+    pub(crate) const fn is_none(self) -> bool {
+        self.messages == 0 || self.bytes == 0
+    }
+
+    /// Takes the place of one message of `size` bytes, if there is one.
+    pub(crate) const fn take(&mut self, size: usize) -> bool {
+        if self.messages == 0 || self.bytes < size {
+            // Nor does a later one go: it would overtake this one.
+            self.messages = 0;
+            return false;
+        }
+        self.messages -= 1;
+        self.bytes -= size;
+        true
+    }
+}
+
 /// How well a member suits, best first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Class {
@@ -178,13 +204,34 @@ impl Group {
         self.members.lock().list.len()
     }
 
-    /// Whether a member has a connection.
-    pub(crate) fn is_connected(&self) -> bool {
+    /// How much the members that are connected can still be given.
+    pub(crate) fn room(&self, limits: &Limits) -> Room {
+        let mut room = Room::default();
+        for cell in self.cells(|standing| standing.is_connected() && !standing.is_full()) {
+            let state = cell.state.lock();
+            if state.connected && !state.ended {
+                let (messages, bytes) = match &state.queue {
+                    None => (limits.queue_len_max, limits.queue_bytes_max),
+                    Some(queue) => queue.room(limits),
+                };
+                room.messages = room.messages.saturating_add(messages);
+                // The last message may find its member a little too full.
+                room.bytes = room.bytes.saturating_add(bytes / 2);
+            }
+        }
+        room
+    }
+
+    /// Members without a connection for whom messages wait.
+    pub(crate) fn laden(&self) -> Vec<Arc<SessionCell>> {
+        self.cells(|standing| standing.is_offline() && standing.makes_wait())
+    }
+
+    fn cells(&self, is_wanted: impl Fn(Standing) -> bool) -> Vec<Arc<SessionCell>> {
         let members = self.members.lock();
-        members
-            .list
-            .iter()
-            .any(|member| class(member).is_some_and(|class| class < Class::Away))
+        let cells = members.list.iter().map(|member| &member.cell);
+        let wanted = cells.filter(|cell| is_wanted(cell.standing.load(Ordering::Relaxed)));
+        wanted.cloned().collect()
     }
 
     /// How the member stands that suits best.

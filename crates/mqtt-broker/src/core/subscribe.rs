@@ -26,6 +26,8 @@ pub(crate) struct Made {
     pub(crate) position: LogPosition,
     /// Whether retained messages are to follow.
     pub(crate) wants_retained: bool,
+    /// Whether it is a new member of a group.
+    pub(crate) has_joined: bool,
 }
 
 impl Core {
@@ -96,6 +98,11 @@ impl Core {
             ReasonCode::QUOTA_EXCEEDED
         };
         let mut state = cell.state.lock();
+        if state.ended {
+            drop(state);
+            give_back();
+            return Err(ReasonCode::UNSPECIFIED_ERROR);
+        }
         let queue = state.queue.as_ref();
         let backlog = queue.map_or(0, |queue| queue.retained_len());
         if backlog >= self.limits.queue_len_max {
@@ -150,7 +157,7 @@ impl Core {
         // The session may have ended meanwhile, with what was in its list; then this one must go too.
         if cell.state.lock().ended {
             self.router.unsubscribe(text, cell.key);
-            exclusive.release(text, cell.key);
+            self.forget_subscription(text, cell);
         }
         self.hub.subscribed(&cell.client_id, text, *options);
         let is_shared = subscribed.matched().len() != text.len();
@@ -164,6 +171,7 @@ impl Core {
         Ok(Made {
             position,
             wants_retained,
+            has_joined: is_shared && !is_known,
         })
     }
 
@@ -203,10 +211,27 @@ impl Core {
         }
     }
 
+    /// What a subscription brings that was there before it: retained messages, or what waits in its group.
+    pub(crate) fn follow_up(
+        &self,
+        cell: &Arc<SessionCell>,
+        wanted: &Wanted<'_>,
+        made: Made,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) {
+        if made.wants_retained {
+            self.send_retained(cell, wanted, batch, now_ms);
+        }
+        if made.has_joined {
+            self.relieve(&wanted.subscribed.topic_filter, batch, now_ms);
+        }
+    }
+
     /// Sends what is retained to a new subscription.
     ///
     /// Spec: v5 [MQTT-3.3.1-9], [MQTT-3.3.1-6]; v3.1.1 [MQTT-3.3.1-6].
-    pub(crate) fn send_retained(
+    fn send_retained(
         &self,
         cell: &Arc<SessionCell>,
         wanted: &Wanted<'_>,
@@ -230,8 +255,10 @@ impl Core {
         let via = Via::one(wanted.subscription_id);
         let mut state = cell.state.lock();
         state.enqueue_retained(found, options.qos, via);
-        state.refill(batch, &self.limits, &*self.log, now_ms);
-        batch.counts.name_drops(Some(cell), "");
+        if state.connected {
+            state.refill(batch, &self.limits, &*self.log, now_ms);
+            batch.counts.name_drops(Some(cell), "");
+        }
         self.tell(cell, &state);
         state.wake(batch);
     }

@@ -95,8 +95,7 @@ impl Core {
             let is_over =
                 next_deadline_ms(cell, &state, now_ms).is_some_and(|at_ms| at_ms <= now_ms);
             if is_over && state.end.is_none() {
-                state.end = Some(EndCause::KeepAliveTimeout);
-                state.wake(batch);
+                state.end_connection(EndCause::KeepAliveTimeout, batch);
             }
         } else {
             if will_at_ms(&state).is_some_and(|at_ms| at_ms <= now_ms) {

@@ -103,6 +103,9 @@ impl Connection {
         let attached = match self.core.attach(&request, batch, now_ms) {
             Ok(attached) => attached,
             Err(reason) => {
+                if !connect.client_id.is_empty() {
+                    self.core.ownership.release(connect.client_id, owner_epoch);
+                }
                 return Err(self.refuse(connect.client_id, &negotiated, &Refusal::new(reason)));
             }
         };
@@ -120,7 +123,9 @@ impl Connection {
             held: AckQueue::new(),
             greeted: false,
         }));
-        let position = attached.position.max(self.keep_client(connect, now_ms));
+        let position = attached
+            .position
+            .max(self.keep_client(connect, batch, now_ms));
         let (response_information, data) = (words.0.as_deref(), words.1.as_deref());
         self.welcome(
             connect,
@@ -315,10 +320,10 @@ impl Connection {
                 subscription_id: None,
             };
             match self.core.subscribe(&open.cell, &wanted) {
-                Ok(made) if made.wants_retained => {
-                    self.core.send_retained(&open.cell, &wanted, batch, now_ms);
+                Ok(made) => {
+                    self.core
+                        .follow_up(&open.cell, &wanted, made, batch, now_ms);
                 }
-                Ok(_) => {}
                 Err(reason) => {
                     let client_id = &open.client.client_id;
                     tracing::info!(%client_id, %topic_filter, %reason, "not subscribed automatically");
@@ -328,19 +333,27 @@ impl Connection {
     }
 
     /// Who is connected, and with which will; when CONNACK may leave because of that.
-    fn keep_client(&self, connect: &Connect<'_>, now_ms: u64) -> LogPosition {
+    fn keep_client(&self, connect: &Connect<'_>, batch: &mut Batch, now_ms: u64) -> LogPosition {
         let Some(open) = &self.open else {
             return LogPosition::NONE;
         };
         let mut state = open.cell.state.lock();
-        if state.epoch != open.epoch {
-            return LogPosition::NONE;
+        if state.epoch == open.epoch {
+            state.client = Some(Arc::clone(&open.client));
+            state.connected_at_ms = now_ms;
         }
-        state.client = Some(Arc::clone(&open.client));
-        state.connected_at_ms = now_ms;
         drop(state);
         let will = connect.will.map(|will| will_of(&will, open.cell.key));
-        self.core.keep_will(&open.cell, will)
+        match self.core.keep_will(&open.cell, open.epoch, will) {
+            Ok(position) => position,
+            Err(late) => {
+                // Taken over already: as if it had been there when that happened.
+                if let Some(will) = late.filter(|will| will.delay_s == 0) {
+                    self.core.publish_will(&will, batch, now_ms);
+                }
+                LogPosition::NONE
+            }
+        }
     }
 
     /// CONNACK with what differs from what was asked for; v5 §3.2.2.3.
@@ -400,7 +413,7 @@ impl Connection {
         });
         if !fits {
             // It was never told that it is connected, so nothing is to be said in its name.
-            self.core.keep_will(&open.cell, None);
+            let _ = self.core.keep_will(&open.cell, open.epoch, None);
             let refusal = Refusal::new(ReasonCode::PACKET_TOO_LARGE);
             return Err(self.refuse(connect.client_id, &negotiated, &refusal));
         }

@@ -227,6 +227,10 @@ impl Connection {
             cell.receive.lock().settle(receive_quota, settling, reason);
             return Err(EndCause::PublishRefused(reason));
         }
+        if let (true, Delivery::ExactlyOnce(packet_id)) = (reason.is_error(), delivery) {
+            // The answer may have to wait for others, and its connection end before it leaves.
+            cell.receive.lock().refuse(packet_id);
+        }
         let position = match reason.is_error() {
             true => position,
             false => position.max(self.keep_received(delivery, received)),

@@ -47,7 +47,7 @@ impl Connection {
         }
         let mut position = LogPosition::NONE;
         let mut reasons = Vec::with_capacity(all.len());
-        let mut retained_for = Vec::new();
+        let mut all_made = Vec::new();
         for wanted in all {
             let made = wanted.and_then(|wanted| {
                 let made = self.core.subscribe(&open.cell, &wanted)?;
@@ -58,9 +58,7 @@ impl Connection {
                 Ok((made, wanted)) => {
                     let reason = granted(wanted.options.qos);
                     position = position.max(made.position);
-                    if made.wants_retained {
-                        retained_for.push(wanted);
-                    }
+                    all_made.push((made, wanted));
                     reason
                 }
             });
@@ -73,8 +71,8 @@ impl Connection {
         let mut bytes = Vec::new();
         push(&mut bytes, version, &suback);
         let cell = Arc::clone(&open.cell);
-        for wanted in retained_for {
-            self.core.send_retained(&cell, &wanted, batch, now_ms);
+        for (made, wanted) in all_made {
+            self.core.follow_up(&cell, &wanted, made, batch, now_ms);
         }
         self.answer(position, HeldAnswer::Bytes(bytes.into()));
         Ok(Step::Done)

@@ -196,6 +196,8 @@ impl ConnectionTask {
             if queue.len() <= WRITE_BACKLOG {
                 self.connection
                     .take_output(&mut queue, batch, cx.waker(), now_ms);
+            } else {
+                self.connection.look_for_end();
             }
             if queue.is_empty() && !is_unflushed {
                 break Poll::Ready(Ok(()));
@@ -247,6 +249,10 @@ impl ConnectionTask {
 
     /// Keeps the one timer that the state asks for, and acts when it is over.
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<EndCause> {
+        if self.connection.end() == Some(EndCause::KeepAliveTimeout) {
+            // It was to be gone by now, and nothing says that it reads; v5 [MQTT-3.1.2-22].
+            return Poll::Ready(EndCause::KeepAliveTimeout);
+        }
         let wanted = if self.connection.end().is_some() {
             Some((Limit::Farewell, self.door().idle_timeout))
         } else if self.connection.is_deciding() {

@@ -2,9 +2,10 @@
 
 use crate::kit::{Client, Hello, Last, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
 use mqtt_broker::{
-    Appended, CommitLog, LogFull, LogPosition, LogRecord, Message, MessageId, Recipient,
+    Access, AccessRequest, Answer, Appended, CommitLog, Decision, LogFull, LogPosition, LogRecord,
+    Message, MessageId, Recipient,
 };
-use mqtt_codec::{PacketType, ProtocolVersion};
+use mqtt_codec::{PacketType, ProtocolVersion, ReasonCode};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
@@ -222,6 +223,55 @@ fn answers_wait_for_their_message_and_keep_their_order() {
         assert_eq!(log.take_records(), ["message"; 3]);
         client.disconnect();
     }
+}
+
+/// Lets nobody publish to `no`.
+struct NotThere;
+
+impl Access for NotThere {
+    fn decide(&self, request: &AccessRequest<'_>) -> Answer {
+        Answer::Ready(match request {
+            AccessRequest::Publish {
+                topic_name: "no", ..
+            } => Decision::Deny(ReasonCode::NOT_AUTHORIZED),
+            _ => Decision::Allow,
+        })
+    }
+}
+
+/// Covers: v5 [MQTT-4.3.3-9].
+#[test]
+fn regress_a_message_refused_before_its_answer_could_leave_is_not_confirmed_later() {
+    let log = Steered::default();
+    let server = Server::of(|_| {}, NotThere, log.clone());
+    sleeper(&server, &log);
+    let mut client = Hello::lasting(V5, "c").send(&server);
+    log.wait_for(log.appended() + 1);
+    log.commit();
+    client.welcome();
+    let refused = Post {
+        qos: QOS2,
+        packet_id: 7,
+        ..Post::new("no", b"x")
+    };
+    client.post(&Post {
+        qos: QOS1,
+        ..Post::new("t", b"waits for the log")
+    });
+    client.post(&refused);
+    client.expect_silence(A_WHILE);
+    client.finish();
+    server.wait_for_connections(0);
+    log.commit();
+    let mut client = Hello::lasting(V5, "c").send(&server);
+    server.wait_for_connections(1);
+    log.commit();
+    assert!(client.welcome().session_present);
+    client.post(&Post {
+        dup: true,
+        ..refused
+    });
+    assert_eq!(client.expect_ack(PacketType::PubRec, 7), 0x87);
 }
 
 #[test]

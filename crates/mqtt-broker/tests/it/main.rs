@@ -25,6 +25,7 @@ mod properties;
 mod retained;
 mod shared;
 mod standard;
+mod stuck;
 mod subscribe;
 mod sys;
 mod takeover;

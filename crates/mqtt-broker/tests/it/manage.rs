@@ -132,6 +132,33 @@ fn subscriptions_are_made_and_ended_for_a_client() {
 }
 
 #[test]
+fn regress_a_client_that_is_away_gets_what_is_retained_when_it_is_back() {
+    let server = Server::start();
+    let manager = server.broker().manager();
+    let mut publisher = Client::connect(&server, V5, "p");
+    publisher.retain("t/0", "zero", QOS0);
+    publisher.retain("t/1", "one", QOS1);
+    for version in [V311, V5] {
+        Hello::lasting(version, "c").connect(&server).disconnect();
+        assert_eq!(manager.subscribe("c", "t/#", options(QOS1)), Ok(()));
+        let mut back = Hello::lasting(version, "c").attach(&server, true);
+        let mut found: Vec<_> = [back.take(), back.take()]
+            .map(|message| (message.payload, message.dup, message.retain))
+            .into();
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                ("one".to_owned(), false, true),
+                ("zero".to_owned(), false, true)
+            ]
+        );
+        back.disconnect();
+        Client::connect(&server, version, "c").disconnect();
+    }
+}
+
+#[test]
 fn retained_messages_are_listed_page_by_page_and_deleted() {
     let server = Server::start();
     let manager = server.broker().manager();
@@ -260,6 +287,7 @@ fn sessions_are_claimed_before_and_released_after() {
         |_| {},
         |builder| builder.ownership(Registry(Mutex::new(sender))),
     );
+    let mut claimed = None;
     let next = || lines.recv_timeout(Duration::from_secs(10)).unwrap();
     for version in [V311, V5] {
         let client = Client::connect(&server, version, "late");
@@ -273,6 +301,25 @@ fn sessions_are_claimed_before_and_released_after() {
     assert_eq!(next(), "claim elsewhere true");
     let mut client = Hello::lasting(V5, "c").connect(&server);
     assert_eq!(next(), "claim c false");
+    // A claim that comes to nothing is given back.
+    let other = Server::built(
+        |config| config.mqtt.max_sessions = 1,
+        |builder| {
+            let (sender, other_lines) = channel();
+            let builder = builder.ownership(Registry(Mutex::new(sender)));
+            claimed = Some(other_lines);
+            builder
+        },
+    );
+    let claimed = claimed.unwrap();
+    let next_claimed = || claimed.recv_timeout(Duration::from_secs(10)).unwrap();
+    let _first = Client::connect(&other, V5, "first");
+    assert_eq!(next_claimed(), "claim first true");
+    let (mut second, welcome) = Hello::new(V5, "second").ask(&other);
+    assert_eq!(welcome.reason, 0x97);
+    second.expect_close();
+    assert_eq!(next_claimed(), "claim second true");
+    assert_eq!(next_claimed(), "release second 5");
     // Another broker takes it: the client is told so, and nothing is left or released here.
     assert!(server.broker().manager().give_up("c"));
     client.expect_disconnect(ReasonCode::SESSION_TAKEN_OVER);

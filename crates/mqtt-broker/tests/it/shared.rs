@@ -1,6 +1,7 @@
 //! Shared Subscriptions: each message for one member of the group.
 
 use crate::kit::{Client, Hello, Message, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
+use mqtt_broker::QueueFull;
 use mqtt_codec::{
     PacketType, Property, ProtocolVersion, ReasonCode, SubscriptionIdentifier, SubscriptionOptions,
 };
@@ -252,6 +253,143 @@ fn what_waits_for_room_in_flight_moves_on_as_soon_as_the_connection_is_lost() {
     let mut first = hello.attach(&server, true);
     assert_eq!(first.take().payload, "in flight");
     first.expect_nothing();
+}
+
+fn sorted(client: &mut Client, messages: usize) -> Vec<String> {
+    let mut payloads: Vec<_> = (0..messages).map(|_| client.take().payload).collect();
+    payloads.sort();
+    client.expect_nothing();
+    payloads
+}
+
+#[test]
+fn what_waits_for_members_that_are_all_away_goes_to_the_first_one_that_is_back() {
+    let server = Server::start();
+    for version in [V311, V5] {
+        let mut publisher = Client::connect(&server, version, "p");
+        away(&server, version, "one", GROUP);
+        away(&server, version, "other", GROUP);
+        for payload in ["1", "2", "3", "4"] {
+            publisher.publish_1("t", payload);
+        }
+        let mut one = Hello::lasting(version, "one").attach(&server, true);
+        assert_eq!(sorted(&mut one, 4), ["1", "2", "3", "4"]);
+        let mut other = Hello::lasting(version, "other").attach(&server, true);
+        other.expect_nothing();
+        for client in [one, other, publisher] {
+            client.disconnect();
+        }
+        for client_id in ["one", "other"] {
+            Client::connect(&server, version, client_id).disconnect();
+        }
+        server.wait_for_connections(0);
+    }
+}
+
+#[test]
+fn a_new_member_gets_what_waits_for_members_that_are_away() {
+    let server = Server::start();
+    for version in [V311, V5] {
+        let mut publisher = Client::connect(&server, version, "p");
+        away(&server, version, "away", GROUP);
+        publisher.publish_1("t", "1");
+        publisher.publish_1("t", "2");
+        let mut new = Client::connect(&server, version, "new");
+        new.subscribe(GROUP, QOS1);
+        assert_eq!(sorted(&mut new, 2), ["1", "2"]);
+        Hello::lasting(version, "away")
+            .attach(&server, true)
+            .expect_nothing();
+        for client_id in ["new", "away", "p"] {
+            Client::connect(&server, version, client_id).disconnect();
+        }
+        server.wait_for_connections(0);
+    }
+}
+
+/// One client with one message in flight, its identifier, and two that wait, of three that may.
+fn nearly_full(server: &Server, publisher: &mut Client) -> (Client, u16) {
+    let mut client = Hello {
+        properties: &[Property::ReceiveMaximum(1.try_into().unwrap())],
+        ..Hello::new(V5, "full")
+    }
+    .connect(server);
+    client.subscribe("own", QOS1);
+    for payload in ["in flight", "waits", "waits"] {
+        publisher.publish_1("own", payload);
+    }
+    let first = client.message();
+    (client, first.packet_id.unwrap())
+}
+
+#[test]
+fn no_more_goes_to_another_member_than_it_has_room_for() {
+    let server = Server::with(|config| config.mqtt.max_mqueue_len = 3);
+    let mut publisher = Client::connect(&server, V5, "p");
+    away(&server, V5, "away", GROUP);
+    for payload in ["1", "2", "3"] {
+        publisher.publish_1("t", payload);
+    }
+    let (mut full, in_flight) = nearly_full(&server, &mut publisher);
+    full.subscribe_with(&[(GROUP, options(QOS1))], &[]);
+    let mut back = Hello::lasting(V5, "away").attach(&server, true);
+    assert_eq!(back.take().payload, "2");
+    assert_eq!(back.take().payload, "3");
+    back.expect_nothing();
+    full.ack(PacketType::PubAck, in_flight);
+    for payload in ["waits", "waits", "1"] {
+        assert_eq!(full.take().payload, payload);
+    }
+    assert_eq!(server.broker().totals().dropped(), 0);
+}
+
+/// Covers: v5 [MQTT-4.8.2-4].
+#[test]
+fn a_member_whose_messages_have_moved_on_has_room_again() {
+    let server = Server::with(|config| {
+        config.mqtt.max_mqueue_len = 3;
+        config.mqtt.mqueue_full = QueueFull::Reject;
+    });
+    let hello = Hello {
+        properties: &[
+            Property::SessionExpiryInterval(60),
+            Property::ReceiveMaximum(1.try_into().unwrap()),
+        ],
+        ..Hello::lasting(V5, "first")
+    };
+    let mut first = hello.connect(&server);
+    first.subscribe(GROUP, QOS1);
+    first.subscribe("own", QOS1);
+    let mut publisher = Client::connect(&server, V5, "p");
+    for payload in ["in flight", "1", "2", "3"] {
+        publisher.publish_1("t", payload);
+    }
+    let own = Post {
+        qos: QOS1,
+        ..Post::new("own", b"x")
+    };
+    assert_eq!(publisher.publish_fully(&own), 0x97, "full");
+    let mut second = Client::connect(&server, V5, "second");
+    second.subscribe(GROUP, QOS1);
+    first.finish();
+    assert_eq!(sorted(&mut second, 3), ["1", "2", "3"]);
+    assert_eq!(publisher.publish_fully(&own), 0, "room again");
+}
+
+#[test]
+fn a_member_at_qos_0_that_is_away_takes_nothing_from_one_that_can_wait() {
+    let server = Server::start();
+    let mut zero = Hello::lasting(V5, "zero").connect(&server);
+    zero.subscribe(GROUP, QOS0);
+    zero.disconnect();
+    away(&server, V5, "one", GROUP);
+    let mut publisher = Client::connect(&server, V5, "p");
+    for payload in ["1", "2", "3", "4"] {
+        publisher.publish_1("t", payload);
+    }
+    let mut one = Hello::lasting(V5, "one").attach(&server, true);
+    assert_eq!(sorted(&mut one, 4), ["1", "2", "3", "4"]);
+    assert_eq!(server.broker().totals().dropped(), 0);
 }
 
 /// Covers: v5 [MQTT-4.8.2-4].
