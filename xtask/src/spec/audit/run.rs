@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::Test;
+use crate::report::say;
 use crate::workspace::{Workspace, cargo};
 
 /// How long the tests of one binary may take; a broken line may make one wait for ever.
-const TIME_MAX: Duration = Duration::from_secs(120);
+const TIME_MAX: Duration = Duration::from_secs(300);
+/// Tests that may fail now and then in one binary.
+const UNSTEADY_MAX: usize = 5;
 const POLL: Duration = Duration::from_millis(50);
 /// What is not copied.
 const SKIPPED: [&str; 3] = ["target", ".git", "artifacts"];
@@ -164,17 +167,43 @@ impl Scratch {
             .ok_or_else(|| format!("{package} has no such test binary"))
     }
 
-    /// The first of `functions` that fails; all of them count as failed when they do not end.
+    /// The first of `functions` that fails, and fails again alone; all of them count as failed when they do not end.
+    ///
+    /// A test that fails once for another reason than the broken line must not pass for one that notices it.
     fn first_failure(
         &self,
         executable: &Path,
         package: &str,
         functions: &[&str],
     ) -> Result<Option<String>, String> {
+        let mut arguments: Vec<String> = functions.iter().map(|name| (*name).to_owned()).collect();
+        for _ in 0..UNSTEADY_MAX {
+            let Some(failed) = self.run(executable, package, &arguments)? else {
+                return Ok(None);
+            };
+            let again = ["--exact".to_owned(), failed.clone()];
+            if failed.starts_with('(') || self.run(executable, package, &again)?.is_some() {
+                return Ok(Some(failed));
+            }
+            say(&format!(
+                "{package} {failed} failed once and not again: left out"
+            ));
+            arguments.extend(["--skip".to_owned(), failed]);
+        }
+        Err(format!("{package}: too many tests that fail now and then"))
+    }
+
+    /// Runs the tests of a binary: the first that fails.
+    fn run(
+        &self,
+        executable: &Path,
+        package: &str,
+        arguments: &[String],
+    ) -> Result<Option<String>, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", executable.display());
         let output = File::create(&self.log).map_err(failed)?;
         let mut child = process::Command::new(executable)
-            .args(functions)
+            .args(arguments)
             .current_dir(self.root.join("crates").join(package))
             .env("CARGO_MANIFEST_DIR", self.root.join("crates").join(package))
             .stdin(Stdio::null())
