@@ -390,6 +390,9 @@ impl SessionState {
         self.waker = None;
         self.woken = false;
         self.outbox.clear();
+        if let Some(queue) = &mut self.queue {
+            queue.await_no_retained();
+        }
         self.negotiated = negotiated;
         self.send_quota = mqtt_session::SendQuota::new(negotiated.peer_receive_maximum);
         self.send.begin_resume();

@@ -65,6 +65,8 @@ pub(crate) enum Enqueued {
 pub(crate) struct Queue {
     /// Before everything else: newer messages must not overtake them.
     retained: VecDeque<RetainedJob>,
+    /// Subscriptions whose retained messages are being looked up: until they are here, nothing goes.
+    looking_up: usize,
     /// Messages of QoS 0 behind `retained`.
     at_most_once: Lane,
     /// Messages above QoS 0.
@@ -126,7 +128,8 @@ impl Queue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.retained.is_empty()
+        self.looking_up == 0
+            && self.retained.is_empty()
             && self.at_most_once.entries.is_empty()
             && self.acknowledged.entries.is_empty()
     }
@@ -148,11 +151,22 @@ impl Queue {
 
     /// Whether messages of QoS 0 have to wait, too.
     pub(crate) fn holds_at_most_once(&self) -> bool {
-        !self.retained.is_empty() || !self.at_most_once.entries.is_empty()
+        self.looking_up > 0 || !self.retained.is_empty() || !self.at_most_once.entries.is_empty()
     }
 
-    /// Puts retained messages for a new subscription behind what is there of that kind.
+    /// Retained messages for a new subscription are about to be looked up: newer ones have to wait behind them.
+    pub(crate) const fn await_retained(&mut self) {
+        self.looking_up += 1;
+    }
+
+    /// Whoever looked up is gone with the connection.
+    pub(crate) const fn await_no_retained(&mut self) {
+        self.looking_up = 0;
+    }
+
+    /// Puts retained messages that were awaited behind what is there of that kind.
     pub(crate) fn push_retained(&mut self, messages: Vec<Arc<Message>>, qos: QoS, via: Via) {
+        self.looking_up = self.looking_up.saturating_sub(1);
         if !messages.is_empty() {
             self.retained.push_back(RetainedJob {
                 messages: messages.into_iter(),
@@ -214,6 +228,9 @@ impl Queue {
 
     /// The next message to be sent: retained ones first, then QoS 0, then the others.
     pub(crate) fn next(&mut self) -> Option<Next<'_>> {
+        if self.looking_up > 0 {
+            return None;
+        }
         while self
             .retained
             .front()

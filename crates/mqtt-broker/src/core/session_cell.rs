@@ -389,11 +389,16 @@ impl SessionState {
         enqueued
     }
 
+    /// Retained messages for a new subscription are about to be looked up, and will be enqueued.
+    pub(crate) fn await_retained(&mut self) {
+        self.queue.get_or_insert_default().await_retained();
+    }
+
     /// Retained messages for a new subscription, sent as the client takes them.
     pub(crate) fn enqueue_retained(&mut self, messages: Vec<Arc<Message>>, qos: QoS, via: Via) {
-        self.queue
-            .get_or_insert_default()
-            .push_retained(messages, qos, via);
+        let mut queue = self.queue.take().unwrap_or_default();
+        queue.push_retained(messages, qos, via);
+        self.queue = Some(queue).filter(|queue| !queue.is_empty());
     }
 
     /// Sends what waits, as far as quota and outbox allow: first what a resume owes, then the queue.

@@ -240,6 +240,14 @@ impl Core {
     ) {
         let options = wanted.options;
         let topic_filter = &*wanted.subscribed.topic_filter;
+        let mut state = cell.state.lock();
+        if state.ended {
+            return;
+        }
+        // What is published from here on is newer than what will be found, and must not overtake it.
+        state.await_retained();
+
+        drop(state);
         let mut found = self.sys_matching(topic_filter, now_ms);
         self.retained.matches(topic_filter, &mut |message| {
             if !message.is_expired(now_ms) {
@@ -249,11 +257,11 @@ impl Core {
         if options.no_local {
             found.retain(|message| message.publisher != cell.key);
         }
-        if found.is_empty() {
-            return;
-        }
         let via = Via::one(wanted.subscription_id);
         let mut state = cell.state.lock();
+        if state.ended {
+            return;
+        }
         state.enqueue_retained(found, options.qos, via);
         if state.connected {
             state.refill(batch, &self.limits, &*self.log, now_ms);

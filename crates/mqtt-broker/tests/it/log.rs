@@ -239,16 +239,23 @@ impl Access for NotThere {
     }
 }
 
+/// A client `c` with a session that lasts, and all durable that its CONNECT brought.
+fn committed(server: &Server, log: &Steered) -> Client {
+    let before = log.appended();
+    let client = Hello::lasting(V5, "c").send(server);
+    log.wait_for(before + 1);
+    log.commit();
+    client
+}
+
 /// Covers: v5 [MQTT-4.3.3-9].
 #[test]
 fn regress_a_message_refused_before_its_answer_could_leave_is_not_confirmed_later() {
     let log = Steered::default();
     let server = Server::of(|_| {}, NotThere, log.clone());
     sleeper(&server, &log);
-    let mut client = Hello::lasting(V5, "c").send(&server);
-    log.wait_for(log.appended() + 1);
-    log.commit();
-    client.welcome();
+    let mut client = committed(&server, &log);
+    assert!(!client.welcome().session_present);
     let refused = Post {
         qos: QOS2,
         packet_id: 7,
@@ -263,9 +270,7 @@ fn regress_a_message_refused_before_its_answer_could_leave_is_not_confirmed_late
     client.finish();
     server.wait_for_connections(0);
     log.commit();
-    let mut client = Hello::lasting(V5, "c").send(&server);
-    server.wait_for_connections(1);
-    log.commit();
+    let mut client = committed(&server, &log);
     assert!(client.welcome().session_present);
     client.post(&Post {
         dup: true,

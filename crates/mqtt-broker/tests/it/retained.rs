@@ -2,7 +2,13 @@
 
 use crate::kit::{Client, Hello, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
 use mqtt_broker::config::ByteSize;
+use mqtt_broker::manage::{Manager, Post as Own};
+use mqtt_broker::{Message, RetainedFull, RetainedStore};
 use mqtt_codec::{Packet, Property, ProtocolVersion, RetainHandling, SubscriptionOptions};
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
 /// Covers: v5 [MQTT-3.3.1-5], v3.1.1 [MQTT-3.3.1-5], v3.1.1 [MQTT-3.3.1-6], v3.1.1 [MQTT-3.3.1-8], v3.1.1 [MQTT-3.1.2-7].
 #[test]
@@ -304,5 +310,74 @@ fn subscribing_again_brings_retained_messages_and_interrupts_nothing() {
         }
         client.disconnect();
         Client::connect(&server, version, "clear").retain("t/kept", "", QOS0);
+    }
+}
+
+/// A store in which something newer is published right behind each look-up.
+#[derive(Clone, Default)]
+struct Overtaken {
+    kept: Arc<Mutex<HashMap<String, Arc<Message>>>>,
+    manager: Arc<Mutex<Option<Manager>>>,
+}
+
+impl RetainedStore for Overtaken {
+    fn insert(&self, message: &Arc<Message>) -> Result<(), RetainedFull> {
+        let topic_name = message.topic_name().to_owned();
+        let mut kept = self.kept.lock().unwrap();
+        kept.insert(topic_name, Arc::clone(message));
+        Ok(())
+    }
+
+    fn remove(&self, topic_name: &str) -> bool {
+        self.kept.lock().unwrap().remove(topic_name).is_some()
+    }
+
+    fn find(&self, topic_name: &str) -> Option<Arc<Message>> {
+        self.kept.lock().unwrap().get(topic_name).cloned()
+    }
+
+    fn matches(&self, topic_filter: &str, visit: &mut dyn FnMut(&Arc<Message>)) {
+        if let Some(message) = self.find(topic_filter) {
+            visit(&message);
+        }
+        let manager = self.manager.lock().unwrap().clone().unwrap();
+        let newer = Own {
+            retain: true,
+            qos: QOS1,
+            ..Own::new(topic_filter, b"new")
+        };
+        let published = pin!(manager.publish(&newer));
+        let ready = published.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(ready.is_ready());
+    }
+
+    fn scan(&self, _: u32, _: usize, _: &mut dyn FnMut(&Arc<Message>)) -> Option<u32> {
+        None
+    }
+
+    fn sweep(&self, _: u64) {}
+
+    fn len(&self) -> usize {
+        self.kept.lock().unwrap().len()
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+#[test]
+fn regress_a_message_published_during_a_look_up_comes_after_the_one_it_replaces() {
+    let store = Overtaken::default();
+    let server = Server::built(|_| {}, |builder| builder.retained_store(store.clone()));
+    *store.manager.lock().unwrap() = Some(server.broker().manager().clone());
+    let mut publisher = Client::connect(&server, V5, "p");
+    for (qos, client_id) in [(QOS0, "zero"), (QOS1, "one")] {
+        publisher.retain("t", "old", QOS1);
+        let mut subscriber = Client::connect(&server, V5, client_id);
+        subscriber.subscribe("t", qos);
+        let found = [subscriber.take(), subscriber.take()].map(|one| (one.payload, one.retain));
+        assert_eq!(found, [("old".into(), true), ("new".into(), false)]);
+        subscriber.disconnect();
     }
 }

@@ -392,6 +392,20 @@ fn a_member_at_qos_0_that_is_away_takes_nothing_from_one_that_can_wait() {
     assert_eq!(server.broker().totals().dropped(), 0);
 }
 
+/// Covers: v5 [MQTT-4.8.2-3].
+#[test]
+fn a_message_at_qos_0_for_a_group_that_is_away_is_dropped_once_and_counted() {
+    let server = Server::start();
+    away(&server, V5, "one", GROUP);
+    away(&server, V5, "other", GROUP);
+    let mut publisher = Client::connect(&server, V5, "p");
+    publisher.publish("t", "x");
+    publisher.ping();
+    assert_eq!(server.broker().totals().dropped_offline, 1);
+    let mut one = Hello::lasting(V5, "one").attach(&server, true);
+    one.expect_nothing();
+}
+
 /// Covers: v5 [MQTT-4.8.2-4].
 #[test]
 fn v5_4_8_2_4_a_qos_2_message_begun_waits_for_its_client() {
