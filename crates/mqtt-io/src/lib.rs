@@ -11,6 +11,8 @@ mod listener;
 mod proxy;
 mod read_chunk;
 mod reader;
+#[cfg(feature = "srv")]
+mod srv;
 mod stream;
 mod tcp;
 #[cfg(feature = "tls")]
@@ -27,6 +29,8 @@ pub use mqtt_codec::{DecodeError, Frame};
 pub use proxy::{Proxy, ProxyError, ProxyParseError};
 pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk};
 pub use reader::{Fed, PacketReader, Verdict};
+#[cfg(feature = "srv")]
+pub use srv::{SrvError, SrvResolver};
 pub use stream::{Stream, Transport};
 pub use tcp::TcpOptions;
 #[cfg(feature = "tls")]

@@ -222,7 +222,7 @@ impl From<CertificateError> for TlsError {
                 presented,
             } => Self::WrongName {
                 expected: expected.to_str().into(),
-                presented,
+                presented: presented.iter().map(|name| bare(name).into()).collect(),
             },
             CertificateError::Other(other) => match other.0.downcast_ref() {
                 Some(Self::NotPinned { presented }) => Self::NotPinned {
@@ -282,6 +282,13 @@ fn only(found: &str) -> String {
         "" => String::new(),
         _ => format!(", only {found}"),
     }
+}
+
+/// A name as it stands in the certificate, out of `DnsName("...")`.
+fn bare(name: &str) -> &str {
+    let quoted = name.strip_prefix("DnsName(\"");
+    let inside = quoted.and_then(|rest| rest.strip_suffix("\")"));
+    inside.unwrap_or(name)
 }
 
 fn names(presented: &[String]) -> String {

@@ -1,7 +1,7 @@
 //! `TlsOptions`: what is decided about TLS before it is used.
 
 use super::pem::{self, Source};
-use super::verify::{AnyCertificate, Pinned};
+use super::verify::{AnyCertificate, AnyName, Pinned};
 use super::{TlsConfig, TlsError, server_name};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -34,6 +34,8 @@ pub struct TlsOptions {
     alpn: Vec<Vec<u8>>,
     server_name: Option<ServerName<'static>>,
     only_tls13: bool,
+    /// Whether the names in the certificate count.
+    checks_name: bool,
 }
 
 /// Which certificates of a server are accepted.
@@ -70,6 +72,7 @@ impl TlsOptions {
             alpn: Vec::new(),
             server_name: None,
             only_tls13: false,
+            checks_name: true,
         }
     }
 
@@ -179,6 +182,13 @@ impl TlsOptions {
         Ok(self)
     }
 
+    /// Accepts a certificate for any name, if an authority that is trusted has signed it: whoever has one of these can
+    /// pretend to be the server.
+    pub const fn danger_accept_any_name(mut self) -> Self {
+        self.checks_name = false;
+        self
+    }
+
     /// Accepts any certificate of anyone: what is sent can be read and changed by whoever is on the way.
     pub fn danger_accept_any_certificate(mut self) -> Self {
         self.trust = Trust::Any;
@@ -219,7 +229,10 @@ impl TlsOptions {
             true => &[&rustls::version::TLS13][..],
             false => rustls::DEFAULT_VERSIONS,
         };
-        let verifier = verifier(self.trust, self.authorities, &provider)?;
+        let mut verifier = verifier(self.trust, self.authorities, &provider)?;
+        if !self.checks_name {
+            verifier = Arc::new(AnyName::new(verifier));
+        }
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(TlsError::of_configuration)?

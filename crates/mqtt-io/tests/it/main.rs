@@ -7,6 +7,8 @@ mod connector;
 mod loopback;
 #[cfg(feature = "proxy")]
 mod proxy;
+#[cfg(feature = "srv")]
+mod srv;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "ws")]
