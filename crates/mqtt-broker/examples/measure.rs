@@ -1,6 +1,6 @@
 //! A broker with a choice of runtime and log, for measuring what each costs.
 //!
-//! `measure --listen ADDR --runtime shared|per-core|single --log memory|timer:MICROSECONDS|file:PATH`
+//! `measure --listen ADDR --runtime shared|lanes|single --log memory|timer:MICROSECONDS|file:PATH`
 //! The logs here are for measuring only: they write records in a form nobody reads back.
 #![forbid(unsafe_code)]
 #![expect(
@@ -194,7 +194,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// The runtime that accepts, and those that serve connections if it does not.
+/// The runtime that accepts, and those that help it.
 fn runtimes(flavour: &str) -> Result<(Runtime, Vec<Handle>), Box<dyn Error>> {
     let cores = std::thread::available_parallelism()?.get();
     let single = || Builder::new_current_thread().enable_all().build();
@@ -207,9 +207,9 @@ fn runtimes(flavour: &str) -> Result<(Runtime, Vec<Handle>), Box<dyn Error>> {
             Vec::new(),
         )),
         "single" => Ok((single()?, Vec::new())),
-        "per-core" => {
+        "lanes" => {
             let mut handles = Vec::new();
-            for _ in 0..cores {
+            for _ in 1..cores {
                 let runtime = single()?;
                 handles.push(runtime.handle().clone());
                 std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));

@@ -15,7 +15,7 @@ use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::hub::Hub;
 use crate::manage::Manager;
-use crate::net::{Bound, Clock, Door, Terms, available_memory, run_ticks, serve};
+use crate::net::{Bound, Clock, Door, Lanes, Terms, available_memory, run_ticks, serve};
 use crate::ownership::{Fabric, Ownership, SingleNode};
 use crate::sys::Sys;
 use mqtt_codec::QoS;
@@ -157,7 +157,10 @@ impl Builder {
         }
     }
 
-    /// Runtimes that connections are handed to in turn; the default is the one that starts the broker.
+    /// More runtimes to serve connections, each best with a thread of its own; none by default.
+    ///
+    /// As long as the one that starts the broker has time to spare it serves all connections; when it has none
+    /// and a core is free, these take over a part of the work.
     #[must_use]
     pub fn runtimes(self, runtimes: impl IntoIterator<Item = Handle>) -> Self {
         Self {
@@ -211,8 +214,7 @@ impl Builder {
             connections: AtomicUsize::new(0),
             address_max: mqtt.max_connections_per_address,
             by_address: Mutex::default(),
-            runtimes: self.runtimes,
-            next_runtime: AtomicUsize::new(0),
+            lanes: Lanes::new(Handle::current(), self.runtimes),
             stop: stopped,
         });
         let tasks = listeners
@@ -220,7 +222,7 @@ impl Builder {
             .map(|bound| tokio::spawn(serve(Arc::clone(&door), bound)))
             .collect();
         let manager = Manager::new(Arc::clone(&core), clock, &self.config.node.name);
-        let ticks = tokio::spawn(run_ticks(core, clock));
+        let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
         Ok(Broker {
             door,
             local_addrs,
@@ -242,6 +244,14 @@ pub struct Broker {
     ticks: JoinHandle<()>,
     events: Arc<EventSource>,
     manager: Manager,
+}
+
+#[cfg(test)]
+impl Broker {
+    /// What its connections share.
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
 }
 
 impl fmt::Debug for Broker {

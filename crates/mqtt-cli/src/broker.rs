@@ -7,6 +7,7 @@ use std::{
 };
 
 use mqtt_broker::{Broker, Config, DataDir};
+use tokio::runtime::{Handle, Runtime};
 
 use crate::{
     args::{BrokerArgs, BrokerCommand},
@@ -25,14 +26,34 @@ pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
     log.unwrap_or_else(|| LogFilter::up_to(config.log.level))
         .start();
     let data_dir = DataDir::open(data_path(&config)?).map_err(Failure::run_time)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::run_time(format_args!("cannot start the runtime: {error}")))?;
-    let outcome = runtime.block_on(serve(config, &data_dir));
+    let runtime = lane().map_err(Failure::no_runtime)?;
+    let lanes = start_lanes().map_err(Failure::no_runtime)?;
+    let outcome = runtime.block_on(serve(config, lanes, &data_dir));
     // After a second signal something may be stuck: do not wait for it.
     runtime.shutdown_background();
     outcome
+}
+
+/// A runtime for one thread, as many connections need no more and are served best without others.
+fn lane() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// Threads for the other cores, which serve connections when this one is full; they end with the program.
+fn start_lanes() -> io::Result<Vec<Handle>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (1..cores)
+        .map(|nth| {
+            let runtime = lane()?;
+            let handle = runtime.handle().clone();
+            std::thread::Builder::new()
+                .name(format!("lane-{nth}"))
+                .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+            Ok(handle)
+        })
+        .collect()
 }
 
 /// `mqtt broker check`: one line, that it is well or what is wrong.
@@ -93,11 +114,16 @@ fn data_path(config: &Config) -> Result<PathBuf, Failure> {
     Ok(std::path::absolute(&path).unwrap_or(path))
 }
 
-async fn serve(config: Config, data_dir: &DataDir) -> Result<ExitCode, Failure> {
+async fn serve(
+    config: Config,
+    lanes: Vec<Handle>,
+    data_dir: &DataDir,
+) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::no_signals)?;
     let clients = who_may_connect(&config);
     let broker = Broker::builder()
         .config(config)
+        .runtimes(lanes)
         .start()
         .await
         .map_err(Failure::run_time)?;

@@ -49,6 +49,11 @@ impl Failure {
         Self::run_time(format_args!("cannot wait for signals: {error}"))
     }
 
+    /// No runtime can be started.
+    pub(crate) fn no_runtime(error: impl Display) -> Self {
+        Self::run_time(format_args!("cannot start the runtime: {error}"))
+    }
+
     /// The same without a line.
     pub(crate) fn silent(self) -> Self {
         Self { line: None, ..self }

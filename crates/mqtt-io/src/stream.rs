@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -75,6 +76,21 @@ impl Stream {
             Self::Ws(_) => Ok(self),
             Self::Other(_) => Ok(self),
         }
+    }
+
+    /// The same in place.
+    ///
+    /// # Errors
+    /// As [`Stream::into_current_runtime`]; the connection is closed then.
+    pub fn move_to_current_runtime(&mut self) -> io::Result<()> {
+        let moved = mem::replace(self, Self::Other(Box::new(tokio::io::empty())));
+        *self = moved.into_current_runtime()?;
+        Ok(())
+    }
+
+    /// Whether [`Stream::into_current_runtime`] moves it.
+    pub const fn can_move(&self) -> bool {
+        !matches!(self, Self::Other(_))
     }
 
     /// The address of the other end.

@@ -33,6 +33,10 @@ pub(crate) struct Batch {
     pub(crate) picked: Vec<Option<Picked>>,
     spare: Vec<Vec<u8>>,
     /// Empty queues for connections that have something to write.
+    #[expect(
+        clippy::vec_box,
+        reason = "each is handed over as the box that a busy connection keeps"
+    )]
     queues: Vec<Box<WriteQueue>>,
     /// Messages that nobody has any more, for their memory.
     messages: Vec<Arc<Message>>,

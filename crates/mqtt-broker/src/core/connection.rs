@@ -1,6 +1,7 @@
 //! One Network Connection without its socket: packets in, bytes and verdicts out.
 
 use super::cause::EndCause;
+use super::lane::Lane;
 use super::log::{CommitLog, Durability, LogPosition};
 use super::pace::{Pace, Passed, Rates};
 use super::reached::LimitCause;
@@ -80,6 +81,12 @@ pub(crate) struct Connection {
     pub(crate) answers_sent: u64,
     /// The subscriber whose full queue this publisher waits for.
     pub(crate) waiting_for: Option<Arc<SessionCell>>,
+    /// Which lane serves it.
+    pub(crate) lane: Lane,
+    /// Which lane is to serve it from now on.
+    pub(super) wanted_lane: Option<Lane>,
+    /// The last order of its lane that it has seen.
+    pub(crate) order_seen: u16,
     pace: Option<Box<Pace>>,
     end: Option<EndCause>,
 }
@@ -111,6 +118,9 @@ impl Connection {
             auth: None,
             answers_sent: 0,
             waiting_for: None,
+            lane: Lane::FIRST,
+            wanted_lane: None,
+            order_seen: 0,
             pace: Pace::new(rates, now_ms),
             end: None,
         }
@@ -413,6 +423,8 @@ impl Connection {
                 ended = Some(EndCause::SessionTakenOver);
             } else {
                 state.woken = false;
+                state.lane = self.lane;
+                self.wanted_lane = self.wanted_lane.or(state.wanted_lane.take());
                 ended = state.end;
                 if ended.is_none() {
                     if state

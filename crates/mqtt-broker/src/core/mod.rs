@@ -13,6 +13,7 @@ mod delay;
 mod gate;
 mod hand_over;
 mod keep;
+pub(crate) mod lane;
 pub(crate) mod limits;
 pub(crate) mod log;
 mod look;

@@ -227,7 +227,7 @@ pub(crate) struct RouteCache {
 
 #[derive(Debug, Default)]
 struct Others {
-    entries: Vec<Box<CachedTopic>>,
+    entries: Vec<CachedTopic>,
     /// Which entry is replaced next.
     oldest: usize,
     /// Which entry has been asked for since [`RouteCache::take_last`].
@@ -252,21 +252,31 @@ impl RouteCache {
         }
     }
 
+    /// Whether anything was published yet.
+    pub(crate) fn is_used(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// The routes of the topic that was published to last.
+    pub(crate) fn last(&self) -> Option<&Routes> {
+        self.last.as_ref().map(|last| &last.routes)
+    }
+
     /// The routes of a topic that is not the one taken out.
     #[inline(never)]
     pub(crate) fn routes(&mut self, router: &Router, topic_name: TopicName<'_>) -> Option<&Routes> {
         let others = self.others.get_or_insert_default();
-        let is_it = |cached: &Box<CachedTopic>| cached.topic_name.as_topic_name() == topic_name;
+        let is_it = |cached: &CachedTopic| cached.topic_name.as_topic_name() == topic_name;
         let at = match others.entries.iter().position(is_it) {
             Some(at) => {
                 let routes = &mut others.entries.get_mut(at)?.routes;
                 routes.refresh(router, topic_name.as_str());
                 at
             }
-            None => others.insert(Box::new(CachedTopic {
+            None => others.insert(CachedTopic {
                 topic_name: topic_name.into(),
                 routes: router.routes(topic_name.as_str()),
-            })),
+            }),
         };
         others.used = Some(at);
         others.entries.get(at).map(|cached| &cached.routes)
@@ -275,7 +285,7 @@ impl RouteCache {
 
 impl Others {
     /// Puts `cached` among them, in place of the oldest if there are enough: where it is.
-    fn insert(&mut self, cached: Box<CachedTopic>) -> usize {
+    fn insert(&mut self, cached: CachedTopic) -> usize {
         if self.entries.len() < CACHED_TOPICS - 1 {
             self.entries.push(cached);
             return self.entries.len() - 1;
@@ -291,12 +301,10 @@ impl Others {
     /// Exchanges the entry that was asked for and `last`.
     fn put_first(&mut self, last: &mut Option<Box<CachedTopic>>) {
         let Some(at) = self.used.take() else { return };
-        if at >= self.entries.len() {
-            return;
-        }
-        let used = self.entries.swap_remove(at);
-        if let Some(before) = last.replace(used) {
-            self.entries.push(before);
+        match (last, self.entries.get_mut(at)) {
+            (Some(last), Some(used)) => std::mem::swap(&mut **last, used),
+            (last, Some(_)) => *last = Some(Box::new(self.entries.swap_remove(at))),
+            (_, None) => {}
         }
     }
 }

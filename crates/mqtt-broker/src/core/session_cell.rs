@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::cause::{DropCause, EndCause};
+use super::lane::Lane;
 use super::limits::Limits;
 use super::log::{CommitLog, LogPosition, LogRecord, MessageId, Recipient};
 use super::message::{Message, Source};
@@ -115,6 +116,12 @@ pub(crate) struct SessionState {
     pub(crate) lost_at_ms: u64,
     /// When the timers look at it next, in milliseconds.
     pub(crate) armed_ms: Option<u64>,
+    /// Which lane serves its connection.
+    pub(crate) lane: Lane,
+    /// Which lane is to serve it from now on.
+    pub(crate) wanted_lane: Option<Lane>,
+    /// The last order that moved it.
+    pub(crate) moved_by: u16,
 }
 
 /// One message to one subscriber.
@@ -163,6 +170,9 @@ impl SessionCell {
                 dropped: 0,
                 lost_at_ms: 0,
                 armed_ms: None,
+                lane: Lane::FIRST,
+                wanted_lane: None,
+                moved_by: 0,
             }),
         }
     }

@@ -1,8 +1,10 @@
 //! Accepting connections and handing them to their tasks.
 
 use super::clock::Clock;
-use super::task::ConnectionTask;
+use super::lanes::Lanes;
+use super::task::{ConnectionTask, Served};
 use crate::core::Core;
+use crate::core::lane::Lane;
 use crate::core::log::Durability;
 use crate::core::pace::Rates;
 use crate::core::reached::LimitCause;
@@ -14,7 +16,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// How long to wait after the system refused to accept (out of file descriptors, for example).
@@ -36,9 +37,8 @@ pub(crate) struct Door {
     pub(crate) address_max: Option<usize>,
     /// Connections now from each address; empty without a bound.
     pub(crate) by_address: Mutex<HashMap<IpAddr, usize>>,
-    /// Runtimes that connections are handed to in turn; empty: the one that accepts.
-    pub(crate) runtimes: Vec<Handle>,
-    pub(crate) next_runtime: AtomicUsize,
+    /// What serves connections.
+    pub(crate) lanes: Lanes,
     /// Turns true when the broker stops.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -169,22 +169,9 @@ fn start(
     terms: Terms,
     places: Places,
 ) {
-    let nth = door.next_runtime.fetch_add(1, Ordering::Relaxed);
-    let runtime = match door.runtimes.len() {
-        0 => None,
-        runtimes => door.runtimes.get(nth % runtimes),
-    };
-    let task = |stream| ConnectionTask::new(stream, peer, Arc::clone(name), terms, places);
-    let Some(runtime) = runtime else {
-        tokio::spawn(task(stream));
-        return;
-    };
-    let entered = runtime.enter();
-    match stream.into_current_runtime() {
-        Ok(stream) => {
-            drop(entered);
-            runtime.spawn(task(stream));
-        }
-        Err(error) => tracing::warn!(%peer, %error, "cannot move a connection"),
+    let task = ConnectionTask::new(stream, peer, Arc::clone(name), terms, places);
+    match door.lanes.for_new() {
+        Lane::FIRST => Served::start_here(task),
+        lane => Served::start(task, lane),
     }
 }

@@ -1,8 +1,9 @@
 //! The broker's clock: milliseconds of Unix time at its start and from then on its own, and the tick that drives
 //! everything timed.
 
+use super::accept::Door;
 use super::memory::resident;
-use crate::core::{Batch, Core};
+use crate::core::Batch;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -46,13 +47,15 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// Ticks until it is dropped.
-pub(crate) async fn run_ticks(core: Arc<Core>, clock: Clock) {
+pub(crate) async fn run_ticks(door: Arc<Door>) {
+    let (core, clock) = (&door.core, door.clock);
     let mut batch = Batch::new();
     let mut until_memory = 0;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        door.lanes.look();
         if core.limits.memory_max.is_some() {
             if until_memory == 0 {
                 until_memory = TICKS_PER_MEMORY;

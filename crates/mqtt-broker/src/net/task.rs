@@ -3,6 +3,7 @@
 use super::accept::{Door, Places, Terms};
 use super::clock::Clock;
 use crate::core::cause::EndCause;
+use crate::core::lane::Lane;
 use crate::core::{Batch, Connection};
 use mqtt_io::{Fed, PacketReader, Stream, WriteQueue, poll_read_chunk};
 use std::cell::Cell;
@@ -326,6 +327,33 @@ impl ConnectionTask {
         })
     }
 
+    /// Changes the connection's lane if it has to move and can.
+    fn choose_lane(&mut self, batch: &mut Batch) {
+        let lane = self.connection.lane;
+        let lanes = &self.places.door().lanes;
+        let mut wanted = self.connection.take_wanted_lane();
+        if let Some(order) = lanes.order(lane, self.connection.order_seen) {
+            self.connection.order_seen = order.number;
+            let goes = order.is_for_all()
+                || self.connection.publishes()
+                    && lanes.is_meant(lane, order)
+                    && self.connection.lead(lane, order, batch);
+            if goes {
+                wanted = Some(order.to);
+            }
+        }
+        let can_move = self.timer.is_none()
+            && !self.is_paused
+            && self.connection.is_open()
+            && self.connection.end().is_none()
+            && self.stream.can_move();
+        if let Some(wanted) = wanted.filter(|_| can_move)
+            && lanes.runtime(wanted).is_some()
+        {
+            self.connection.lane = wanted;
+        }
+    }
+
     fn finish(&mut self, cause: EndCause) {
         self.is_done = true;
         let mut batch = BATCH.take().unwrap_or_default();
@@ -373,16 +401,68 @@ fn feed(
     }
 }
 
-impl Future for ConnectionTask {
+/// A connection that its lane serves, until it is over or moves.
+pub(crate) struct Served(Option<ConnectionTask>);
+
+impl Served {
+    /// Serves `task` on another lane.
+    pub(crate) fn start(mut task: ConnectionTask, lane: Lane) {
+        task.connection.lane = lane;
+        let door = Arc::clone(task.places.door());
+        let Some(runtime) = door.lanes.runtime(lane) else {
+            return;
+        };
+        let entered = runtime.enter();
+        match task.stream.move_to_current_runtime() {
+            Ok(()) => {
+                drop(entered);
+                runtime.spawn(Self(Some(task)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot move a connection");
+                task.finish(EndCause::ConnectionLost);
+            }
+        }
+    }
+
+    /// Serves `task` on the first lane, where it was accepted.
+    pub(crate) fn start_here(task: ConnectionTask) {
+        tokio::spawn(Self(Some(task)));
+    }
+}
+
+impl Future for Served {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let task = self.get_mut();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(task) = &mut self.0 else {
+            return Poll::Ready(());
+        };
+        let lane_before = task.connection.lane;
+        if task.poll_served(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let lane = task.connection.lane;
+        if lane == lane_before {
+            return Poll::Pending;
+        }
+        // What is told to the waker that is given up here is seen in the first turn over there.
+        if let Some(task) = self.0.take() {
+            Self::start(task, lane);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl ConnectionTask {
+    fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let task = self;
         // The batch is kept out of reach of a panic: the wakes in it are owed to other connections.
         let mut batch = BATCH.take().unwrap_or_default();
         task.door().core.begin(&mut batch);
         let turn = catch_unwind(AssertUnwindSafe(|| task.poll_turn(cx, &mut batch)));
         let finished = catch_unwind(AssertUnwindSafe(|| {
+            task.choose_lane(&mut batch);
             task.door().core.finish(&mut batch, task.clock().now_ms());
         }));
         BATCH.set(Some(batch));
