@@ -108,13 +108,16 @@ pub enum OpenError {
 /// Damage of what was durable once.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{file}: damaged at byte {offset}, {lost_len} bytes that were synced cannot be read; \
-     {records_after} records in {groups_after} groups after them can"
+    "{file}: {}, {lost_len} bytes that were synced cannot be read; \
+     {records_after} records in {groups_after} groups after them can",
+    damage_text(*.is_missing, *.offset)
 )]
 #[non_exhaustive]
 pub struct Rot {
     /// The file.
     pub file: String,
+    /// All of it is missing.
+    pub is_missing: bool,
     /// Where the damage starts in it; unit: bytes.
     pub offset: u64,
     /// Where the damage starts in the log.
@@ -127,6 +130,13 @@ pub struct Rot {
     pub groups_after: u64,
     /// Records in them.
     pub records_after: u64,
+}
+
+fn damage_text(is_missing: bool, offset: u64) -> String {
+    match is_missing {
+        true => "missing".to_owned(),
+        false => format!("damaged at byte {offset}"),
+    }
 }
 
 /// Why [`crate::Recovery::replay`] ended early.

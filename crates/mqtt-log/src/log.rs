@@ -151,7 +151,10 @@ impl Log {
         if let Some(position) = last {
             shared.appended.store(position.number(), Ordering::Release);
         }
-        let has_work = appended.is_ok() && (queue.is_idle || is_enough(&queue, shared));
+        let is_taken = appended.is_ok();
+        // Told once: the writer looks at everything when it wakes.
+        let has_work =
+            is_taken && (std::mem::take(&mut queue.is_idle) || is_enough(&queue, shared));
         drop(queue);
         if has_work {
             shared.work.notify_one();

@@ -334,7 +334,11 @@ impl Recovery {
             .filter_map(|(index, _)| self.found.get(*index))
             .collect();
         match self.missing_of(&kept).first() {
-            Some(base) => Err(survey.rot(&*self.disk, &segment_name(*base), *base, *base)),
+            Some(base) => {
+                let end = self.ends.get(base).copied().unwrap_or(*base);
+                let name = segment_name(*base);
+                Err(survey.missing(&*self.disk, &name, *base, end.since(*base)))
+            }
             None => Ok(()),
         }
     }

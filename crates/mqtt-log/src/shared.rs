@@ -90,8 +90,8 @@ impl Shared {
     pub(crate) fn has_dead_segment(&self) {
         self.has_dead.store(true, Ordering::Release);
         // Under the lock, or the writer could go to sleep in between.
-        let queue = self.queue();
-        let is_idle = queue.is_idle;
+        let mut queue = self.queue();
+        let is_idle = std::mem::take(&mut queue.is_idle);
         drop(queue);
         if is_idle {
             self.work.notify_one();

@@ -303,7 +303,7 @@ impl Writer {
     /// Keeps room set aside, so that what is appended has its place before it is promised anything.
     pub(crate) fn set_spare_aside(&mut self) {
         let segment_len = self.shared.settings.segment_len;
-        let wanted = segment_len / 4 * 3;
+        let wanted = segment_len / 8 * 7;
         let room = self.shared.queue().room();
         if room >= wanted {
             return;

@@ -77,10 +77,32 @@ impl Survey {
         let until = self.next_whole.unwrap_or(self.synced).max(position);
         Rot {
             file: disk.path(name),
+            is_missing: false,
             offset: position.since(base),
             position,
             synced: self.synced,
             lost_len: until.since(position),
+            groups_after: self.groups,
+            records_after: self.records,
+        }
+        .into()
+    }
+
+    /// What to say about a segment that is gone.
+    pub(super) fn missing(
+        &self,
+        disk: &dyn Disk,
+        name: &str,
+        base: Position,
+        len: u64,
+    ) -> OpenError {
+        Rot {
+            file: disk.path(name),
+            is_missing: true,
+            offset: 0,
+            position: base,
+            synced: self.synced,
+            lost_len: len,
             groups_after: self.groups,
             records_after: self.records,
         }

@@ -4,7 +4,7 @@ use mqtt_log::{Entry, OpenError, Position, Record, Recovery, Settings, Step, fau
 use std::{convert::Infallible, num::NonZeroU8, path::Path};
 
 /// Files of format 1, as they were written when it was new.
-const FORMAT_1: &str = "tests/data/format-1";
+const FORMAT_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/format-1");
 
 /// What stands in them.
 fn expected() -> Vec<(u64, u8, u8, Vec<u8>)> {

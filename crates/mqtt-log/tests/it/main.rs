@@ -9,5 +9,6 @@
 mod cuts;
 mod damage;
 mod format;
+mod promises;
 mod random;
 mod real;
