@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -11,8 +12,8 @@ use crate::error::BenchError;
 use crate::incoming::FrameSplitter;
 
 /// Clients that share one source address before the next one is used, so that the ports of one
-/// address suffice.
-const CLIENTS_PER_SOURCE: usize = 10_000;
+/// address suffice, those of connections closed a while ago included.
+const CLIENTS_PER_SOURCE: u32 = 5_000;
 /// Bytes that may wait to go out, per connection. More means the broker stopped reading.
 const OUTBOX_MAX: usize = 16 << 20;
 
@@ -44,7 +45,7 @@ impl Connection {
         broker: SocketAddr,
         ordinal: usize,
     ) -> Result<Self, BenchError> {
-        let mut stream = begin_stream(broker, ordinal).map_err(BenchError::io("connecting"))?;
+        let mut stream = begin_stream(broker).map_err(BenchError::io("connecting"))?;
         registry
             .register(
                 &mut stream,
@@ -179,7 +180,17 @@ impl Outbox {
     }
 }
 
-fn begin_stream(broker: SocketAddr, ordinal: usize) -> io::Result<TcpStream> {
+/// The loopback address the next connection comes from. Each process has addresses of its own, as
+/// far as numbers go.
+fn next_source() -> Ipv4Addr {
+    static CLIENTS: AtomicU32 = AtomicU32::new(0);
+    let group = CLIENTS.fetch_add(1, Ordering::Relaxed) / CLIENTS_PER_SOURCE;
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let [_, _, _, last] = (1 + group % 254).to_be_bytes();
+    Ipv4Addr::new(127, high | 0x80, low, last)
+}
+
+fn begin_stream(broker: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(
         Domain::for_address(broker),
         Type::STREAM,
@@ -187,11 +198,9 @@ fn begin_stream(broker: SocketAddr, ordinal: usize) -> io::Result<TcpStream> {
     )?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    let group = u8::try_from(ordinal / CLIENTS_PER_SOURCE).unwrap_or(u8::MAX);
     // Only Linux answers for all of 127.0.0.0/8 without being told to.
-    if cfg!(target_os = "linux") && broker.is_ipv4() && group > 0 {
-        let source = Ipv4Addr::new(127, 0, 0, group.saturating_add(1));
-        socket.bind(&SockAddr::from(SocketAddrV4::new(source, 0)))?;
+    if cfg!(target_os = "linux") && broker.is_ipv4() {
+        socket.bind(&SockAddr::from(SocketAddrV4::new(next_source(), 0)))?;
     }
     match socket.connect(&SockAddr::from(broker)) {
         Ok(()) => {}
