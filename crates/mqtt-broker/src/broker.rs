@@ -15,7 +15,9 @@ use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::hub::Hub;
 use crate::manage::Manager;
-use crate::net::{Bound, Clock, Door, Lanes, Terms, available_memory, run_ticks, serve};
+use crate::net::{
+    Arrivals, Bound, Clock, Door, Lanes, Terms, available_memory, run_ticks, serve,
+};
 use crate::ownership::{Fabric, Ownership, SingleNode};
 use crate::sys::Sys;
 use mqtt_codec::QoS;
@@ -216,12 +218,13 @@ impl Builder {
             by_address: Mutex::default(),
             lanes: Lanes::new(Handle::current(), self.runtimes),
             stop: stopped,
+            arrivals: Arrivals::default(),
         });
         let tasks = listeners
             .into_iter()
             .map(|bound| tokio::spawn(serve(Arc::clone(&door), bound)))
             .collect();
-        let manager = Manager::new(Arc::clone(&core), clock, &self.config.node.name);
+        let manager = Manager::new(core, clock, &self.config.node.name);
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
         Ok(Broker {
             door,
@@ -344,6 +347,7 @@ impl Broker {
         for listener in self.listeners.drain(..) {
             let _ = listener.await;
         }
+        self.door.arrivals.wake_all();
         let core = &self.door.core;
         let deadline = tokio::time::Instant::now() + SHUTDOWN_PATIENCE;
         while self.door.connections.load(Ordering::Acquire) > 0 {
@@ -362,6 +366,7 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
+        self.door.arrivals.wake_all();
         self.ticks.abort();
     }
 }

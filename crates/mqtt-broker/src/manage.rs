@@ -183,7 +183,10 @@ impl Manager {
                 subscription_id: None,
             };
             let made = core.subscribe(&cell, &wanted).map_err(Some)?;
-            core.follow_up(&cell, &wanted, made, batch, now_ms);
+            let mut left = core.follow_up(&cell, &wanted, made, batch, now_ms);
+            while let Some(asked) = &mut left
+                && core.send_more_retained(&cell, asked, batch, now_ms)
+            {}
             Ok(())
         })
     }

@@ -32,6 +32,9 @@ impl Listener {
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        // Linux hands the option down to the sockets it accepts.
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_nodelay(true)?;
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
         Ok(Self {
@@ -53,7 +56,11 @@ impl Listener {
     /// What the system reports, such as too many open files; the listener stays usable.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, SocketAddr)>> {
         let (tcp, addr) = ready!(self.tcp.poll_accept(cx))?;
-        Poll::Ready(Stream::from_tcp(tcp).map(|stream| (stream, addr)))
+        let stream = match cfg!(target_os = "linux") {
+            true => Ok(Stream::Tcp(tcp)),
+            false => Stream::from_tcp(tcp),
+        };
+        Poll::Ready(stream.map(|stream| (stream, addr)))
     }
 
     /// The next connection and the address it came from.

@@ -317,7 +317,7 @@ impl Core {
         }
         state.ended = true;
         let moving = state.clear_flows(batch);
-        let subscriptions = std::mem::take(&mut state.subscriptions);
+        let subscriptions = state.subscriptions.take();
         let will = state.will.take();
         let was_logged = std::mem::take(&mut state.is_logged);
         self.tell(cell, &state);

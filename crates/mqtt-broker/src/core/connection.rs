@@ -6,9 +6,10 @@ use super::log::{CommitLog, Durability, LogPosition};
 use super::pace::{Pace, Passed, Rates};
 use super::reached::LimitCause;
 use super::router::RouteCache;
+use super::seldom_vec::SeldomVec;
 use super::session_cell::{SessionCell, SessionState};
 use super::wire::Outbox;
-use super::{Batch, Core, Gate};
+use super::{Batch, Core, Gate, RetainedFor};
 use crate::access::ClientInfo;
 use crate::handler::AuthState;
 use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, ReasonCode};
@@ -50,6 +51,8 @@ pub(crate) struct Open {
     pub(crate) aliases: InboundAliases,
     pub(crate) routes: RouteCache,
     pub(crate) held: AckQueue<LogPosition, HeldAnswer>,
+    /// Retained messages that new subscriptions are still to get, one after the other.
+    pub(crate) retained: SeldomVec<RetainedFor>,
     /// CONNACK has left; before it nothing else may.
     pub(crate) greeted: bool,
 }
@@ -328,15 +331,14 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Whether input has to wait: for a decision, for answers that wait for the log, for a slow subscriber,
-    /// or because it came too fast.
+    /// Whether input has to wait: for a decision, for answers that wait for the log, for retained messages that
+    /// are being looked up, for a slow subscriber, or because it came too fast.
     pub(crate) fn is_paused(&self, now_ms: u64) -> bool {
         let held_max = usize::from(self.core.limits.receive_maximum);
         // Before CONNACK nothing may be answered, so nothing is looked at; v5 [MQTT-3.2.0-1].
-        let is_held = self
-            .open
-            .as_ref()
-            .is_some_and(|open| !open.greeted || open.held.len() > held_max);
+        let is_held = self.open.as_ref().is_some_and(|open| {
+            !open.greeted || !open.retained.is_empty() || open.held.len() > held_max
+        });
         let is_stopped = self.waiting_for.is_some() || self.resume_at_ms(now_ms).is_some();
         self.gate.is_pending() || is_held || is_stopped
     }
@@ -349,9 +351,15 @@ impl Connection {
     }
 
     /// Looks at everything that may have changed since the last look: decisions, log, session.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now_ms: u64) -> Poll<()> {
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Poll<()> {
         let decided = self.gate.poll(cx);
         self.release_held(cx.waker());
+        self.send_more_retained(cx.waker(), batch, now_ms);
         let has_room = self.poll_waiting(cx.waker());
         if let Some(open) = &self.open {
             let is_paused = self.is_paused(now_ms);
@@ -361,6 +369,23 @@ impl Connection {
             Poll::Ready(()) => decided,
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// One more page of retained messages; `waker` is to come back for the next.
+    fn send_more_retained(&mut self, waker: &Waker, batch: &mut Batch, now_ms: u64) {
+        let Some(Open { cell, retained, .. }) = self.open.as_deref_mut() else {
+            return;
+        };
+        let Some(asked) = retained.first_mut() else {
+            return;
+        };
+        if !self.core.send_more_retained(cell, asked, batch, now_ms) {
+            retained.remove(0);
+            if retained.is_empty() {
+                retained.take();
+            }
+        }
+        waker.wake_by_ref();
     }
 
     fn release_held(&mut self, waker: &Waker) {
@@ -495,12 +520,17 @@ impl Connection {
             let client_id = arrival.refused.as_deref().unwrap_or_default();
             self.core.hub.refused(arrival.peer, client_id, cause);
         }
-        if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
             self.core.hub.disconnected(&open.client, cause);
             self.core
                 .tell_sys_disconnected(&open.client, cause, batch, now_ms);
             self.core
                 .detach(&open.cell, open.epoch, cause, batch, now_ms);
+            // A session that stays is still to get what it has subscribed to.
+            for mut asked in open.retained.take() {
+                let core = &self.core;
+                while core.send_more_retained(&open.cell, &mut asked, batch, now_ms) {}
+            }
         }
         self.core.finish(batch, now_ms);
     }

@@ -3,7 +3,7 @@
 use super::limits::Limits;
 use super::message::Message;
 use super::reached::LimitCause;
-use super::retained_tree::RetainedTree;
+use super::retained_tree::{RetainedTree, Search};
 use super::timers::TimerWheel;
 use parking_lot::RwLock;
 use std::sync::{Arc, Weak};
@@ -15,12 +15,39 @@ mod tests;
 const EXPIRY_TICK_MS: u64 = 100;
 /// Messages dropped in one go.
 const SWEEP_MAX: usize = 10_000;
+/// Removals put off because of look-ups under way from which on no look-up is begun.
+const BARE_MAX: usize = 16 * 1024;
 /// Expiries that are not worth looking through.
 const EXPIRIES_MIN: usize = 1024;
 
 /// The store does not take a message: which limit it is. The publisher is told Quota exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RetainedFull(pub LimitCause);
+
+/// A look-up of what matches a Topic Filter, done in pages so that nobody has to wait for all of it.
+#[derive(Debug)]
+pub struct RetainedLookup {
+    topic_filter: Box<str>,
+    /// Where the store in memory is with it, and what tells that store of it.
+    place: Option<(Search, Arc<()>)>,
+}
+
+impl RetainedLookup {
+    /// A look-up that has not begun.
+    #[must_use]
+    pub fn new(topic_filter: &str) -> Self {
+        Self {
+            topic_filter: topic_filter.into(),
+            place: None,
+        }
+    }
+
+    /// What is looked up.
+    #[must_use]
+    pub fn topic_filter(&self) -> &str {
+        &self.topic_filter
+    }
+}
 
 /// One message per Topic Name, for clients that subscribe later. Called from connection tasks: it must not block.
 ///
@@ -41,6 +68,21 @@ pub trait RetainedStore: Send + Sync + 'static {
 
     /// Visits every message that matches, those that have expired among them. Spec: v5 §4.7.
     fn matches(&self, topic_filter: &str, visit: &mut dyn FnMut(&Arc<Message>));
+
+    /// Visits what matches a part at a time, in about `steps` steps of work; whether there is more.
+    ///
+    /// Messages that come or go meanwhile may be visited or not, the others are visited once.
+    /// The default does all at once.
+    fn page(
+        &self,
+        lookup: &mut RetainedLookup,
+        steps: usize,
+        visit: &mut dyn FnMut(&Arc<Message>),
+    ) -> bool {
+        let _ = steps;
+        self.matches(&lookup.topic_filter, visit);
+        false
+    }
 
     /// Visits the messages at up to `places` places from `from` on; the place to go on at, none at the end.
     ///
@@ -82,6 +124,8 @@ struct Store {
     expiring: usize,
     /// Messages whose time has come and that have not been looked at.
     due: Vec<Weak<Message>>,
+    /// Held once more by each look-up that is under way.
+    lookups: Arc<()>,
 }
 
 impl Retained {
@@ -93,6 +137,7 @@ impl Retained {
                 expiries: TimerWheel::new(EXPIRY_TICK_MS),
                 expiring: 0,
                 due: Vec::new(),
+                lookups: Arc::new(()),
             }),
             len_max: limits.retained_len_max,
             count_max: limits.retained_max,
@@ -131,7 +176,7 @@ impl RetainedStore for Retained {
 
     fn remove(&self, topic_name: &str) -> bool {
         let mut store = self.store.write();
-        let Some(removed) = store.tree.remove(topic_name) else {
+        let Some(removed) = store.take(topic_name) else {
             return false;
         };
         store.bytes -= removed.size();
@@ -145,6 +190,33 @@ impl RetainedStore for Retained {
 
     fn matches(&self, topic_filter: &str, visit: &mut dyn FnMut(&Arc<Message>)) {
         self.store.read().tree.matches(topic_filter, visit);
+    }
+
+    fn page(
+        &self,
+        lookup: &mut RetainedLookup,
+        steps: usize,
+        visit: &mut dyn FnMut(&Arc<Message>),
+    ) -> bool {
+        let mut store = self.store.read();
+        if lookup.place.is_none() {
+            if store.tree.bare_len() > BARE_MAX {
+                drop(store);
+                if !self.store.write().remove_bare() {
+                    // Those under way come to their end first.
+                    return true;
+                }
+                store = self.store.read();
+            }
+            let Some(search) = store.tree.begin_search(&lookup.topic_filter) else {
+                return false;
+            };
+            lookup.place = Some((search, Arc::clone(&store.lookups)));
+        }
+        let Some((search, _)) = &mut lookup.place else {
+            return false;
+        };
+        store.tree.go_on(search, steps, visit)
     }
 
     fn scan(&self, from: u32, places: usize, visit: &mut dyn FnMut(&Arc<Message>)) -> Option<u32> {
@@ -162,13 +234,16 @@ impl RetainedStore for Retained {
             };
             let kept = store.tree.find(message.topic_name());
             if kept.is_some_and(|kept| Arc::ptr_eq(kept, &message)) {
-                store.tree.remove(message.topic_name());
+                store.take(message.topic_name());
                 store.bytes -= message.size();
                 store.expiring -= 1;
             }
         }
         if store.due.is_empty() {
             store.due = Vec::new();
+        }
+        if store.tree.bare_len() > 0 {
+            store.remove_bare();
         }
     }
 
@@ -182,6 +257,28 @@ impl RetainedStore for Retained {
 }
 
 impl Store {
+    /// Takes a message out of the tree, of which look-ups under way must find nothing changed.
+    fn take(&mut self, topic_name: &str) -> Option<Arc<Message>> {
+        match self.is_searched() {
+            true => self.tree.remove_value(topic_name),
+            false => self.tree.remove(topic_name),
+        }
+    }
+
+    /// Does what look-ups have kept from being done, some of it, unless there still are any.
+    fn remove_bare(&mut self) -> bool {
+        let is_free = !self.is_searched();
+        if is_free {
+            self.tree.remove_bare(SWEEP_MAX);
+        }
+        is_free
+    }
+
+    /// New look-ups begin only under the lock; those there are may end at any time.
+    fn is_searched(&self) -> bool {
+        Arc::strong_count(&self.lookups) > 1
+    }
+
     /// Expiries of messages that are not kept any more must not add up until their time comes.
     fn forget_replaced(&mut self) {
         if self.expiries.len() > 2 * self.expiring + EXPIRIES_MIN {

@@ -29,6 +29,9 @@ pub(crate) struct RetainedTree<T> {
     levels: Levels,
     /// INVARIANT: the number of nodes with a value.
     len: usize,
+    /// Nodes that have become useless and were not removed, because of searches; some of them more than once,
+    /// or useful again, or gone.
+    bare: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +45,21 @@ struct Node<T> {
     value: Option<T>,
 }
 
+/// A search that can be left and gone on with, as long as no node is removed meanwhile.
+#[derive(Debug)]
+pub(crate) struct Search {
+    steps: Vec<Step>,
+    end: End,
+    /// Where it is.
+    node: u32,
+    /// How many levels `node` is below the root the search began at.
+    depth: usize,
+    /// Whether everything below `node` has been visited.
+    is_leaving: bool,
+}
+
 /// A level of a Topic Filter in a search.
+#[derive(Debug)]
 enum Step {
     Level(u32),
     Any,
@@ -59,6 +76,7 @@ impl<T> RetainedTree<T> {
             edges: Edges::default(),
             levels: Levels::new(),
             len: 0,
+            bare: Vec::new(),
         }
     }
 
@@ -94,6 +112,37 @@ impl<T> RetainedTree<T> {
         Some(removed)
     }
 
+    /// Removes the value of a Topic Name as `remove` does, but no node: searches can go on.
+    pub(crate) fn remove_value(&mut self, topic_name: &str) -> Option<T> {
+        let node = self.locate(topic_name)?;
+        let removed = self.nodes[node].value.take()?;
+        self.len -= 1;
+        if self.nodes[node].is_bare() {
+            self.bare.push(node);
+        }
+        Some(removed)
+    }
+
+    /// How many nodes may be waiting to be removed.
+    pub(crate) fn bare_len(&self) -> usize {
+        self.bare.len()
+    }
+
+    /// Removes up to `count` of the nodes that `remove_value` has left; no search may be under way.
+    pub(crate) fn remove_bare(&mut self, count: usize) {
+        let left = self.bare.len().saturating_sub(count);
+        for node in self.bare.split_off(left) {
+            // One that is gone already has no parent.
+            if self.nodes[node].parent != NONE {
+                self.prune(node);
+            }
+        }
+        if self.bare.is_empty() {
+            self.bare = Vec::new();
+            self.compact_sparse();
+        }
+    }
+
     /// The value of a Topic Name.
     pub(crate) fn find(&self, topic_name: &str) -> Option<&T> {
         self.nodes[self.locate(topic_name)?].value.as_ref()
@@ -102,25 +151,83 @@ impl<T> RetainedTree<T> {
     /// Visits the value of each Topic Name that `topic_filter` matches, in no particular order.
     ///
     /// Spec: v5 §4.7.1, v5 [MQTT-4.7.2-1], v3.1.1 §4.7.1, v3.1.1 [MQTT-4.7.2-1].
-    pub(crate) fn matches(&self, topic_filter: &str, mut visit: impl FnMut(&T)) {
+    pub(crate) fn matches(&self, topic_filter: &str, visit: impl FnMut(&T)) {
+        if let Some(mut search) = self.begin_search(topic_filter) {
+            self.go_on(&mut search, usize::MAX, visit);
+        }
+    }
+
+    /// Begins what `matches` does; none when nothing matches.
+    pub(crate) fn begin_search(&self, topic_filter: &str) -> Option<Search> {
         let (path, end) = levels::split_end(topic_filter);
         let mut steps = Vec::new();
         for level in path.into_iter().flat_map(levels::split) {
-            steps.push(if level == "+" {
-                Step::Any
-            } else if let Some(level) = self.levels.find(level) {
-                Step::Level(level)
-            } else {
-                return;
+            steps.push(match level {
+                "+" => Step::Any,
+                level => Step::Level(self.levels.find(level)?),
             });
         }
-        self.search(root_of(topic_filter), &steps, |node| {
-            if end == End::MultiLevel {
-                self.visit_subtree(node, &mut visit);
-            } else if let Some(value) = &self.nodes[node].value {
-                visit(value);
+        Some(Search {
+            steps,
+            end,
+            node: root_of(topic_filter),
+            depth: 0,
+            is_leaving: false,
+        })
+    }
+
+    /// Goes on with a search for up to `moves` from node to node; whether there is more to search.
+    ///
+    /// Values that come meanwhile may be visited or not, what was there and stays is visited once.
+    pub(crate) fn go_on(
+        &self,
+        search: &mut Search,
+        moves: usize,
+        mut visit: impl FnMut(&T),
+    ) -> bool {
+        let Search {
+            steps,
+            end,
+            node,
+            depth,
+            is_leaving,
+        } = search;
+        let goes_deep = *end == End::MultiLevel;
+        for _ in 0..moves {
+            if !*is_leaving {
+                let here = &self.nodes[*node];
+                let child = match steps.get(*depth) {
+                    Some(Step::Level(level)) => self.child(*node, *level),
+                    Some(Step::Any) => here.first_child,
+                    None => {
+                        if let Some(value) = &here.value {
+                            visit(value);
+                        }
+                        if goes_deep { here.first_child } else { NONE }
+                    }
+                };
+                if child == NONE {
+                    *is_leaving = true;
+                } else {
+                    *node = child;
+                    *depth += 1;
+                    continue;
+                }
             }
-        });
+            // Back to the last step that has another way to go.
+            let Some(before) = depth.checked_sub(1) else {
+                return false;
+            };
+            let Node { parent, next, .. } = self.nodes[*node];
+            if next != NONE && !matches!(steps.get(before), Some(Step::Level(_))) {
+                *node = next;
+                *is_leaving = false;
+            } else {
+                *node = parent;
+                *depth = before;
+            }
+        }
+        true
     }
 
     /// Visits the values at up to `places` places from `from` on; the place to go on at, none at the end.
@@ -234,69 +341,6 @@ impl<T> RetainedTree<T> {
                 moved_levels.apply(&mut node.level);
             }
             self.edges.renumber(&self.nodes, &moved);
-        }
-    }
-
-    /// Finds the nodes that `steps` lead to, in depth-first order.
-    fn search(&self, root: u32, steps: &[Step], mut found: impl FnMut(u32)) {
-        let mut node = root;
-        let mut depth = 0;
-        loop {
-            let child = match steps.get(depth) {
-                Some(Step::Level(level)) => self.child(node, *level),
-                Some(Step::Any) => self.nodes[node].first_child,
-                None => {
-                    found(node);
-                    NONE
-                }
-            };
-            if child != NONE {
-                node = child;
-                depth += 1;
-                continue;
-            }
-            // Back to the last step that has another way to go.
-            loop {
-                let Some(before) = depth.checked_sub(1) else {
-                    return;
-                };
-                let Node { parent, next, .. } = self.nodes[node];
-                if next != NONE && matches!(steps.get(before), Some(Step::Any)) {
-                    node = next;
-                    break;
-                }
-                node = parent;
-                depth = before;
-            }
-        }
-    }
-
-    fn visit_subtree(&self, top: u32, visit: &mut impl FnMut(&T)) {
-        let mut node = top;
-        loop {
-            let Node {
-                first_child,
-                ref value,
-                ..
-            } = self.nodes[node];
-            if let Some(value) = value {
-                visit(value);
-            }
-            if first_child != NONE {
-                node = first_child;
-                continue;
-            }
-            loop {
-                if node == top {
-                    return;
-                }
-                let Node { parent, next, .. } = self.nodes[node];
-                if next != NONE {
-                    node = next;
-                    break;
-                }
-                node = parent;
-            }
         }
     }
 }

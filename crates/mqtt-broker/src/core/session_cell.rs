@@ -8,7 +8,8 @@ use super::log::{CommitLog, LogPosition, LogRecord, MessageId, Recipient};
 use super::message::{Message, Source};
 use super::queue::{Enqueued, Next, Queue, Queued};
 use super::standing::{AtomicStanding, Standing};
-use super::subscription::{Subscription, Via};
+use super::subscription::Via;
+use super::subscriptions::Subscriptions;
 use super::wire::{AsReceived, Form, Forms, Outbox, Stamp, Wanted};
 use crate::access::ClientInfo;
 use mqtt_codec::{PacketId, PacketType, ProtocolVersion, QoS};
@@ -23,6 +24,9 @@ use std::task::Waker;
 
 /// Bytes up to which a connection is served from its queue at a time.
 const FILL_LEN_MAX: usize = 256 * 1024;
+
+/// A time that does not come, in milliseconds.
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// Names a session for as long as it exists; never given out twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -100,7 +104,7 @@ pub(crate) struct SessionState {
     pub(super) aliases: Option<Box<OutboundAliases>>,
     pub(crate) waker: Option<Waker>,
     pub(crate) queue: Option<Box<Queue>>,
-    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) will: Option<Box<Will>>,
     /// Whether the log knows this session.
     pub(crate) is_logged: bool,
@@ -114,8 +118,8 @@ pub(crate) struct SessionState {
     pub(crate) dropped: u64,
     /// When its last connection was lost, in milliseconds.
     pub(crate) lost_at_ms: u64,
-    /// When the timers look at it next, in milliseconds.
-    pub(crate) armed_ms: Option<u64>,
+    /// When the timers look at it next, in milliseconds; [`NEVER`] if they do not.
+    pub(crate) armed_ms: u64,
     /// Which lane serves its connection.
     pub(crate) lane: Lane,
     /// Which lane is to serve it from now on.
@@ -162,14 +166,14 @@ impl SessionCell {
                 aliases: None,
                 waker: None,
                 queue: None,
-                subscriptions: Vec::new(),
+                subscriptions: Subscriptions::default(),
                 will: None,
                 is_will_logged: false,
                 client: None,
                 connected_at_ms: 0,
                 dropped: 0,
                 lost_at_ms: 0,
-                armed_ms: None,
+                armed_ms: NEVER,
                 lane: Lane::FIRST,
                 wanted_lane: None,
                 moved_by: 0,

@@ -335,7 +335,7 @@ impl Link {
     fn pump(&mut self, batch: &mut Batch, now_ms: u64) {
         let mut queue = WriteQueue::new();
         let mut cx = Context::from_waker(Waker::noop());
-        let _ = self.connection.poll(&mut cx, now_ms);
+        let _ = self.connection.poll(&mut cx, batch, now_ms);
         loop {
             self.connection
                 .take_output(&mut queue, batch, Waker::noop(), now_ms);

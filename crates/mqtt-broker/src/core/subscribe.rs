@@ -1,7 +1,9 @@
 //! Making and ending subscriptions, whoever asks for it: a client, the configuration, an administrator.
 
 use super::log::{LogPosition, LogRecord};
+use super::message::Message;
 use super::reached::LimitCause;
+use super::retained::RetainedLookup;
 use super::session_cell::SessionCell;
 use super::{Batch, Core, Subscription, Via};
 use crate::access::ClientInfo;
@@ -11,12 +13,23 @@ use mqtt_codec::{
 };
 use std::sync::Arc;
 
+/// Steps of a look-up of retained messages at a time: for so long publishers may have to wait for the store.
+const STEPS_PER_PAGE: usize = 4096;
+
 /// A subscription to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) subscribed: Subscribed<'a>,
     pub(crate) options: SubscriptionOptions,
     pub(crate) subscription_id: Option<SubscriptionIdentifier>,
+}
+
+/// Retained messages that a new subscription is still to get.
+#[derive(Debug)]
+pub(crate) struct RetainedFor {
+    lookup: RetainedLookup,
+    options: SubscriptionOptions,
+    via: Via,
 }
 
 /// A subscription that was made.
@@ -111,8 +124,7 @@ impl Core {
             return Err(give_back());
         }
         let all = &mut state.subscriptions;
-        let known = all.iter().position(|held| *held.topic_filter == *text);
-        let is_known = known.is_some();
+        let is_known = all.contains(text);
         if !is_known && all.len() >= self.limits.subscriptions_max {
             drop(state);
             self.note_limit(LimitCause::Subscriptions, &cell.client_id);
@@ -123,10 +135,7 @@ impl Core {
             options: *options,
             subscription_id: *subscription_id,
         };
-        match known.and_then(|known| all.get_mut(known)) {
-            Some(held) => *held = made,
-            None => all.push(made),
-        }
+        all.insert(made);
         let is_logged = state.is_logged;
         drop(state);
         let mut position = LogPosition::NONE;
@@ -142,9 +151,7 @@ impl Core {
                     return ReasonCode::QUOTA_EXCEEDED;
                 }
                 let mut state = cell.state.lock();
-                state
-                    .subscriptions
-                    .retain(|held| *held.topic_filter != *text);
+                state.subscriptions.remove(text);
                 drop(state);
                 give_back()
             })?;
@@ -182,9 +189,7 @@ impl Core {
         topic_filter: &str,
     ) -> (bool, LogPosition) {
         let mut state = cell.state.lock();
-        state
-            .subscriptions
-            .retain(|held| *held.topic_filter != *topic_filter);
+        state.subscriptions.remove(topic_filter);
         let is_logged = state.is_logged;
         drop(state);
         if !self.router.unsubscribe(topic_filter, cell.key) {
@@ -212,6 +217,7 @@ impl Core {
     }
 
     /// What a subscription brings that was there before it: retained messages, or what waits in its group.
+    /// Retained messages that are still to be looked up are left to be done.
     pub(crate) fn follow_up(
         &self,
         cell: &Arc<SessionCell>,
@@ -219,16 +225,18 @@ impl Core {
         made: Made,
         batch: &mut Batch,
         now_ms: u64,
-    ) {
-        if made.wants_retained {
-            self.send_retained(cell, wanted, batch, now_ms);
-        }
+    ) -> Option<RetainedFor> {
+        let left = match made.wants_retained {
+            true => self.send_retained(cell, wanted, batch, now_ms),
+            false => None,
+        };
         if made.has_joined {
             self.relieve(&wanted.subscribed.topic_filter, batch, now_ms);
         }
+        left
     }
 
-    /// Sends what is retained to a new subscription.
+    /// Begins to send what is retained to a new subscription; what is left to be done.
     ///
     /// Spec: v5 [MQTT-3.3.1-9], [MQTT-3.3.1-6]; v3.1.1 [MQTT-3.3.1-6].
     fn send_retained(
@@ -237,19 +245,52 @@ impl Core {
         wanted: &Wanted<'_>,
         batch: &mut Batch,
         now_ms: u64,
-    ) {
-        let options = wanted.options;
+    ) -> Option<RetainedFor> {
         let topic_filter = &*wanted.subscribed.topic_filter;
+        let mut asked = RetainedFor {
+            lookup: RetainedLookup::new(topic_filter),
+            options: wanted.options,
+            via: Via::one(wanted.subscription_id),
+        };
+        let first = self.sys_matching(topic_filter, now_ms);
+        self.send_retained_page(cell, &mut asked, first, batch, now_ms)
+            .then_some(asked)
+    }
+
+    /// Goes on with what [`send_retained`](Self::send_retained) began; whether there is more.
+    ///
+    /// Does not wait for the client: what it has not taken is in its queue.
+    pub(crate) fn send_more_retained(
+        &self,
+        cell: &Arc<SessionCell>,
+        asked: &mut RetainedFor,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> bool {
+        self.send_retained_page(cell, asked, Vec::new(), batch, now_ms)
+    }
+
+    fn send_retained_page(
+        &self,
+        cell: &Arc<SessionCell>,
+        asked: &mut RetainedFor,
+        mut found: Vec<Arc<Message>>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> bool {
+        let RetainedFor {
+            lookup,
+            options,
+            via,
+        } = asked;
         let mut state = cell.state.lock();
         if state.ended {
-            return;
+            return false;
         }
         // What is published from here on is newer than what will be found, and must not overtake it.
         state.await_retained();
-
         drop(state);
-        let mut found = self.sys_matching(topic_filter, now_ms);
-        self.retained.matches(topic_filter, &mut |message| {
+        let is_more = self.retained.page(lookup, STEPS_PER_PAGE, &mut |message| {
             if !message.is_expired(now_ms) {
                 found.push(Arc::clone(message));
             }
@@ -257,17 +298,17 @@ impl Core {
         if options.no_local {
             found.retain(|message| message.publisher != cell.key);
         }
-        let via = Via::one(wanted.subscription_id);
         let mut state = cell.state.lock();
         if state.ended {
-            return;
+            return false;
         }
-        state.enqueue_retained(found, options.qos, via);
+        state.enqueue_retained(found, options.qos, via.clone());
         if state.connected {
             state.refill(batch, &self.limits, &*self.log, now_ms);
             batch.counts.name_drops(Some(cell), "");
         }
         self.tell(cell, &state);
         state.wake(batch);
+        is_more
     }
 }

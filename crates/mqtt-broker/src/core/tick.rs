@@ -1,7 +1,7 @@
 //! What time brings: keep alive, session expiry, delayed wills, expired retained messages.
 
 use super::cause::{EndCause, SessionEnd};
-use super::session_cell::{SessionCell, SessionKey, SessionState};
+use super::session_cell::{NEVER, SessionCell, SessionKey, SessionState};
 use super::{Batch, Core, TICK_MS};
 use mqtt_session::ServerKeepAlive;
 use std::sync::Arc;
@@ -65,8 +65,8 @@ impl Core {
         }
         timers.retain(|key, at_ms| {
             let cell = sessions.find_key(*key);
-            let armed_ms = cell.and_then(|cell| cell.state.lock().armed_ms);
-            armed_ms.is_some_and(|armed_ms| armed_ms.next_multiple_of(TICK_MS) == at_ms)
+            let armed_ms = cell.map_or(NEVER, |cell| cell.state.lock().armed_ms);
+            armed_ms.checked_next_multiple_of(TICK_MS) == Some(at_ms)
         });
     }
 
@@ -76,8 +76,8 @@ impl Core {
         let Some(deadline_ms) = next_deadline_ms(cell, &state, now_ms) else {
             return;
         };
-        if state.armed_ms.is_none_or(|armed_ms| armed_ms > deadline_ms) {
-            state.armed_ms = Some(deadline_ms);
+        if state.armed_ms > deadline_ms {
+            state.armed_ms = deadline_ms;
             drop(state);
             self.timers.lock().insert(deadline_ms, cell.key);
         }
@@ -85,10 +85,10 @@ impl Core {
 
     fn look_at(&self, cell: &Arc<SessionCell>, batch: &mut Batch, now_ms: u64) {
         let mut state = cell.state.lock();
-        if state.armed_ms.is_none_or(|armed_ms| armed_ms > now_ms) {
+        if state.armed_ms > now_ms {
             return;
         }
-        state.armed_ms = None;
+        state.armed_ms = NEVER;
         let mut due_will = None;
         let mut session_ends = false;
         if state.connected {

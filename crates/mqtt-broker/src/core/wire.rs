@@ -1,6 +1,7 @@
 //! Encoding PUBLISH for subscribers: once per wire form, whatever the number of receivers.
 
 use super::message::Source;
+use super::seldom_vec::SeldomVec;
 use bytes::Bytes;
 use mqtt_codec::{
     Delivery, EncodeError, Frame, PacketId, Properties, Property, PropertyId, PropertyList,
@@ -307,12 +308,12 @@ fn encode_with(
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     /// Payloads that go between `bytes`, each at an offset.
-    shared: Vec<(usize, Bytes)>,
+    shared: SeldomVec<(usize, Bytes)>,
     shared_len: usize,
     /// Packets that were dropped; nothing until a reader is too slow.
     gaps: Option<Box<Gaps>>,
     /// Where packets start that set a Topic Alias: those behind may depend on them.
-    pinned: Vec<usize>,
+    pinned: SeldomVec<usize>,
 }
 
 /// An end of an [`Outbox`] to go back to.
@@ -350,8 +351,7 @@ impl Outbox {
             }
             let mut freed = packet.end - packet.start;
             gaps.add(packet.start, packet.end);
-            if let Some(at) = packet.shared {
-                let (_, payload) = self.shared.remove(at);
+            if let Some((_, payload)) = packet.shared.and_then(|at| self.shared.remove(at)) {
                 self.shared_len -= payload.len();
                 freed += payload.len();
             }
@@ -388,7 +388,7 @@ impl Outbox {
             shift += end - start;
             from = end;
         }
-        for pinned in &mut self.pinned {
+        for pinned in self.pinned.iter_mut() {
             // What is dropped in front of it.
             let before = ranges.iter().filter(|(_, end)| *end <= *pinned);
             *pinned -= before.map(|(start, end)| end - start).sum::<usize>();
@@ -491,7 +491,7 @@ impl Outbox {
         }
         let bytes = Bytes::from(bytes);
         let mut from = 0;
-        for (at, payload) in std::mem::take(&mut self.shared) {
+        for (at, payload) in self.shared.take() {
             queue.push_shared(bytes.slice(from..at));
             queue.push_shared(payload);
             from = at;

@@ -121,6 +121,7 @@ impl Connection {
             aliases: InboundAliases::new(negotiated.own_topic_alias_maximum),
             routes: Default::default(),
             held: AckQueue::new(),
+            retained: Default::default(),
             greeted: false,
         }));
         let position = attached
@@ -305,9 +306,9 @@ impl Connection {
     }
 
     /// Subscriptions it gets without asking.
-    fn auto_subscribe(&self, batch: &mut Batch, now_ms: u64) {
+    fn auto_subscribe(&mut self, batch: &mut Batch, now_ms: u64) {
         let auto = &self.core.extensions.auto_subscriptions;
-        let Some(open) = self.open.as_ref().filter(|_| !auto.is_empty()) else {
+        let Some(open) = self.open.as_mut().filter(|_| !auto.is_empty()) else {
             return;
         };
         for (topic_filter, options) in auto.of(&open.client) {
@@ -321,8 +322,10 @@ impl Connection {
             };
             match self.core.subscribe(&open.cell, &wanted) {
                 Ok(made) => {
-                    self.core
+                    let left = self
+                        .core
                         .follow_up(&open.cell, &wanted, made, batch, now_ms);
+                    left.into_iter().for_each(|left| open.retained.push(left));
                 }
                 Err(reason) => {
                     let client_id = &open.client.client_id;

@@ -11,7 +11,6 @@ use mqtt_codec::{
     Packet, Properties, QoS, ReasonCode, ReasonCodes, SubAck, Subscribe, SubscriptionOptions,
     TopicFilter,
 };
-use std::sync::Arc;
 
 impl Connection {
     /// Makes subscriptions, one Reason Code each. Spec: v5 §3.8.4, v3.1.1 §3.8.4.
@@ -70,9 +69,13 @@ impl Connection {
         });
         let mut bytes = Vec::new();
         push(&mut bytes, version, &suback);
-        let cell = Arc::clone(&open.cell);
-        for (made, wanted) in all_made {
-            self.core.follow_up(&cell, &wanted, made, batch, now_ms);
+        if let Some(open) = &mut self.open {
+            for (made, wanted) in all_made {
+                let left = self
+                    .core
+                    .follow_up(&open.cell, &wanted, made, batch, now_ms);
+                left.into_iter().for_each(|left| open.retained.push(left));
+            }
         }
         self.answer(position, HeldAnswer::Bytes(bytes.into()));
         Ok(Step::Done)

@@ -1,5 +1,6 @@
 //! Accepting connections and handing them to their tasks.
 
+use super::arrivals::Arrivals;
 use super::clock::Clock;
 use super::lanes::Lanes;
 use super::task::{ConnectionTask, Served};
@@ -41,6 +42,8 @@ pub(crate) struct Door {
     pub(crate) lanes: Lanes,
     /// Turns true when the broker stops.
     pub(crate) stop: watch::Receiver<bool>,
+    /// Connections that have not sent their CONNECT.
+    pub(crate) arrivals: Arrivals,
 }
 
 /// What connections of one listener are held to.
@@ -118,7 +121,12 @@ pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
     let mut stop = door.stop.clone();
     let here = Arc::new(());
     loop {
+        if *stop.borrow_and_update() {
+            return;
+        }
+        // In this order nobody is told of a stop for each connection of many.
         let accepted = tokio::select! {
+            biased;
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
         };

@@ -63,6 +63,7 @@ pub(crate) async fn run_ticks(door: Arc<Door>) {
             }
             until_memory -= 1;
         }
+        door.arrivals.tick(clock.now_ms());
         // What a tick calls may be code of the embedding program; time must go on without it.
         let tick = AssertUnwindSafe(|| core.tick(&mut batch, clock.now_ms()));
         if catch_unwind(tick).is_err() {

@@ -1,6 +1,7 @@
 //! One connection's task: reads, handles and writes in one place, with no hand-over in between.
 
 use super::accept::{Door, Places, Terms};
+use super::arrivals::Arrival;
 use super::clock::Clock;
 use crate::core::cause::EndCause;
 use crate::core::lane::Lane;
@@ -16,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 /// Chunks read in one turn, so that one busy client cannot keep a worker to itself.
 const CHUNKS_PER_TURN: usize = 4;
@@ -33,7 +34,6 @@ thread_local! {
 /// What a connection may be waiting for with a limit in time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Limit {
-    Connect,
     Decision,
     Farewell,
     /// A subscriber's queue to have room.
@@ -45,7 +45,7 @@ enum Limit {
 /// Something limited in time, and what tells that the time is over.
 struct Timer {
     limit: Limit,
-    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    over: Pin<Box<Sleep>>,
 }
 
 /// As small as it can be: most connections are idle most of the time, and each is one of these.
@@ -55,6 +55,8 @@ pub(crate) struct ConnectionTask {
     /// Present only while something waits to be written.
     queue: Option<Box<WriteQueue>>,
     connection: Connection,
+    /// Present until CONNECT has come.
+    arrival: Option<Arrival>,
     /// Present only while something is limited: an idle open connection has no timer of its own.
     timer: Option<Box<Timer>>,
     /// Part of a packet, or whole packets behind a pending decision, wait in `reader`.
@@ -86,6 +88,7 @@ impl ConnectionTask {
                 terms.durability,
                 now_ms,
             ),
+            arrival: None,
             timer: None,
             is_paused: false,
             is_done: false,
@@ -128,7 +131,7 @@ impl ConnectionTask {
 
     /// Packets that had to wait are offered again when what they waited for is there.
     fn poll_held(&mut self, cx: &mut Context<'_>, batch: &mut Batch, now_ms: u64) {
-        while self.poll_connection(cx, now_ms).is_ready()
+        while self.poll_connection(cx, batch, now_ms).is_ready()
             && self.is_paused
             && !self.connection.is_paused(now_ms)
         {
@@ -137,9 +140,14 @@ impl ConnectionTask {
     }
 
     /// Polls what the connection waits for; each decision has the time for one.
-    fn poll_connection(&mut self, cx: &mut Context<'_>, now_ms: u64) -> Poll<()> {
+    fn poll_connection(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Poll<()> {
         let was_deciding = self.connection.is_deciding();
-        let decided = self.connection.poll(cx, now_ms);
+        let decided = self.connection.poll(cx, batch, now_ms);
         if was_deciding && decided.is_ready() {
             self.timer = None;
         }
@@ -254,12 +262,16 @@ impl ConnectionTask {
             // It was to be gone by now, and nothing says that it reads; v5 [MQTT-3.1.2-22].
             return Poll::Ready(EndCause::KeepAliveTimeout);
         }
+        let is_arriving = !self.connection.is_open()
+            && self.connection.end().is_none()
+            && !self.connection.is_deciding();
+        if let Some(cause) = self.keep_arrival(is_arriving, cx) {
+            return Poll::Ready(cause);
+        }
         let wanted = if self.connection.end().is_some() {
             Some((Limit::Farewell, self.door().idle_timeout))
         } else if self.connection.is_deciding() {
             Some((Limit::Decision, self.door().access_timeout))
-        } else if !self.connection.is_open() {
-            Some((Limit::Connect, self.door().idle_timeout))
         } else if self.connection.is_waiting() {
             Some((Limit::Room, self.door().core.limits.queue_full_timeout))
         } else {
@@ -277,10 +289,6 @@ impl ConnectionTask {
         let limit = timer.limit;
         self.timer = None;
         match limit {
-            Limit::Connect if *self.door().stop.borrow() => {
-                Poll::Ready(EndCause::ServerShuttingDown)
-            }
-            Limit::Connect => Poll::Ready(EndCause::ConnectTimeout),
             Limit::Farewell => Poll::Ready(EndCause::ConnectionLost),
             Limit::Rate => {
                 cx.waker().wake_by_ref();
@@ -299,6 +307,33 @@ impl ConnectionTask {
         }
     }
 
+    /// Keeps a place among those whose CONNECT has not come, and ends the connection when its time is over.
+    fn keep_arrival(&mut self, is_arriving: bool, cx: &Context<'_>) -> Option<EndCause> {
+        let door = self.places.door();
+        if !is_arriving {
+            if let Some(arrival) = self.arrival.take() {
+                door.arrivals.leave(arrival);
+            }
+            return None;
+        }
+        if *door.stop.borrow() {
+            return Some(EndCause::ServerShuttingDown);
+        }
+        let now_ms = door.clock.now_ms();
+        match &self.arrival {
+            Some(arrival) if door.arrivals.is_over(arrival, now_ms) => {
+                Some(EndCause::ConnectTimeout)
+            }
+            Some(_) => None,
+            None => {
+                let time_ms = u64::try_from(door.idle_timeout.as_millis()).unwrap_or(u64::MAX);
+                let deadline_ms = now_ms.saturating_add(time_ms);
+                self.arrival = Some(door.arrivals.enter(deadline_ms, cx.waker()));
+                None
+            }
+        }
+    }
+
     fn keep_timer(&mut self, wanted: Option<(Limit, Duration)>) {
         let is_kept = match (&self.timer, wanted) {
             (Some(timer), Some((wanted, _))) => timer.limit == wanted,
@@ -307,24 +342,10 @@ impl ConnectionTask {
         };
         if !is_kept {
             self.timer = wanted.map(|(limit, time)| {
-                let over = self.limit_over(limit, time);
+                let over = Box::pin(sleep(time));
                 Box::new(Timer { limit, over })
             });
         }
-    }
-
-    /// Completes when `time` is over, and for a client that has not connected when the broker stops.
-    fn limit_over(&self, limit: Limit, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        if limit != Limit::Connect {
-            return Box::pin(sleep(time));
-        }
-        let mut stop = self.door().stop.clone();
-        Box::pin(async move {
-            tokio::select! {
-                () = sleep(time) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-        })
     }
 
     /// Changes the connection's lane if it has to move and can.
@@ -356,6 +377,9 @@ impl ConnectionTask {
 
     fn finish(&mut self, cause: EndCause) {
         self.is_done = true;
+        if let Some(arrival) = self.arrival.take() {
+            self.door().arrivals.leave(arrival);
+        }
         let mut batch = BATCH.take().unwrap_or_default();
         self.connection
             .close(cause, &mut batch, self.clock().now_ms());
@@ -474,8 +498,10 @@ impl ConnectionTask {
                     task.finish_panicked();
                 }
                 // Only now, so that a client that sees the end finds its session settled. All is written; a
-                // failing shutdown leaves nothing to be done.
-                let _ = Pin::new(&mut task.stream).poll_shutdown(cx);
+                // failing shutdown leaves nothing to be done. Closing a TCP socket says all there is to say.
+                if !matches!(task.stream, Stream::Tcp(_)) {
+                    let _ = Pin::new(&mut task.stream).poll_shutdown(cx);
+                }
                 Poll::Ready(())
             }
             Err(_) => {

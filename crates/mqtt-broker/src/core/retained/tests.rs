@@ -156,3 +156,65 @@ fn each_bound_of_the_store_is_told_by_name() {
     assert_eq!(insert(&retained, "b", &[0; 3]), Ok(()));
     check(&retained);
 }
+
+#[test]
+fn what_is_removed_during_a_look_up_is_cleaned_up_after_it() {
+    let retained = Retained::new(&Limits::default());
+    let topic_name = |nth: usize| format!("t/{nth}");
+    let count = BARE_MAX + 100;
+    for nth in 0..count {
+        retained
+            .insert(&message(&topic_name(nth), b"x", None))
+            .unwrap();
+    }
+    let page = |lookup: &mut RetainedLookup, steps| {
+        let mut found = 0;
+        let is_more = retained.page(lookup, steps, &mut |_| found += 1);
+        (found, is_more)
+    };
+    let mut first = RetainedLookup::new("t/+");
+    assert_eq!(page(&mut first, 1), (0, true));
+    for nth in 0..count {
+        assert!(retained.remove(&topic_name(nth)));
+    }
+    assert_eq!(retained.store.read().tree.bare_len(), count);
+    let mut second = RetainedLookup::new("t/+");
+    assert_eq!(page(&mut second, usize::MAX), (0, true), "it has to wait");
+    assert_eq!(page(&mut first, usize::MAX), (0, false));
+    drop(first);
+    while page(&mut second, usize::MAX).1 {}
+    drop(second);
+    retained.sweep(0);
+    retained.sweep(0);
+    let store = retained.store.read();
+    assert_eq!((store.tree.bare_len(), store.tree.entry_count()), (0, 0));
+}
+
+#[test]
+fn a_look_up_takes_no_more_steps_than_it_may() {
+    let retained = Retained::new(&Limits::default());
+    for nth in 0..1000 {
+        retained
+            .insert(&message(&format!("a/{nth}/b"), b"x", None))
+            .unwrap();
+    }
+    let mut lookup = RetainedLookup::new("+/+/none-such");
+    let mut pages = 1;
+    while retained.page(&mut lookup, 100, &mut |_| panic!("nothing matches")) {
+        pages += 1;
+    }
+    assert_eq!(pages, 1, "a level nobody uses needs no search");
+    let mut lookup = RetainedLookup::new("+/+/b/#");
+    let (mut found, mut pages) = (0, 1);
+    loop {
+        let before = found;
+        let is_more = retained.page(&mut lookup, 100, &mut |_| found += 1);
+        assert!(found - before <= 100);
+        if !is_more {
+            break;
+        }
+        pages += 1;
+    }
+    assert_eq!(found, 1000);
+    assert!(pages > 20, "{pages}");
+}

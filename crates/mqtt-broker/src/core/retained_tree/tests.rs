@@ -88,6 +88,48 @@ proptest! {
     }
 }
 
+#[test]
+fn a_search_in_pages_finds_what_stays_once_whatever_comes_and_goes() {
+    let seed = 0x5eed_0006;
+    println!("seed {seed:#x}");
+    let mut random = Random(seed);
+    let name = |nth: usize| format!("{}/{}/{}", nth % 7, nth % 11, nth);
+    for filter in ["#", "+/+/+", "3/#", "+/4/#", "+/+/77", "none/#"] {
+        let mut tree = RetainedTree::new();
+        for nth in 0..2000 {
+            tree.insert(&name(nth), nth);
+        }
+        let stays = |nth: &usize| nth.is_multiple_of(2);
+        let mut found = Vec::new();
+        if let Some(mut search) = tree.begin_search(filter) {
+            while tree.go_on(&mut search, 10, |value| found.push(*value)) {
+                let nth = 1 + 2 * random.index(1000);
+                if tree.remove_value(&name(nth)).is_none() {
+                    tree.insert(&name(nth), nth);
+                }
+                tree.insert(&format!("3/4/new{nth}"), 2001);
+            }
+        }
+        found.retain(stays);
+        found.sort_unstable();
+        let all = (0..2000).filter(stays);
+        let matching: Vec<usize> = all
+            .filter(|nth| text_matches(filter, &name(*nth)))
+            .collect();
+        assert_eq!(found, matching, "{filter}");
+        while tree.bare_len() > 0 {
+            tree.remove_bare(7);
+        }
+        for nth in 0..2000 {
+            tree.remove(&name(nth));
+        }
+        for nth in 0..1000 {
+            tree.remove(&format!("3/4/new{}", 1 + 2 * nth));
+        }
+        assert_eq!((tree.len(), tree.entry_count()), (0, 0), "{filter}");
+    }
+}
+
 pub(crate) fn matched_values<T: Copy + Ord>(tree: &RetainedTree<T>, topic_filter: &str) -> Vec<T> {
     let mut values = Vec::new();
     tree.matches(topic_filter, |value| values.push(*value));
