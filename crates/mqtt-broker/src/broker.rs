@@ -15,9 +15,7 @@ use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::hub::Hub;
 use crate::manage::Manager;
-use crate::net::{
-    Arrivals, Bound, Clock, Door, Lanes, Terms, available_memory, run_ticks, serve,
-};
+use crate::net::{Arrivals, Bound, Clock, Door, Lanes, Terms, available_memory, run_ticks, serve};
 use crate::ownership::{Fabric, Ownership, SingleNode};
 use crate::sys::Sys;
 use mqtt_codec::QoS;
