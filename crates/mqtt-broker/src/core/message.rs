@@ -4,6 +4,7 @@ use super::session_cell::SessionKey;
 use super::wire::SHARE_FROM;
 use bytes::Bytes;
 use mqtt_codec::{Properties, PropertyScope, QoS, TopicName};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A block up to this many bytes is used again for another message.
@@ -33,6 +34,9 @@ pub struct Message {
     pub expires_at_ms: Option<u64>,
     /// Who published it, for No Local.
     pub publisher: SessionKey,
+    /// Stands for the Client Identifier of the publisher, whose session may be another one by the time that a retained
+    /// message is sent; 0 where only the session is known.
+    publisher_tag: u64,
     /// Queues that hold it.
     queues: AtomicU32,
 }
@@ -71,6 +75,7 @@ impl Message {
             retain,
             expires_at_ms,
             publisher,
+            publisher_tag: 0,
             queues: AtomicU32::new(0),
         };
         message.fill(source, qos, retain, expires_at_ms, publisher);
@@ -106,7 +111,22 @@ impl Message {
         self.retain = retain;
         self.expires_at_ms = expires_at_ms;
         self.publisher = publisher;
+        self.publisher_tag = 0;
         *self.queues.get_mut() = 0;
+    }
+
+    /// The same, published by the client with this identifier.
+    pub(crate) fn published_by(mut self, client_id: &str) -> Self {
+        self.publisher_tag = tag_of(client_id);
+        self
+    }
+
+    /// Whether the client with this session and identifier published it; v5 [MQTT-3.8.3-3].
+    pub(crate) fn is_published_by(&self, session: SessionKey, client_id: &str) -> bool {
+        match self.publisher_tag {
+            0 => self.publisher == session,
+            tag => tag == tag_of(client_id),
+        }
     }
 
     /// Whether its memory is worth keeping for another one, as far as that one is known.
@@ -218,4 +238,14 @@ impl Message {
         self.expires_at_ms
             .is_some_and(|expires_at_ms| expires_at_ms <= now_ms)
     }
+}
+
+/// A number for a Client Identifier; 0 for none.
+fn tag_of(client_id: &str) -> u64 {
+    if client_id.is_empty() {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    client_id.hash(&mut hasher);
+    hasher.finish().max(1)
 }

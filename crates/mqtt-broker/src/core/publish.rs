@@ -470,12 +470,16 @@ impl Incoming<'_> {
             );
             return spare;
         }
-        Arc::new(Message::new(
+        let message = Message::new(
             &self.source,
             self.qos,
             self.retain,
             self.expires_at_ms,
             self.publisher,
-        ))
+        );
+        Arc::new(match self.retain {
+            true => message.published_by(self.publisher_id),
+            false => message,
+        })
     }
 }

@@ -296,7 +296,7 @@ impl Core {
             }
         });
         if options.no_local {
-            found.retain(|message| message.publisher != cell.key);
+            found.retain(|message| !message.is_published_by(cell.key, &cell.client_id));
         }
         let mut state = cell.state.lock();
         if state.ended {

@@ -200,17 +200,27 @@ fn v5_retained_messages_bring_their_properties_and_the_identifier() {
     assert_eq!(message.properties.len(), 3, "{:?}", message.properties);
 }
 
+/// Covers: v5 [MQTT-3.8.3-3].
 #[test]
 fn v5_no_local_holds_for_retained_messages() {
     let server = Server::start();
+    let mut other = Client::connect(&server, V5, "other");
+    other.retain("theirs", "1", QOS0);
     let mut client = Client::connect(&server, V5, "c");
-    client.retain("t", "mine", QOS0);
+    client.retain("mine", "2", QOS0);
     let options = SubscriptionOptions {
         no_local: true,
         ..options(QOS0)
     };
-    client.subscribe_with(&[("t", options)], &[]);
-    client.expect_nothing();
+    // It is the Client Identifier that counts, whatever its session.
+    for round in 0..2 {
+        client.subscribe_with(&[("+", options)], &[]);
+        let found = client.drain();
+        let found: Vec<_> = found.iter().map(|one| one.topic_name.as_str()).collect();
+        assert_eq!(found, ["theirs"], "round {round}");
+        client.disconnect();
+        client = Client::connect(&server, V5, "c");
+    }
 }
 
 #[test]
