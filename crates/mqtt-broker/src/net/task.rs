@@ -117,10 +117,10 @@ impl ConnectionTask {
                 && self.connection.resume_at_ms(now_ms).is_none()
                 && self.unwritten() <= WRITE_BACKLOG;
             if !may_read {
-                return self.poll_limit(cx);
+                return self.poll_limit(cx, now_ms);
             }
             match self.poll_read(cx, batch, now_ms) {
-                Poll::Pending => return self.poll_limit(cx),
+                Poll::Pending => return self.poll_limit(cx, now_ms),
                 Poll::Ready(Some(cause)) => return Poll::Ready(cause),
                 Poll::Ready(None) => self.door().core.finish(batch, now_ms),
             }
@@ -257,7 +257,10 @@ impl ConnectionTask {
     }
 
     /// Keeps the one timer that the state asks for, and acts when it is over.
-    fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<EndCause> {
+    ///
+    /// The time is the one by which it was decided not to read: by a later one a client that is too fast might be
+    /// free to go on, with nothing left to tell it so.
+    fn poll_limit(&mut self, cx: &mut Context<'_>, now_ms: u64) -> Poll<EndCause> {
         if self.connection.end() == Some(EndCause::KeepAliveTimeout) {
             // It was to be gone by now, and nothing says that it reads; v5 [MQTT-3.1.2-22].
             return Poll::Ready(EndCause::KeepAliveTimeout);
@@ -275,7 +278,6 @@ impl ConnectionTask {
         } else if self.connection.is_waiting() {
             Some((Limit::Room, self.door().core.limits.queue_full_timeout))
         } else {
-            let now_ms = self.clock().now_ms();
             let resume_at_ms = self.connection.resume_at_ms(now_ms);
             resume_at_ms.map(|at_ms| (Limit::Rate, Duration::from_millis(at_ms - now_ms)))
         };
