@@ -211,7 +211,6 @@ impl Connection {
     /// CONNACK is about to accept: its method and data, if CONNECT had a method; v5 [MQTT-4.12.0-5].
     pub(super) fn accepted_method(&mut self) -> Option<&str> {
         let state = self.auth.as_mut()?;
-        state.connect = Box::default();
         let _ = state.turns.succeed();
         Some(state.turns.method())
     }
