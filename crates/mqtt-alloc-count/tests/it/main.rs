@@ -6,6 +6,7 @@
 )]
 
 mod abuse;
+mod acknowledged;
 mod per_message;
 mod session;
 

@@ -48,6 +48,16 @@ impl Batch {
         Self::default()
     }
 
+    /// Whether it leaves nothing to be done.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+            && self.wakes.is_empty()
+            && self.overflowed.is_empty()
+            && self.finished.is_empty()
+            && self.queued_bytes == 0
+    }
+
     /// An empty buffer, used before if possible.
     pub(crate) fn spare(&mut self) -> Vec<u8> {
         self.spare.pop().unwrap_or_default()

@@ -431,15 +431,25 @@ impl Connection {
         }
     }
 
+    /// Gives it a buffer for its answers if it has none; it is taken back with the output.
+    pub(crate) fn lend_output(&mut self, batch: &mut Batch) {
+        if self.out.capacity() == 0 {
+            self.out = batch.spare();
+        }
+    }
+
     /// Hands all that is to be written to `queue`, and leaves `waker` to be told of more.
+    ///
+    /// Whether more is there already, for when this has been written.
     pub(crate) fn take_output(
         &mut self,
         queue: &mut WriteQueue,
         batch: &mut Batch,
         waker: &Waker,
         now_ms: u64,
-    ) {
+    ) -> bool {
         let mut ended = None;
+        let mut has_more = false;
         if let Some(open) = &self.open
             && open.greeted
         {
@@ -460,8 +470,11 @@ impl Connection {
                         state.waker = Some(waker.clone());
                     }
                     let had_queue = state.queue.is_some();
-                    let core = &self.core;
-                    state.refill(batch, &core.limits, &*core.log, now_ms);
+                    if had_queue || state.send.is_resuming() {
+                        let core = &self.core;
+                        state.refill(batch, &core.limits, &*core.log, now_ms);
+                        has_more = state.queue.is_some() || state.send.is_resuming();
+                    }
                     if had_queue {
                         self.core.tell(&open.cell, &state);
                     }
@@ -493,6 +506,7 @@ impl Connection {
         } else if self.out.capacity() > 0 {
             batch.give_spare(std::mem::take(&mut self.out));
         }
+        has_more
     }
 
     /// The socket is gone: the session stays or ends, the will is published or not.

@@ -131,7 +131,9 @@ pub(crate) struct BatchCounts {
     pub(crate) answers_sent: u64,
     pub(crate) bytes_received: u64,
     pub(crate) bytes_sent: u64,
+    /// INVARIANT: without `has_drops` all are 0, and none is in `dropped_by`.
     dropped: [u64; DROP_CAUSES],
+    has_drops: bool,
     /// Whether `notes` are taken.
     pub(crate) watches_drops: bool,
     /// Drops to be told to hooks; emptied with each batch.
@@ -141,9 +143,31 @@ pub(crate) struct BatchCounts {
 }
 
 impl BatchCounts {
+    /// Whether nothing was counted.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        let counts = [
+            self.received,
+            self.sent,
+            self.unsent,
+            self.queued,
+            self.packets_received,
+            self.answers_sent,
+            self.bytes_received,
+            self.bytes_sent,
+        ];
+        counts.iter().fold(0, |any, count| any | count) == 0 && !self.has_drops
+    }
+
+    /// Whether anything was dropped.
+    pub(crate) const fn has_drops(&self) -> bool {
+        self.has_drops
+    }
+
     pub(crate) fn dropped(&mut self, cause: DropCause, messages: u64) {
         if let Some(count) = self.dropped.get_mut(cause.slot()) {
             *count += messages;
+            self.has_drops = true;
         }
         if self.watches_drops && messages > 0 {
             self.notes.push(DropNote {
@@ -207,14 +231,22 @@ impl Counters {
         add(&self.packets_sent, batch.sent + batch.answers_sent);
         add(&self.bytes_received, batch.bytes_received);
         add(&self.bytes_sent, batch.bytes_sent);
-        for (counter, count) in self.dropped.iter().zip(batch.dropped) {
-            add(counter, count);
+        if batch.has_drops {
+            for (counter, count) in self.dropped.iter().zip(batch.dropped) {
+                add(counter, count);
+            }
+            batch.dropped = [0; DROP_CAUSES];
+            batch.dropped_by = [None; DROP_CAUSES];
+            batch.has_drops = false;
         }
-        *batch = BatchCounts {
-            watches_drops: batch.watches_drops,
-            notes: std::mem::take(&mut batch.notes),
-            ..BatchCounts::default()
-        };
+        batch.received = 0;
+        batch.sent = 0;
+        batch.unsent = 0;
+        batch.queued = 0;
+        batch.packets_received = 0;
+        batch.answers_sent = 0;
+        batch.bytes_received = 0;
+        batch.bytes_sent = 0;
     }
 
     /// A client is connected that was not.

@@ -83,7 +83,7 @@ impl Gate {
 
     /// The packet is through.
     pub(crate) fn done(&mut self) {
-        if !self.is_pending() {
+        if self.late.is_some() && !self.is_pending() {
             self.late = None;
         }
     }

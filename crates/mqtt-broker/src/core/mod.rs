@@ -164,7 +164,15 @@ impl Core {
     }
 
     /// Ends what a batch leaves to be done: full sessions, wakes, counts.
+    #[inline]
     pub(crate) fn finish(&self, batch: &mut Batch, now_ms: u64) {
+        if !batch.is_empty() {
+            self.finish_all(batch, now_ms);
+        }
+    }
+
+    #[inline(never)]
+    fn finish_all(&self, batch: &mut Batch, now_ms: u64) {
         while let Some(cell) = batch.overflowed.pop() {
             let waiting = {
                 let state = cell.state.lock();
@@ -189,10 +197,12 @@ impl Core {
         if batch.queued_bytes != 0 {
             self.note_queued(std::mem::take(&mut batch.queued_bytes));
         }
-        for (cause, notice) in DropCause::LOUD.into_iter().zip(&self.drops) {
-            let (dropped, session) = batch.counts.dropped_for(cause);
-            if dropped > 0 {
-                self.tell_of_drops(cause, notice, dropped, session, now_ms);
+        if batch.counts.has_drops() {
+            for (cause, notice) in DropCause::LOUD.into_iter().zip(&self.drops) {
+                let (dropped, session) = batch.counts.dropped_for(cause);
+                if dropped > 0 {
+                    self.tell_of_drops(cause, notice, dropped, session, now_ms);
+                }
             }
         }
         for waker in batch.wakes.drain(..) {

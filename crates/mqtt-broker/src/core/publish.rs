@@ -240,7 +240,8 @@ impl Core {
                 let (limits, source) = (&self.limits, &incoming.source);
                 let named = state.named(batch, limits, form, source, qos, via);
                 let len_before = state.outbox.len();
-                state.deliver_at_most_once(batch, limits, named, retain, message.as_ref());
+                let message = message.as_ref();
+                state.deliver_at_most_once(batch, limits, as_received, named, retain, message);
                 state.note_sent(len_before, source, named.1);
             }
             return Delivered::Done;
@@ -269,8 +270,14 @@ impl Core {
                 let (limits, source) = (&self.limits, &incoming.source);
                 let named = state.named(batch, limits, form, source, qos, via);
                 let len_before = state.outbox.len();
-                let enqueued =
-                    state.deliver_acknowledged(batch, limits, &*self.log, named, outgoing);
+                let enqueued = state.deliver_acknowledged(
+                    batch,
+                    limits,
+                    &*self.log,
+                    as_received,
+                    named,
+                    outgoing,
+                );
                 state.note_sent(len_before, source, named.1);
                 enqueued
             }

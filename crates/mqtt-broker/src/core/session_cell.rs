@@ -288,6 +288,7 @@ impl SessionState {
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
+        as_received: Option<&AsReceived<'_>>,
         (form, topic): (Form, TopicForm),
         retain: bool,
         message: Option<&Arc<Message>>,
@@ -313,7 +314,7 @@ impl SessionState {
         let payload = shared_payload(message);
         self.outbox.lend(|| batch.spare());
         self.outbox
-            .push(&batch.forms, form, stamp, payload.as_ref());
+            .push(&batch.forms, as_received, form, stamp, payload.as_ref());
         batch.counts.sent += 1;
         self.wake(batch);
     }
@@ -336,6 +337,7 @@ impl SessionState {
         batch: &mut Batch,
         limits: &Limits,
         log: &dyn CommitLog,
+        as_received: Option<&AsReceived<'_>>,
         (form, topic): (Form, TopicForm),
         outgoing: Outgoing<'_>,
     ) -> Enqueued {
@@ -370,7 +372,7 @@ impl SessionState {
                 let payload = shared_payload(Some(outgoing.message));
                 self.outbox.lend(|| batch.spare());
                 self.outbox
-                    .push(&batch.forms, form, stamp, payload.as_ref());
+                    .push(&batch.forms, as_received, form, stamp, payload.as_ref());
                 batch.counts.sent += 1;
                 self.wake(batch);
                 Enqueued::Kept

@@ -26,6 +26,8 @@ pub(crate) struct Form {
     alias_at: Option<usize>,
     /// Length of the whole packet, a shared payload included.
     packet_len: usize,
+    /// It is the packet as it came in, and nowhere else.
+    is_received: bool,
 }
 
 impl Form {
@@ -79,16 +81,14 @@ impl<'a> AsReceived<'a> {
     }
 
     #[inline(always)]
-    fn copy(&self, bytes: &mut Vec<u8>) -> Form {
-        let start = bytes.len();
-        bytes.reserve(self.frame.len);
-        self.frame.write_to(|part| bytes.extend_from_slice(part));
+    fn form(&self) -> Form {
         Form {
-            start,
-            end: bytes.len(),
+            start: 0,
+            end: 0,
             packet_id_at: self.packet_id_at,
             alias_at: None,
             packet_len: self.frame.len,
+            is_received: true,
         }
     }
 }
@@ -132,9 +132,7 @@ impl Forms {
             return Ok(*form);
         }
         let form = match as_received {
-            Some(received) if received.is_for(version, with_packet_id) => {
-                received.copy(&mut self.bytes)
-            }
+            Some(received) if received.is_for(version, with_packet_id) => received.form(),
             _ => {
                 let wanted = Wanted {
                     version,
@@ -300,6 +298,7 @@ fn encode_with(
         packet_id_at: head.packet_id_at,
         alias_at,
         packet_len: head_len + source.payload.len(),
+        is_received: false,
     })
 }
 
@@ -401,15 +400,26 @@ impl Outbox {
     }
 
     /// Appends `form` as `stamp` says; `payload` is there when it is shared.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         forms: &Forms,
+        as_received: Option<&AsReceived<'_>>,
         form: Form,
         stamp: Stamp,
         payload: Option<&Bytes>,
     ) {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(forms.bytes(form));
+        match as_received {
+            Some(received) if form.is_received => {
+                let bytes = &mut self.bytes;
+                bytes.reserve(form.packet_len);
+                received
+                    .frame
+                    .write_to(|part| bytes.extend_from_slice(part));
+            }
+            _ => self.bytes.extend_from_slice(forms.bytes(form)),
+        }
         self.stamp(start, form, stamp);
         self.share(payload);
     }

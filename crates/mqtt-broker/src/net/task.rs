@@ -20,7 +20,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Sleep, sleep};
 
 /// Chunks read in one turn, so that one busy client cannot keep a worker to itself.
-const CHUNKS_PER_TURN: usize = 4;
+const CHUNKS_PER_TURN: usize = 2;
 /// Unwritten bytes above which nothing more is read from the same client.
 const WRITE_BACKLOG: usize = 256 * 1024;
 /// Bytes kept before CONNECT is whole, which is enough for the largest strings it can hold.
@@ -105,9 +105,13 @@ impl ConnectionTask {
     }
 
     /// One turn: as much as there is to do without waiting, within bounds.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<EndCause> {
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Poll<EndCause> {
         for _ in 0..CHUNKS_PER_TURN {
-            let now_ms = self.clock().now_ms();
             self.poll_held(cx, batch, now_ms);
             if let Some(cause) = self.poll_write(cx, batch, now_ms) {
                 return Poll::Ready(cause);
@@ -202,9 +206,11 @@ impl ConnectionTask {
         let mut is_unflushed = self.queue.is_some();
         let mut queue = self.queue.take().unwrap_or_else(|| batch.queue());
         let written = loop {
+            let mut has_more = true;
             if queue.len() <= WRITE_BACKLOG {
-                self.connection
-                    .take_output(&mut queue, batch, cx.waker(), now_ms);
+                let waker = cx.waker();
+                let connection = &mut self.connection;
+                has_more = connection.take_output(&mut queue, batch, waker, now_ms);
             } else {
                 self.connection.look_for_end();
             }
@@ -213,7 +219,7 @@ impl ConnectionTask {
             }
             is_unflushed = false;
             match self.poll_flush(&mut queue, cx, batch, now_ms) {
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(())) if has_more => {}
                 over => break over,
             }
         };
@@ -297,7 +303,7 @@ impl ConnectionTask {
                 Poll::Pending
             }
             Limit::Room => {
-                self.connection.give_up_waiting(self.clock().now_ms());
+                self.connection.give_up_waiting(now_ms);
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -412,6 +418,7 @@ fn feed(
     batch: &mut Batch,
     now_ms: u64,
 ) -> bool {
+    connection.lend_output(batch);
     match reader.feed(bytes, |frame| connection.handle_frame(frame, batch, now_ms)) {
         Ok(Fed::Paused) => true,
         Ok(Fed::All | Fed::Stopped) => {
@@ -483,13 +490,15 @@ impl Future for Served {
 impl ConnectionTask {
     fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let task = self;
+        // A turn is short: one look at the clock will do.
+        let now_ms = task.clock().now_ms();
         // The batch is kept out of reach of a panic: the wakes in it are owed to other connections.
         let mut batch = BATCH.take().unwrap_or_default();
         task.door().core.begin(&mut batch);
-        let turn = catch_unwind(AssertUnwindSafe(|| task.poll_turn(cx, &mut batch)));
+        let turn = catch_unwind(AssertUnwindSafe(|| task.poll_turn(cx, &mut batch, now_ms)));
         let finished = catch_unwind(AssertUnwindSafe(|| {
             task.choose_lane(&mut batch);
-            task.door().core.finish(&mut batch, task.clock().now_ms());
+            task.door().core.finish(&mut batch, now_ms);
         }));
         BATCH.set(Some(batch));
         let turn = finished.and(turn);

@@ -115,7 +115,7 @@ fn room_is_made_by_the_oldest_of_qos_0_and_nothing_else() {
                 packet_id,
                 topic,
             };
-            outbox.push(&forms, form, stamp, shared.as_ref());
+            outbox.push(&forms, None, form, stamp, shared.as_ref());
             let sets_alias = matches!(topic, TopicForm::NameAndAlias(_));
             expected.push(Expected {
                 number,
@@ -144,5 +144,82 @@ fn room_is_made_by_the_oldest_of_qos_0_and_nothing_else() {
         }
         let numbers: Vec<_> = expected.iter().map(|one| one.number).collect();
         assert_eq!(drain(&mut outbox), numbers, "seed {seed}");
+    }
+}
+
+/// Property blocks of a PUBLISH, each with its length in front.
+const BLOCKS: [&[u8]; 4] = [
+    &[0],
+    &[2, 0x01, 1],
+    &[9, 0x02, 0, 0, 0, 60, 0x09, 0, 1, 7],
+    &[7, 0x26, 0, 1, b'k', 0, 1, b'v'],
+];
+
+/// A PUBLISH with its fixed header, as a client sends it.
+fn packet(version: ProtocolVersion, first: u8, block: &[u8], payload_len: usize) -> Vec<u8> {
+    let mut body = vec![0, 4, b'a', b'/', b'b', b'c'];
+    if first & 0x06 != 0 {
+        body.extend([0x12, 0x34]);
+    }
+    if version.has_properties() {
+        body.extend(block);
+    }
+    body.extend((0..=u8::MAX).cycle().take(payload_len));
+    let mut packet = vec![first];
+    let mut left = body.len();
+    while left >= 0x80 {
+        packet.push(u8::try_from(left % 0x80).unwrap() | 0x80);
+        left /= 0x80;
+    }
+    packet.push(u8::try_from(left).unwrap());
+    packet.extend(body);
+    packet
+}
+
+#[test]
+fn a_packet_passed_on_is_what_the_encoder_writes() {
+    for version in [ProtocolVersion::V311, ProtocolVersion::V5] {
+        for first in [0x30, 0x31, 0x32, 0x3A, 0x34, 0x3D] {
+            for (block, payload_len) in BLOCKS.into_iter().zip([0, 100, 300, SHARE_FROM - 1]) {
+                let packet = packet(version, first, block, payload_len);
+                let frame = mqtt_codec::frame(&packet, 1 << 20).unwrap().unwrap();
+                let publish = Publish::decode(frame, version).unwrap();
+                let as_received = AsReceived::of(frame, &publish, version).unwrap();
+                let source = Source {
+                    topic_name: publish.topic_name.unwrap(),
+                    properties: publish.properties,
+                    scope: PropertyScope::Packet(PacketType::Publish),
+                    expiry_left_s: None,
+                    payload: publish.payload,
+                };
+                for (to, qos) in [
+                    (version, publish.delivery.qos()),
+                    (version, QoS::AtMostOnce),
+                    (ProtocolVersion::V311, QoS::AtMostOnce),
+                    (ProtocolVersion::V5, publish.delivery.qos()),
+                ] {
+                    let with_packet_id = qos != QoS::AtMostOnce;
+                    let stamp = Stamp {
+                        qos,
+                        retain: false,
+                        dup: false,
+                        packet_id: with_packet_id.then_some(PacketId::MAX),
+                        topic: TopicForm::Name,
+                    };
+                    let written = [None, Some(&as_received)].map(|as_received| {
+                        let (mut outbox, mut forms) = (Outbox::default(), Forms::default());
+                        let form = forms.shared(&source, as_received, to, with_packet_id);
+                        outbox.push(&forms, as_received, form.unwrap(), stamp, None);
+                        assert_eq!(outbox.len(), form.unwrap().packet_len());
+                        std::mem::take(outbox.bytes_mut())
+                    });
+                    let [encoded, passed_on] = written;
+                    assert_eq!(
+                        encoded, passed_on,
+                        "{version:?} {first:#x} to {to:?} {qos:?}"
+                    );
+                }
+            }
+        }
     }
 }
