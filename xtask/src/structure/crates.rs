@@ -6,24 +6,38 @@ use super::Finding;
 use crate::metadata::{Metadata, Package};
 
 /// What each crate of ours may depend on among ours; development dependencies on the testkit are free.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("mqtt-codec", &[]),
     ("mqtt-session", &["mqtt-codec"]),
     ("mqtt-io", &["mqtt-codec"]),
     ("mqtt-log", &[]),
     ("mqtt-auth", &[]),
+    ("mqtt-store", &["mqtt-log"]),
     (
         "mqtt-client",
         &["mqtt-codec", "mqtt-session", "mqtt-io", "mqtt-auth"],
     ),
     (
         "mqtt-broker",
-        &["mqtt-codec", "mqtt-session", "mqtt-io", "mqtt-auth"],
+        &[
+            "mqtt-codec",
+            "mqtt-session",
+            "mqtt-io",
+            "mqtt-auth",
+            "mqtt-store",
+        ],
     ),
     ("mqtt-bench", &["mqtt-codec"]),
+    ("mqtt-torture", &["mqtt-codec"]),
     (
         "mqtt-cli",
-        &["mqtt-client", "mqtt-broker", "mqtt-codec", "mqtt-bench"],
+        &[
+            "mqtt-client",
+            "mqtt-broker",
+            "mqtt-codec",
+            "mqtt-bench",
+            "mqtt-torture",
+        ],
     ),
     ("mqtt-testkit", &["mqtt-codec", "mqtt-session"]),
     ("mqtt-alloc-count", &["mqtt-broker", "mqtt-codec"]),
@@ -31,7 +45,13 @@ const ALLOWED: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that need no runtime.
-const WITHOUT_RUNTIME: [&str; 4] = ["mqtt-codec", "mqtt-session", "mqtt-log", "mqtt-auth"];
+const WITHOUT_RUNTIME: [&str; 5] = [
+    "mqtt-codec",
+    "mqtt-session",
+    "mqtt-log",
+    "mqtt-auth",
+    "mqtt-store",
+];
 
 /// Integration tests a crate may have: one binary, and one that needs other implementations.
 const TEST_BINARIES: [&str; 2] = ["it", "interop"];

@@ -1,0 +1,62 @@
+//! What lies where in the directory of a store.
+
+use crate::error::OpenError;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The version of the directory.
+const FORMAT: u64 = 1;
+
+pub(crate) fn log_dir(dir: &Path) -> PathBuf {
+    dir.join("log")
+}
+
+pub(crate) fn checkpoint(dir: &Path) -> PathBuf {
+    dir.join("checkpoint.redb")
+}
+
+/// Makes the directory if it is missing, and looks whether it is of this version.
+pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
+    fs::create_dir_all(dir).map_err(|source| unusable(dir, source))?;
+    let path = dir.join("format");
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let found = text.trim().parse().unwrap_or(0);
+            match found {
+                FORMAT => Ok(()),
+                found => Err(OpenError::Format {
+                    found,
+                    known: FORMAT,
+                }),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::write(&path, format!("{FORMAT}\n")).map_err(|source| unusable(&path, source))
+        }
+        Err(source) => Err(unusable(&path, source)),
+    }
+}
+
+/// Until when a broker is known to have run, in milliseconds of Unix time; 0 if that is not known.
+pub(crate) fn alive_ms(dir: &Path) -> u64 {
+    let text = fs::read_to_string(dir.join("alive")).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
+
+/// Notes the time. It need not survive a power cut.
+pub(crate) fn note_alive(dir: &Path) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_ms = now.unwrap_or_default().as_millis();
+    if let Err(error) = fs::write(dir.join("alive"), format!("{now_ms}\n")) {
+        tracing::debug!(%error, "cannot note the time");
+    }
+}
+
+fn unusable(path: &Path, source: io::Error) -> OpenError {
+    OpenError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

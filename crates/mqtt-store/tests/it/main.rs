@@ -1,0 +1,10 @@
+//! The store against a model of what it has to remember.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod model;
+mod power;
+mod recovery;
