@@ -107,6 +107,7 @@ impl CommitLog for Shared {
         message: &Arc<Message>,
         recipients: &[Recipient<'_>],
         _is_retained: bool,
+        _received: Option<mqtt_codec::PacketId>,
     ) -> Result<Appended, LogFull> {
         let position = self.gather(|bytes| {
             bytes.extend_from_slice(message.topic_name().as_bytes());

@@ -10,6 +10,7 @@ use crate::core::log::{CommitLog, MemoryLog};
 use crate::core::pace::Rates;
 use crate::core::retained::{Retained, RetainedStore};
 use crate::core::{Batch, Core, Offer, Parts};
+use crate::durable::{Durable, DurableLog};
 use crate::events::{EVENT_CAPACITY, EventHooks, EventSource, Events};
 use crate::extensions::Extensions;
 use crate::hooks::Hooks;
@@ -21,6 +22,7 @@ use crate::sys::Sys;
 use mqtt_codec::QoS;
 use mqtt_io::Listener;
 use mqtt_session::SessionExpiry;
+use mqtt_store::{Recovered, Store};
 use parking_lot::Mutex;
 use std::fmt;
 use std::io;
@@ -63,6 +65,7 @@ pub struct Builder {
     hooks: Vec<Arc<dyn Hooks>>,
     event_capacity: usize,
     log: Arc<dyn CommitLog>,
+    recovered: Option<(Arc<Store>, Recovered)>,
     ownership: Arc<dyn Ownership>,
     fabric: Option<Arc<dyn Fabric>>,
     retained: Option<Arc<dyn RetainedStore>>,
@@ -148,6 +151,16 @@ impl Builder {
         }
     }
 
+    /// Keeps on a disk what has to survive the broker, and begins with what was kept.
+    #[must_use]
+    pub fn durable(self, durable: Durable) -> Self {
+        Self {
+            log: Arc::new(DurableLog(Arc::clone(&durable.store))),
+            recovered: Some((durable.store, durable.recovered)),
+            ..self
+        }
+    }
+
     /// Where retained messages are kept; the default keeps them in memory, within the configured limits.
     #[must_use]
     pub fn retained_store(self, retained: impl RetainedStore) -> Self {
@@ -178,11 +191,6 @@ impl Builder {
             self.config.check()?;
         }
         let access = self.access.unwrap_or_else(|| Arc::new(AllowAll));
-        let listeners = listen(&self.config)?;
-        let local_addrs = listeners
-            .iter()
-            .filter_map(|bound| bound.listener.local_addr().ok())
-            .collect();
         let mqtt = &self.config.mqtt;
         let events = Arc::new(EventSource::new(self.event_capacity));
         let mut hooks = self.hooks;
@@ -204,6 +212,16 @@ impl Builder {
             retained,
             sys: Sys::new(&self.config, clock.started_ms()),
         }));
+        if let Some((store, recovered)) = self.recovered {
+            let read = |session, id| store.read(session, id).ok();
+            core.restore(recovered, &read, clock.now_ms());
+        }
+        // Nobody connects before the state is there.
+        let listeners = listen(&self.config)?;
+        let local_addrs = listeners
+            .iter()
+            .filter_map(|bound| bound.listener.local_addr().ok())
+            .collect();
         let (stop, stopped) = watch::channel(false);
         let door = Arc::new(Door {
             core: Arc::clone(&core),
@@ -288,6 +306,7 @@ impl Broker {
             hooks: Vec::new(),
             event_capacity: EVENT_CAPACITY,
             log: Arc::new(MemoryLog),
+            recovered: None,
             ownership: Arc::new(SingleNode),
             fabric: None,
             retained: None,
@@ -358,6 +377,7 @@ impl Broker {
             }
             tokio::time::sleep(SHUTDOWN_POLL).await;
         }
+        core.log.close();
     }
 }
 

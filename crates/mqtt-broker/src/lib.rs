@@ -10,6 +10,7 @@ mod broker;
 pub mod config;
 mod core;
 mod data_dir;
+mod durable;
 mod events;
 mod extensions;
 mod handler;
@@ -43,10 +44,12 @@ pub use authenticate::{
 pub use broker::{Broker, Builder, Sizes, StartError};
 pub use config::Config;
 pub use data_dir::{DataDir, DataDirError};
+pub use durable::Durable;
 pub use events::{Event, Events};
 pub use hooks::{
     Acked, Changes, DeliverVerdict, Dropped, Handover, Hooks, Interest, Publication, PublishAnswer,
     PublishVerdict,
 };
 pub use manage::Manager;
+pub use mqtt_store::{Event as StoreEvent, OpenError as StoreError};
 pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};

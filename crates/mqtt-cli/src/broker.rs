@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use mqtt_broker::{Broker, Config, DataDir};
+use mqtt_broker::{Broker, Config, DataDir, Durable, StoreEvent};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
@@ -121,14 +121,18 @@ async fn serve(
 ) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::no_signals)?;
     let clients = who_may_connect(&config);
-    let broker = Broker::builder()
-        .config(config)
-        .runtimes(lanes)
-        .start()
-        .await
-        .map_err(Failure::run_time)?;
+    let mut builder = Broker::builder();
+    let mut data = "nothing is kept over a restart (durability = \"memory\")".to_owned();
+    if config.keeps_state() {
+        let store = data_dir.path().join("store");
+        let durable = Durable::open(store, &config, heed).map_err(Failure::run_time)?;
+        data = format!("holds {}", durable.summary());
+        builder = builder.durable(durable);
+    }
+    let broker = builder.config(config).runtimes(lanes).start().await;
+    let broker = broker.map_err(Failure::run_time)?;
     // A broker whose stdout is closed serves on.
-    let _ = announce(&broker, clients, data_dir.path());
+    let _ = announce(&broker, clients, data_dir.path(), &data);
     tell_service_manager(Phase::Ready);
 
     let _ = signals.next().await;
@@ -136,6 +140,29 @@ async fn serve(
     tokio::select! {
         () = broker.shutdown() => Ok(ExitCode::SUCCESS),
         stop = signals.next() => Ok(stop.exit_code()),
+    }
+}
+
+/// What the store says from time to time.
+fn heed(event: StoreEvent) {
+    match event {
+        StoreEvent::Failed(what) => {
+            // Nothing may be acknowledged any more, and only a restart shows what the disk has.
+            Failure::run_time(format_args!(
+                "the data directory failed, and nothing more can be kept: {what}"
+            ))
+            .report();
+            std::process::exit(i32::from(crate::exit::RUN_TIME));
+        }
+        StoreEvent::Full => tracing::error!(
+            "no room in the data directory: what would have to be kept is refused until there is"
+        ),
+        StoreEvent::Room => tracing::warn!("there is room in the data directory again"),
+        StoreEvent::AlarmOn { on_disk, len_max } => {
+            tracing::warn!(on_disk, len_max, "the log takes 80 % of what it may");
+        }
+        StoreEvent::AlarmOff => tracing::info!("the log takes less than 80 % again"),
+        _ => {}
     }
 }
 
@@ -152,7 +179,7 @@ fn who_may_connect(config: &Config) -> &'static str {
 }
 
 /// Says in plain words what runs now, and `ready` alone on the last line.
-fn announce(broker: &Broker, clients: &str, data: &Path) -> io::Result<()> {
+fn announce(broker: &Broker, clients: &str, dir: &Path, data: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for addr in broker.local_addrs() {
         writeln!(out, "listening on {addr}")?;
@@ -160,9 +187,8 @@ fn announce(broker: &Broker, clients: &str, data: &Path) -> io::Result<()> {
     writeln!(out, "clients: {clients}")?;
     writeln!(
         out,
-        "data: {}, locked for this broker; this version keeps sessions, waiting and retained \
-         messages in memory only, they are lost when it stops",
-        data.display()
+        "data: {}, locked for this broker; {data}",
+        dir.display()
     )?;
     writeln!(out, "ready")?;
     out.flush()

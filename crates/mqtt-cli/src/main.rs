@@ -12,6 +12,7 @@ mod print;
 mod publish;
 mod signals;
 mod subscribe;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -31,5 +32,6 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Broker(args) => broker::run(args),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
+        Command::Torture(args) => torture::run(&args),
     }
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 const QOS: u8 = 0b11;
 const RETAIN: u8 = 1 << 2;
 const OF_WILL: u8 = 1 << 3;
+const HAS_TAG: u8 = 1 << 4;
 
 /// A message: a header and the block of Topic Name, v5 properties and payload.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +21,8 @@ pub struct StoredMessage<'a> {
     pub expires_at_ms: Option<u64>,
     /// The session that published it; 0 for the broker, `u64::MAX` for another one.
     pub publisher: u64,
+    /// Stands for the publisher's Client Identifier; 0 where that does not matter.
+    pub publisher_tag: u64,
     /// Bytes of the Topic Name at the front of `block`.
     pub topic_len: u32,
     /// Bytes of the properties behind it.
@@ -43,7 +46,13 @@ impl<'a> StoredMessage<'a> {
         if self.is_of_will {
             flags |= OF_WILL;
         }
+        if self.publisher_tag != 0 {
+            flags |= HAS_TAG;
+        }
         out.push(flags);
+        if self.publisher_tag != 0 {
+            out.extend_from_slice(&self.publisher_tag.to_le_bytes());
+        }
         put_optional(out, self.expires_at_ms);
         // The one number without a meaning as such becomes a small one.
         put_number(out, self.publisher.wrapping_add(1));
@@ -53,6 +62,10 @@ impl<'a> StoredMessage<'a> {
 
     pub(crate) fn decode(mut fields: Fields<'a>) -> Result<Self, BadRecord> {
         let flags = fields.byte()?;
+        let publisher_tag = match flags & HAS_TAG {
+            0 => 0,
+            _ => u64::from_le_bytes(fields.take(8)?.try_into().map_err(|_| BadRecord)?),
+        };
         let expires_at_ms = fields.optional()?;
         let publisher = fields.number()?.wrapping_sub(1);
         let (topic_len, properties_len) = (fields.number_u32()?, fields.number_u32()?);
@@ -69,6 +82,7 @@ impl<'a> StoredMessage<'a> {
             is_of_will: flags & OF_WILL != 0,
             expires_at_ms,
             publisher,
+            publisher_tag,
             topic_len,
             properties_len,
             block: block.into(),

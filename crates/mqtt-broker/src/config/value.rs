@@ -102,7 +102,7 @@ impl Duration {
     }
 
     /// Reads `15s`, `500 ms`, `1d`; `None` for anything else, a bare number too: it has no unit.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (number, unit) = number_and_unit(text)?;
         let millis: u64 = match unit.to_ascii_lowercase().as_str() {
             "ms" => 1,

@@ -368,6 +368,7 @@ impl Core {
             publisher: message.publisher,
             publisher_id: "",
             as_received: None,
+            received: None,
         };
         if let Err(reason) = self.publish_own(batch, now_ms, &incoming) {
             tracing::warn!(topic_name = message.topic_name(), %reason, "will not published");

@@ -48,6 +48,7 @@ impl Core {
             message: &message,
             due_ms,
             publisher_id: incoming.publisher_id,
+            received: incoming.received,
         };
         self.log.append(record).map_err(|_| {
             delayed.remove(due_ms, id);
@@ -84,6 +85,7 @@ impl Core {
             publisher: message.publisher,
             publisher_id: &waiting.publisher_id,
             as_received: None,
+            received: None,
         };
         let routes = self.router.routes(message.topic_name());
         if let Err(reason) = self.publish(batch, now_ms, &incoming, &routes) {

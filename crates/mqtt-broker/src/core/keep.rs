@@ -93,7 +93,11 @@ impl Core {
             true => Ok(Appended::default()),
             false => {
                 let message = incoming.message(batch, message);
-                self.log.append_message(message, &recipients, is_retained)
+                {
+                    let received = incoming.received;
+                    self.log
+                        .append_message(message, &recipients, is_retained, received)
+                }
             }
         };
         drop(recipients);
@@ -120,7 +124,7 @@ impl Core {
         };
         let message = incoming.message(batch, message);
         // Without room the member gets it all the same, as long as the broker runs.
-        let appended = self.log.append_message(message, &[recipient], false);
+        let appended = self.log.append_message(message, &[recipient], false, None);
         appended.unwrap_or_default()
     }
 
@@ -140,7 +144,7 @@ impl Core {
             subscription_ids: share.via.subscription_ids(),
             shared_filter: share.via.shared_filter(),
         };
-        let appended = self.log.append_message(message, &[recipient], false);
+        let appended = self.log.append_message(message, &[recipient], false, None);
         appended.unwrap_or_default().id
     }
 }

@@ -66,6 +66,8 @@ pub enum LogRecord<'a> {
         due_ms: u64,
         /// The publisher's Client Identifier.
         publisher_id: &'a str,
+        /// The publisher's identifier for it, under which it must find it received, at QoS 2.
+        received: Option<PacketId>,
     },
     /// A delayed message has been published.
     DelayedDone {
@@ -174,6 +176,8 @@ pub enum LogRecord<'a> {
         options: SubscriptionOptions,
         /// Its Subscription Identifier.
         subscription_id: Option<SubscriptionIdentifier>,
+        /// Whether nobody else may have it.
+        is_exclusive: bool,
     },
     /// A subscription was removed.
     Unsubscribed {
@@ -213,7 +217,7 @@ pub trait CommitLog: Send + Sync + 'static {
     fn append(&self, record: LogRecord<'_>) -> Result<LogPosition, LogFull>;
 
     /// Appends a message for `recipients`, its payload once whatever their number, and for the retained store if it
-    /// `is_retained`.
+    /// `is_retained`. With `received` its publisher must find it received under this identifier, as of the same moment.
     ///
     /// # Errors
     /// [`LogFull`] when there is no room.
@@ -222,12 +226,16 @@ pub trait CommitLog: Send + Sync + 'static {
         message: &Arc<Message>,
         recipients: &[Recipient<'_>],
         is_retained: bool,
+        received: Option<PacketId>,
     ) -> Result<Appended, LogFull>;
 
     /// The position of the last record appended.
     ///
     /// What repeats an earlier answer must wait for it: the record behind the first answer may be the last one.
     fn appended(&self) -> LogPosition;
+
+    /// Nothing more is appended: what is there is written in the form that is quickest to read.
+    fn close(&self) {}
 
     /// The position up to which everything is durable.
     fn durable(&self) -> LogPosition;
@@ -284,6 +292,7 @@ impl CommitLog for MemoryLog {
         _message: &Arc<Message>,
         _recipients: &[Recipient<'_>],
         _is_retained: bool,
+        _received: Option<PacketId>,
     ) -> Result<Appended, LogFull> {
         Ok(Appended::default())
     }

@@ -3,7 +3,9 @@
 use super::session_cell::SessionKey;
 use super::wire::SHARE_FROM;
 use bytes::Bytes;
-use mqtt_codec::{Properties, PropertyScope, QoS, TopicName};
+use mqtt_codec::{PacketType, Properties, PropertyScope, QoS, TopicName};
+use mqtt_store::StoredMessage;
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -139,6 +141,49 @@ impl Message {
         let properties = source.properties.raw().unwrap_or_default();
         let len = source.topic_name.as_str().len() + properties.len() + source.payload.len();
         self.block.capacity() <= 64 + len * 2
+    }
+
+    /// As it is stored.
+    pub(crate) fn stored(&self) -> StoredMessage<'_> {
+        let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let mut block = Cow::Borrowed(self.block.as_slice());
+        if let Some(large) = &self.large {
+            block.to_mut().extend_from_slice(large);
+        }
+        StoredMessage {
+            qos: self.qos.get(),
+            retain: self.retain,
+            is_of_will: self.scope == PropertyScope::Will,
+            expires_at_ms: self.expires_at_ms,
+            publisher: self.publisher.0,
+            publisher_tag: self.publisher_tag,
+            topic_len: len(self.topic_len),
+            properties_len: len(self.properties_len),
+            block,
+        }
+    }
+
+    /// As it was stored; none if it was written by something else.
+    pub(crate) fn of_stored(stored: &StoredMessage<'_>) -> Option<Self> {
+        let scope = match stored.is_of_will {
+            true => PropertyScope::Will,
+            false => PropertyScope::Packet(PacketType::Publish),
+        };
+        let source = Source {
+            topic_name: TopicName::try_new(stored.topic_name()).ok()?,
+            properties: Properties::try_from_raw(stored.properties(), scope).ok()?,
+            scope,
+            expiry_left_s: None,
+            payload: stored.payload(),
+        };
+        let qos = QoS::from_u8(stored.qos)?;
+        let publisher = SessionKey(stored.publisher);
+        let expires_at_ms = stored.expires_at_ms;
+        let message = Self::new(&source, qos, stored.retain, expires_at_ms, publisher);
+        Some(Self {
+            publisher_tag: stored.publisher_tag,
+            ..message
+        })
     }
 
     /// Where it was published.

@@ -24,6 +24,7 @@ mod parts;
 mod publish;
 pub(crate) mod queue;
 pub(crate) mod reached;
+pub(crate) mod restore;
 pub(crate) mod retained;
 mod retained_tree;
 mod router;

@@ -13,7 +13,7 @@ use super::subscription::Share;
 use super::wire::{AsReceived, SHARE_FROM};
 use super::{Batch, Core};
 use crate::hooks::{DeliverVerdict, Handover, Interest};
-use mqtt_codec::{ProtocolVersion, QoS, ReasonCode};
+use mqtt_codec::{PacketId, ProtocolVersion, QoS, ReasonCode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -47,6 +47,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) retain: bool,
     pub(crate) expires_at_ms: Option<u64>,
     pub(crate) publisher: SessionKey,
+    /// The publisher's identifier, if it is of QoS 2 and must be known as received after a restart.
+    pub(crate) received: Option<PacketId>,
     /// The publisher's Client Identifier, empty when the broker itself publishes.
     pub(crate) publisher_id: &'a str,
     /// The packet it came in, if subscribers may get that.
@@ -60,6 +62,8 @@ pub(crate) struct Accepted {
     pub(crate) position: LogPosition,
     /// Subscribers it went to.
     pub(crate) subscribers: usize,
+    /// Whether the log holds it, and what it was received as.
+    pub(crate) is_logged: bool,
 }
 
 impl Core {
@@ -138,6 +142,7 @@ impl Core {
         Ok(Accepted {
             position,
             subscribers,
+            is_logged: appended.id != MessageId::NONE,
         })
     }
 

@@ -226,6 +226,11 @@ impl Queue {
         Enqueued::Kept
     }
 
+    /// Puts back a message above QoS 0 that a store has kept, behind those put back before.
+    pub(crate) fn restore(&mut self, batch: &mut Batch, queued: Queued) {
+        self.acknowledged.push(batch, queued);
+    }
+
     /// The next message to be sent: retained ones first, then QoS 0, then the others.
     pub(crate) fn next(&mut self) -> Option<Next<'_>> {
         if self.looking_up > 0 {

@@ -583,7 +583,7 @@ impl SessionState {
             subscription_ids: next.via.subscription_ids(),
             shared_filter: None,
         };
-        let appended = log.append_message(next.message, &[recipient], false);
+        let appended = log.append_message(next.message, &[recipient], false, None);
         // Without room for it, it is lost with a crash as those behind it.
         appended.map_or(MessageId::NONE, |appended| appended.id)
     }

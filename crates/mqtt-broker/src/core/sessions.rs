@@ -50,6 +50,11 @@ impl Sessions {
         SessionKey(self.last_key)
     }
 
+    /// No session gets a key up to this one: they may have been given out before a restart.
+    pub(crate) fn skip_keys(&mut self, key: SessionKey) {
+        self.last_key = self.last_key.max(key.0);
+    }
+
     pub(crate) fn find(&self, client_id: &str) -> Option<&Arc<SessionCell>> {
         self.by_id.get(client_id).map(|entry| &entry.0)
     }

@@ -145,6 +145,7 @@ impl Core {
                 topic_filter: text,
                 options: *options,
                 subscription_id: *subscription_id,
+                is_exclusive: subscribed.is_exclusive,
             };
             position = self.log.append(record).map_err(|_| {
                 if is_known {

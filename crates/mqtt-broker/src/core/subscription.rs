@@ -73,6 +73,22 @@ impl Via {
         self.0.as_ref()?.group.as_ref()?.0.upgrade()
     }
 
+    /// By membership in the group, where there still is one, with all Subscription Identifiers.
+    pub(crate) fn restored(
+        group: Option<&Arc<Group>>,
+        ids: impl IntoIterator<Item = SubscriptionIdentifier>,
+    ) -> Self {
+        let subscription_ids: Box<[_]> = ids.into_iter().collect();
+        if subscription_ids.is_empty() && group.is_none() {
+            return Self(None);
+        }
+        let group = group.map(|group| (Arc::downgrade(group), Arc::clone(&group.topic_filter)));
+        Self(Some(Arc::new(Origin {
+            subscription_ids,
+            group,
+        })))
+    }
+
     fn ids(ids: impl IntoIterator<Item = SubscriptionIdentifier>) -> Self {
         Self(Some(Arc::new(Origin {
             subscription_ids: ids.into_iter().collect(),

@@ -83,6 +83,15 @@ impl Delayed {
         Ok(id)
     }
 
+    /// Puts back what a store has kept, whatever the bounds are now.
+    pub(crate) fn restore(&self, due_ms: u64, waiting: Waiting) {
+        let mut state = self.state.lock();
+        state.bytes += waiting.message.size();
+        state.last_id = state.last_id.max(waiting.id);
+        state.waiting.insert((due_ms, waiting.id), waiting);
+        self.len.store(state.waiting.len(), Ordering::Relaxed);
+    }
+
     /// Takes back what could not be written down.
     pub(crate) fn remove(&self, due_ms: u64, id: u64) {
         let mut state = self.state.lock();

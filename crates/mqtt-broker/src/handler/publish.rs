@@ -8,7 +8,8 @@ use crate::core::log::{LogPosition, LogRecord};
 use crate::core::message::Source;
 use crate::core::{AsReceived, Batch, CachedTopic, Incoming, ask};
 use mqtt_codec::{
-    Delivery, Frame, PacketType, PropertyId, PropertyScope, Publish, ReasonCode, TopicName,
+    Delivery, Frame, PacketId, PacketType, PropertyId, PropertyScope, Publish, ReasonCode,
+    TopicName,
 };
 use mqtt_session::{PendingAck, ProtocolError, Received, RefusedPublish, Settling};
 
@@ -164,6 +165,15 @@ impl Connection {
                 .handle_publish(receive_quota, delivery)
                 .map_err(EndCause::Protocol)?,
         };
+        // Written down together with the message, or it might be there after a crash, and sent again be another one.
+        let mut to_be_known = match (delivery, received) {
+            (Delivery::ExactlyOnce(packet_id), Received::Deliver)
+                if self.core.log.keeps_records() && cell.state.lock().is_logged =>
+            {
+                Some(packet_id)
+            }
+            _ => None,
+        };
         let (position, reason) = match (received, denied) {
             (Received::Duplicate, _) => (self.core.log.appended(), ReasonCode::SUCCESS),
             (Received::Deliver, Some(reason)) => (LogPosition::NONE, reason),
@@ -189,6 +199,7 @@ impl Connection {
                         .map(|s| now_ms.saturating_add(u64::from(s) * 1000)),
                     publisher: cell.key,
                     publisher_id: &client.client_id,
+                    received: to_be_known,
                     as_received: match changed {
                         None => AsReceived::of(frame, &publish, version),
                         Some(_) => None,
@@ -198,17 +209,25 @@ impl Connection {
                     (Some(routes), _) => {
                         match self.core.publish(batch, now_ms, &incoming, routes) {
                             Err(reason) => (LogPosition::NONE, reason),
-                            Ok(accepted) if accepted.subscribers == 0 => {
-                                (accepted.position, ReasonCode::NO_MATCHING_SUBSCRIBERS)
+                            Ok(accepted) => {
+                                to_be_known = to_be_known.filter(|_| !accepted.is_logged);
+                                let reason = match accepted.subscribers {
+                                    0 => ReasonCode::NO_MATCHING_SUBSCRIBERS,
+                                    _ => ReasonCode::SUCCESS,
+                                };
+                                (accepted.position, reason)
                             }
-                            Ok(accepted) => (accepted.position, ReasonCode::SUCCESS),
                         }
                     }
                     (None, delay_s) => {
                         let seconds = delay_s.unwrap_or(0);
                         match self.core.delay(batch, now_ms, &incoming, seconds) {
                             Err(reason) => (LogPosition::NONE, reason),
-                            Ok(position) => (position, ReasonCode::SUCCESS),
+                            Ok(position) => {
+                                let is_logged = position != LogPosition::NONE;
+                                to_be_known = to_be_known.filter(|_| !is_logged);
+                                (position, ReasonCode::SUCCESS)
+                            }
                         }
                     }
                 }
@@ -233,7 +252,7 @@ impl Connection {
         }
         let position = match reason.is_error() {
             true => position,
-            false => position.max(self.keep_received(delivery, received)),
+            false => position.max(self.keep_received(to_be_known)),
         };
         let reason = match reason.is_error() || self.says_no_subscribers() {
             true => reason,
@@ -249,20 +268,15 @@ impl Connection {
     }
 
     /// A durable publisher's QoS 2 identifier must be known after a restart, or its resend would be a duplicate.
-    fn keep_received(&self, delivery: Delivery, received: Received) -> LogPosition {
-        let (Delivery::ExactlyOnce(packet_id), Received::Deliver, Some(open)) =
-            (delivery, received, &self.open)
-        else {
+    fn keep_received(&self, packet_id: Option<PacketId>) -> LogPosition {
+        let (Some(packet_id), Some(open)) = (packet_id, &self.open) else {
             return LogPosition::NONE;
         };
-        if !self.core.log.keeps_records() || !open.cell.state.lock().is_logged {
-            return LogPosition::NONE;
-        }
-        let record = LogRecord::Received {
-            session: open.cell.key,
-            packet_id,
-        };
-        self.core.log.append(record).unwrap_or_default()
+        let session = open.cell.key;
+        let record = LogRecord::Received { session, packet_id };
+        // A log that takes not even this has failed.
+        let appended = self.core.log.append(record);
+        appended.unwrap_or(LogPosition(u64::MAX))
     }
 
     fn says_no_subscribers(&self) -> bool {

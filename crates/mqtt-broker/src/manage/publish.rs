@@ -80,6 +80,7 @@ impl Manager {
                 publisher: SessionKey::BROKER,
                 publisher_id: "",
                 as_received: None,
+                received: None,
             };
             core.publish_own(batch, now_ms, &incoming)
                 .map_err(NotPublished)
@@ -104,6 +105,7 @@ impl Manager {
                 publisher: SessionKey::FABRIC,
                 publisher_id: "",
                 as_received: None,
+                received: None,
             };
             let routes = core.router.routes(message.topic_name());
             let accepted = core.publish(batch, now_ms, &incoming, &routes);

@@ -158,6 +158,7 @@ impl Core {
             publisher: SessionKey::BROKER,
             publisher_id: "",
             as_received: None,
+            received: None,
         };
         // At QoS 0 and without the flag there is nothing that could be full.
         let _ = self.publish(batch, now_ms, &incoming, &routes);

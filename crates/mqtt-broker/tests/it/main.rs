@@ -22,6 +22,7 @@ mod malformed;
 mod manage;
 mod offer;
 mod properties;
+mod restart;
 mod retained;
 mod shared;
 mod standard;

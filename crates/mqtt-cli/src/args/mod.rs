@@ -6,6 +6,7 @@ mod broker;
 mod connection;
 mod publish;
 mod subscribe;
+mod torture;
 
 use std::{io::Write, process::ExitCode};
 
@@ -15,6 +16,7 @@ pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use subscribe::SubscribeArgs;
+pub(crate) use torture::TortureArgs;
 
 use crate::exit::Failure;
 
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Pub(PublishArgs),
     /// Subscribe to topics and print their messages
     Sub(SubscribeArgs),
+    /// Kill a broker over and over and verify that it keeps what it has acknowledged
+    Torture(TortureArgs),
 }
 
 /// Help and version are printed as they are; a mistake becomes one line.

@@ -28,8 +28,8 @@ fn the_start_tells_where_who_and_ready() {
              this broker"
                 .to_owned(),
             format!(
-                "data: {}, locked for this broker; this version keeps sessions, waiting and \
-                 retained messages in memory only, they are lost when it stops",
+                "data: {}, locked for this broker; holds 0 sessions, 0 waiting and 0 retained \
+                 messages",
                 dir.path().join("data").display()
             ),
             "ready".to_owned(),

@@ -11,4 +11,5 @@ mod messages;
 mod process;
 mod refusals;
 mod server;
+mod torture;
 mod usage;

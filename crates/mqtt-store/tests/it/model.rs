@@ -88,6 +88,7 @@ impl Random {
             is_of_will: false,
             expires_at_ms: self.flag().then_some(77),
             publisher: self.below(3),
+            publisher_tag: self.below(2),
             topic_len: u32::try_from(topic.len()).unwrap(),
             properties_len: 0,
             block: block.into(),

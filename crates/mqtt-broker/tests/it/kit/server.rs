@@ -80,6 +80,12 @@ impl Server {
         self.runtime.spawn(broker.shutdown());
     }
 
+    /// Shuts it down and returns when that is done.
+    pub(crate) fn shutdown(mut self) {
+        let broker = self.broker.take().unwrap();
+        self.runtime.block_on(broker.shutdown());
+    }
+
     /// Waits until `condition` holds of the broker.
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn(&Broker) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
