@@ -203,11 +203,11 @@ impl Endpoint {
         parse::authority(text, port)
     }
 
-    /// `host:port` as HTTP writes it, an IPv6 address in brackets.
+    /// `host:port` as a URL has it: an IPv6 address in brackets, the sign before its zone encoded.
     pub(crate) fn authority(&self) -> String {
         let port = self.port;
         match self.host.contains(':') {
-            true => format!("[{}]:{port}", self.host),
+            true => format!("[{}]:{port}", self.host.replacen('%', "%25", 1)),
             false => format!("{}:{port}", self.host),
         }
     }

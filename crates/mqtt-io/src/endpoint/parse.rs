@@ -243,6 +243,24 @@ const fn hex_digit(byte: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_as_the_same(
+            scheme in "(mqtt|tcp|mqtts|wss?|unix)", rest in "[a-z0-9:/@%?\\[\\].\u{e9} ]{0,24}",
+        ) {
+            if let Ok(endpoint) = Endpoint::parse(&format!("{scheme}://{rest}")) {
+                let again = Endpoint::parse(&endpoint.to_string());
+                prop_assert_eq!(again, Ok(endpoint.without_credentials()));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,40}") {
+            let _ = Endpoint::parse(&text);
+        }
+    }
 
     fn parsed(text: &str) -> (Scheme, String, u16, String) {
         let endpoint = Endpoint::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));

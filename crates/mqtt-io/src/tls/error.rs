@@ -51,6 +51,11 @@ pub enum TlsError {
     /// No authority we know has signed the certificate.
     #[error("the certificate is signed by no authority that is trusted here")]
     UnknownIssuer,
+    /// Something is signed with another key than its name says: commonly by an authority that was made anew.
+    #[error(
+        "the certificate is signed with another key than that of the authority of this name that is trusted here"
+    )]
+    BadSignature,
     /// The certificate, or one it hangs on, is too old.
     #[error("the certificate expired {} ago", span(*ago))]
     Expired {
@@ -211,6 +216,7 @@ impl From<CertificateError> for TlsError {
     fn from(error: CertificateError) -> Self {
         match error {
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::BadSignature => Self::BadSignature,
             CertificateError::ExpiredContext { time, not_after } => Self::Expired {
                 ago: between(not_after, time),
             },

@@ -63,7 +63,8 @@ impl WsOptions {
         }
     }
 
-    /// Adds a header to the request; one of the same name is replaced. Values are not printed anywhere.
+    /// Adds a header to the request; one of the same name is replaced. `Debug` does not show values, but the library's
+    /// own log at the level `trace` shows the whole request.
     ///
     /// # Errors
     /// Name or value cannot be sent, or the handshake needs the header itself.

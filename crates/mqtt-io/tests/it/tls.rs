@@ -138,6 +138,14 @@ async fn a_server_of_another_authority_is_refused() {
 }
 
 #[tokio::test]
+async fn an_authority_made_anew_is_not_the_one_that_is_trusted() {
+    let server = Server::showing(&Authority::new("Our CA").server("localhost"));
+    let (error, said) = server.refused(trusting(&Authority::new("Our CA"))).await;
+    assert!(matches!(error, TlsError::BadSignature), "{error:?}");
+    assert!(said.contains("another key"), "{said}");
+}
+
+#[tokio::test]
 async fn without_options_the_systems_authorities_decide() {
     let server = Server::showing(&Authority::new("Their CA").server("localhost"));
     let error = Connector::new()
@@ -310,7 +318,7 @@ async fn a_pinned_certificate_in_another_hand_is_refused() {
     let server = Server::new(config);
     let options = TlsOptions::new().pin_certificate(pinned.pem()).unwrap();
     let (error, _) = server.refused(options).await;
-    assert!(matches!(error, TlsError::Certificate { .. }), "{error:?}");
+    assert!(matches!(error, TlsError::BadSignature), "{error:?}");
 }
 
 #[tokio::test]
