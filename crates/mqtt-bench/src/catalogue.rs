@@ -28,10 +28,12 @@ const QOS_2: Scenario = Scenario {
     ..BASE
 };
 
-/// Each client has as many subscriptions as brokers commonly allow.
+/// Each client has as many subscriptions as brokers commonly allow, and as many messages are under way as with ten
+/// publishers.
 const SPREAD: Scenario = Scenario {
     publishers: 1,
     subscribers: 20,
+    window: 1000,
     ..BASE
 };
 
