@@ -422,7 +422,7 @@ impl Connection {
         let Some(open) = &self.open else { return };
         let state = open.cell.state.lock();
         let ended = match state.epoch == open.epoch {
-            true => state.end,
+            true => state.end.as_deref().copied(),
             false => Some(EndCause::SessionTakenOver),
         };
         drop(state);
@@ -460,7 +460,7 @@ impl Connection {
                 state.woken = false;
                 state.lane = self.lane;
                 self.wanted_lane = self.wanted_lane.or(state.wanted_lane.take());
-                ended = state.end;
+                ended = state.end.as_deref().copied();
                 if ended.is_none() {
                     if state
                         .waker

@@ -24,8 +24,8 @@ pub struct Message {
     block: Vec<u8>,
     /// The payload if it is large: it is not in `block` then.
     large: Option<Box<Bytes>>,
-    topic_len: usize,
-    properties_len: usize,
+    topic_len: u32,
+    properties_len: u32,
     /// Of a PUBLISH, or of the Will in CONNECT.
     scope: PropertyScope,
     /// As published.
@@ -106,8 +106,8 @@ impl Message {
         self.block.extend_from_slice(properties);
         self.block.extend_from_slice(payload);
         self.large = large.map(Box::new);
-        self.topic_len = topic.len();
-        self.properties_len = properties.len();
+        self.topic_len = len_u32(topic);
+        self.properties_len = len_u32(properties);
         self.scope = source.scope;
         self.qos = qos;
         self.retain = retain;
@@ -189,19 +189,24 @@ impl Message {
     /// Where it was published.
     pub fn topic_name(&self) -> &str {
         self.block
-            .get(..self.topic_len)
+            .get(..self.properties_at())
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
             .unwrap_or_default()
+    }
+
+    fn properties_at(&self) -> usize {
+        self.topic_len as usize
+    }
+
+    fn payload_at(&self) -> usize {
+        self.topic_len as usize + self.properties_len as usize
     }
 
     /// The content.
     pub fn payload(&self) -> &[u8] {
         match &self.large {
             Some(large) => large,
-            None => self
-                .block
-                .get(self.topic_len + self.properties_len..)
-                .unwrap_or_default(),
+            None => self.block.get(self.payload_at()..).unwrap_or_default(),
         }
     }
 
@@ -224,7 +229,7 @@ impl Message {
             return Properties::EMPTY;
         }
         self.block
-            .get(self.topic_len..self.topic_len + self.properties_len)
+            .get(self.properties_at()..self.payload_at())
             .and_then(|block| Properties::try_from_raw(block, self.scope).ok())
             .unwrap_or_default()
     }
@@ -293,4 +298,9 @@ fn tag_of(client_id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     client_id.hash(&mut hasher);
     hasher.finish().max(1)
+}
+
+/// Both fit: they came in a Control Packet, of 256 MB at most.
+fn len_u32(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }

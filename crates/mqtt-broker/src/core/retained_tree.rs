@@ -73,7 +73,7 @@ impl<T> RetainedTree<T> {
         nodes.insert(Node::default());
         Self {
             nodes,
-            edges: Edges::default(),
+            edges: Edges::new(),
             levels: Levels::new(),
             len: 0,
             bare: Vec::new(),
@@ -266,9 +266,9 @@ impl<T> RetainedTree<T> {
         if next != NONE {
             self.nodes[next].previous = child;
             if self.nodes[next].next == NONE {
-                self.edges.insert(&self.nodes, next);
+                self.edges.insert(&self.nodes, &self.levels, next);
             }
-            self.edges.insert(&self.nodes, child);
+            self.edges.insert(&self.nodes, &self.levels, child);
         }
         child
     }
@@ -281,7 +281,8 @@ impl<T> RetainedTree<T> {
         } else if self.nodes[first].next == NONE {
             NONE
         } else {
-            self.edges.find(&self.nodes, parent, level).unwrap_or(NONE)
+            let found = self.edges.find(&self.nodes, &self.levels, parent, level);
+            found.unwrap_or(NONE)
         }
     }
 
@@ -307,7 +308,7 @@ impl<T> RetainedTree<T> {
                 ..
             } = self.nodes[node];
             if next != NONE || previous != NONE {
-                self.edges.remove(&self.nodes, node);
+                self.edges.remove(&self.nodes, &self.levels, node);
             }
             if next != NONE {
                 self.nodes[next].previous = previous;
@@ -319,7 +320,7 @@ impl<T> RetainedTree<T> {
             }
             let first = self.nodes[parent].first_child;
             if first != NONE && self.nodes[first].next == NONE {
-                self.edges.remove(&self.nodes, first);
+                self.edges.remove(&self.nodes, &self.levels, first);
             }
             self.levels.release(level);
             self.nodes.remove(node);
@@ -340,7 +341,7 @@ impl<T> RetainedTree<T> {
                 moved.apply(&mut node.previous);
                 moved_levels.apply(&mut node.level);
             }
-            self.edges.renumber(&self.nodes, &moved);
+            self.edges.renumber(&self.nodes, &self.levels, &moved);
         }
     }
 }

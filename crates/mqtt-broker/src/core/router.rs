@@ -147,11 +147,23 @@ impl Router {
 
     /// Looks up who gets `topic_name`, one route per subscriber and one group per Shared Subscription.
     pub(crate) fn routes(&self, topic_name: &str) -> Routes {
-        let mut entries: Vec<Route> = Vec::new();
+        let mut routes = Routes::default();
+        self.look_up(topic_name, &mut routes);
+        routes
+    }
+
+    /// As [`routes`](Self::routes), in the memory of other routes.
+    fn look_up(&self, topic_name: &str, routes: &mut Routes) {
+        let Routes {
+            generation,
+            entries,
+            groups,
+        } = routes;
+        entries.clear();
+        groups.clear();
         let mut places: HashMap<SessionKey, usize> = HashMap::new();
-        let mut groups = Vec::new();
         let table = self.table.read();
-        let generation = self.generation.load(Ordering::Acquire);
+        *generation = self.generation.load(Ordering::Acquire);
         table.tree.matches(topic_name, |key, subscriber| {
             let at = match entries.len() {
                 0..=SEARCH_MAX => entries.iter().position(|route| route.cell.key == key),
@@ -181,11 +193,6 @@ impl Router {
             table
                 .shared
                 .matches(topic_name, |_, group| groups.push(Arc::clone(group)));
-        }
-        Routes {
-            generation,
-            entries,
-            groups,
         }
     }
 
@@ -273,10 +280,7 @@ impl RouteCache {
                 routes.refresh(router, topic_name.as_str());
                 at
             }
-            None => others.insert(CachedTopic {
-                topic_name: topic_name.into(),
-                routes: router.routes(topic_name.as_str()),
-            }),
+            None => others.insert(router, topic_name),
         };
         others.used = Some(at);
         others.entries.get(at).map(|cached| &cached.routes)
@@ -284,16 +288,22 @@ impl RouteCache {
 }
 
 impl Others {
-    /// Puts `cached` among them, in place of the oldest if there are enough: where it is.
-    fn insert(&mut self, cached: CachedTopic) -> usize {
+    /// Puts a topic among them, in place of the oldest if there are enough: where it is.
+    ///
+    /// What the oldest has allocated is used again: a client may never publish to the same topic twice.
+    fn insert(&mut self, router: &Router, topic_name: TopicName<'_>) -> usize {
         if self.entries.len() < CACHED_TOPICS - 1 {
-            self.entries.push(cached);
+            self.entries.push(CachedTopic {
+                topic_name: topic_name.into(),
+                routes: router.routes(topic_name.as_str()),
+            });
             return self.entries.len() - 1;
         }
         let at = self.oldest;
         self.oldest = (at + 1) % self.entries.len();
         if let Some(oldest) = self.entries.get_mut(at) {
-            *oldest = cached;
+            oldest.topic_name = topic_name.into();
+            router.look_up(topic_name.as_str(), &mut oldest.routes);
         }
         at
     }
@@ -314,7 +324,7 @@ impl Routes {
     #[inline(always)]
     pub(crate) fn refresh(&mut self, router: &Router, topic_name: &str) {
         if self.generation != router.generation() {
-            *self = router.routes(topic_name);
+            router.look_up(topic_name, self);
         }
     }
 }

@@ -96,7 +96,7 @@ pub(crate) struct SessionState {
     /// Its connection has been woken and has not looked yet.
     pub(crate) woken: bool,
     /// What its connection is to end with.
-    pub(crate) end: Option<EndCause>,
+    pub(crate) end: Option<Box<EndCause>>,
     pub(crate) outbox: Outbox,
     /// What is in the outbox may leave when this is durable.
     pub(crate) gate: LogPosition,
@@ -610,7 +610,7 @@ impl SessionState {
 
     /// Tells the connection to end; it may have been woken for less and wait for its socket since.
     pub(crate) fn end_connection(&mut self, cause: EndCause, batch: &mut Batch) {
-        self.end = Some(cause);
+        self.end = Some(Box::new(cause));
         self.woken = true;
         batch.wakes.extend(self.waker.clone());
     }

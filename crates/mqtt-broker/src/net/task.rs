@@ -531,3 +531,26 @@ impl Drop for ConnectionTask {
         }
     }
 }
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+    use crate::access::ClientInfo;
+    use crate::core::connection::Open;
+    use crate::core::session_cell::SessionCell;
+
+    /// The sizes in `docs/design/memory.md`, which most of the memory of idle connections is made of.
+    #[test]
+    fn what_an_idle_connection_is_made_of_does_not_grow_unnoticed() {
+        let sizes = [
+            ("Served", size_of::<Served>(), 280),
+            ("SessionCell", size_of::<SessionCell>(), 400),
+            ("Open", size_of::<Open>(), 120),
+            ("ClientInfo", size_of::<ClientInfo>(), 96),
+        ];
+        for (name, size, size_max) in sizes {
+            println!("{name} {size}");
+            assert!(size <= size_max, "{name}: {size} bytes, {size_max} allowed");
+        }
+    }
+}

@@ -176,35 +176,65 @@ pub(crate) trait Child {
 }
 
 /// The children of all nodes that have several, by parent and level.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Edges {
-    key: RandomState,
+    /// Keys the hashes, besides the hashes of levels they are made of.
+    key: u64,
     children: HashTable<u32>,
 }
 
 impl Edges {
+    pub(crate) fn new() -> Self {
+        Self {
+            key: RandomState::new().hash_one(0),
+            children: HashTable::new(),
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.children.len()
     }
 
-    pub(crate) fn find<N: Child>(&self, nodes: &Slab<N>, parent: u32, level: u32) -> Option<u32> {
+    /// The child of `parent` for a level that is known.
+    pub(crate) fn find<N: Child>(
+        &self,
+        nodes: &Slab<N>,
+        levels: &Levels,
+        parent: u32,
+        level: u32,
+    ) -> Option<u32> {
         let is_wanted = |child: &u32| {
             let child = &nodes[*child];
             child.parent() == parent && child.level() == level
         };
-        self.children
-            .find(hash_edge(&self.key, parent, level), is_wanted)
-            .copied()
+        let hash = hash_edge(self.key, parent, levels.levels[level].hash);
+        self.children.find(hash, is_wanted).copied()
     }
 
-    pub(crate) fn insert<N: Child>(&mut self, nodes: &Slab<N>, child: u32) {
-        let hash = |child: &u32| hash_child(&self.key, &nodes[*child]);
+    /// The child of `parent` for a level by its text, which need not be known.
+    pub(crate) fn find_text<N: Child>(
+        &self,
+        nodes: &Slab<N>,
+        levels: &Levels,
+        parent: u32,
+        wanted: &Wanted<'_>,
+    ) -> Option<u32> {
+        let is_wanted = |child: &u32| {
+            let child = &nodes[*child];
+            child.parent() == parent && levels.is(child.level(), wanted)
+        };
+        let hash = hash_edge(self.key, parent, wanted.hash);
+        self.children.find(hash, is_wanted).copied()
+    }
+
+    pub(crate) fn insert<N: Child>(&mut self, nodes: &Slab<N>, levels: &Levels, child: u32) {
+        let hash = |child: &u32| hash_child(self.key, levels, &nodes[*child]);
         self.children.insert_unique(hash(&child), child, hash);
     }
 
-    pub(crate) fn remove<N: Child>(&mut self, nodes: &Slab<N>, child: u32) {
-        let hash = |child: &u32| hash_child(&self.key, &nodes[*child]);
+    pub(crate) fn remove<N: Child>(&mut self, nodes: &Slab<N>, levels: &Levels, child: u32) {
+        let hash = |child: &u32| hash_child(self.key, levels, &nodes[*child]);
         if let Ok(found) = self
             .children
             .find_entry(hash(&child), |other| *other == child)
@@ -215,8 +245,8 @@ impl Edges {
     }
 
     /// Puts the edges in order again after nodes or levels have got new numbers.
-    pub(crate) fn renumber<N: Child>(&mut self, nodes: &Slab<N>, moved: &Moved) {
-        let hash = |child: &u32| hash_child(&self.key, &nodes[*child]);
+    pub(crate) fn renumber<N: Child>(&mut self, nodes: &Slab<N>, levels: &Levels, moved: &Moved) {
+        let hash = |child: &u32| hash_child(self.key, levels, &nodes[*child]);
         let mut children = HashTable::with_capacity(self.children.len());
         for mut child in self.children.drain() {
             moved.apply(&mut child);
@@ -226,12 +256,15 @@ impl Edges {
     }
 }
 
-fn hash_child(key: &RandomState, child: &impl Child) -> u64 {
-    hash_edge(key, child.parent(), child.level())
+fn hash_child(key: u64, levels: &Levels, child: &impl Child) -> u64 {
+    hash_edge(key, child.parent(), levels.levels[child.level()].hash)
 }
 
-fn hash_edge(key: &RandomState, parent: u32, level: u32) -> u64 {
-    key.hash_one(u64::from(parent) << 32 | u64::from(level))
+/// Cheap, as what peers choose comes in through the hash of the level, whose key they do not know.
+fn hash_edge(key: u64, parent: u32, level_hash: u32) -> u64 {
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mixed = (key ^ (u64::from(parent) << 32 | u64::from(level_hash))).wrapping_mul(SPREAD);
+    (mixed ^ mixed >> 32).wrapping_mul(SPREAD)
 }
 
 /// Levels of topics, each text kept once and counted.
@@ -244,9 +277,17 @@ pub(crate) struct Levels {
 
 #[derive(Clone, Debug, Default)]
 struct Level {
-    text: Box<str>,
+    text: Text,
+    /// That of `text`.
+    hash: u32,
     /// How many nodes are for this level.
     uses: u32,
+}
+
+/// A level of a Topic Name that is looked for.
+pub(crate) struct Wanted<'a> {
+    text: &'a str,
+    hash: u32,
 }
 
 impl Levels {
@@ -263,21 +304,35 @@ impl Levels {
         self.levels.len()
     }
 
+    /// A text to look for in several places.
+    pub(crate) fn wanted<'a>(&self, text: &'a str) -> Wanted<'a> {
+        let hash = self.hash(text);
+        Wanted { text, hash }
+    }
+
+    /// Whether a level has this text.
+    pub(crate) fn is(&self, id: u32, wanted: &Wanted<'_>) -> bool {
+        let level = &self.levels[id];
+        level.hash == wanted.hash && level.text.as_bytes() == wanted.text.as_bytes()
+    }
+
     pub(crate) fn find(&self, text: &str) -> Option<u32> {
-        let is_wanted = |id: &u32| *self.levels[*id].text == *text;
-        self.ids.find(self.key.hash_one(text), is_wanted).copied()
+        let wanted = self.wanted(text);
+        let is_it = |id: &u32| self.is(*id, &wanted);
+        self.ids.find(spread(wanted.hash), is_it).copied()
     }
 
     pub(crate) fn text(&self, id: u32) -> &str {
-        &self.levels[id].text
+        std::str::from_utf8(self.levels[id].text.as_bytes()).unwrap_or_default()
     }
 
     /// Numbers a level for one more node.
     pub(crate) fn acquire(&mut self, text: &str) -> u32 {
-        let Self { key, ids, levels } = self;
-        let hash = |id: &u32| key.hash_one(&*levels[*id].text);
-        let is_wanted = |id: &u32| *levels[*id].text == *text;
-        match ids.entry(key.hash_one(text), is_wanted, hash) {
+        let hash = self.hash(text);
+        let Self { ids, levels, .. } = self;
+        let hash_of = |id: &u32| spread(levels[*id].hash);
+        let is_it = |id: &u32| levels[*id].text.as_bytes() == text.as_bytes();
+        match ids.entry(spread(hash), is_it, hash_of) {
             Entry::Occupied(found) => {
                 let id = *found.get();
                 levels[id].uses += 1;
@@ -285,7 +340,8 @@ impl Levels {
             }
             Entry::Vacant(vacant) => {
                 let id = levels.insert(Level {
-                    text: Box::from(text),
+                    text: Text::new(text),
+                    hash,
                     uses: 1,
                 });
                 vacant.insert(id);
@@ -296,13 +352,13 @@ impl Levels {
 
     /// Forgets a level when its last node goes.
     pub(crate) fn release(&mut self, id: u32) {
-        let Self { key, ids, levels } = self;
+        let Self { ids, levels, .. } = self;
         levels[id].uses -= 1;
         if levels[id].uses == 0 {
-            let hash = |id: &u32| key.hash_one(&*levels[*id].text);
-            if let Ok(found) = ids.find_entry(hash(&id), |other| *other == id) {
+            let hash_of = |id: &u32| spread(levels[*id].hash);
+            if let Ok(found) = ids.find_entry(hash_of(&id), |other| *other == id) {
                 found.remove();
-                shrink_sparse(ids, hash);
+                shrink_sparse(ids, hash_of);
             }
             levels.remove(id);
         }
@@ -318,5 +374,77 @@ impl Levels {
             moved.apply(id);
         }
         moved
+    }
+
+    fn hash(&self, text: &str) -> u32 {
+        let [.., a, b, c, d] = self.key.hash_one(text).to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+}
+
+/// A table looks at the upper bits of a hash, too.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+/// The text of a level; most are short, and then it is where the level is.
+#[derive(Clone, Debug)]
+enum Text {
+    Short {
+        len: u8,
+        bytes: [u8; Text::SHORT_MAX],
+    },
+    #[expect(
+        clippy::box_collection,
+        reason = "a pointer of 8 bytes leaves more room for short ones"
+    )]
+    Long(Box<String>),
+}
+
+impl Text {
+    const SHORT_MAX: usize = 14;
+
+    fn new(text: &str) -> Self {
+        let mut bytes = [0; Self::SHORT_MAX];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(front), Ok(len)) => {
+                front.copy_from_slice(text.as_bytes());
+                Self::Short { len, bytes }
+            }
+            _ => Self::Long(Box::new(text.into())),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_takes_24_bytes_and_keeps_its_text() {
+        assert_eq!(size_of::<Level>(), 24);
+        let mut levels = Levels::new();
+        let texts: Vec<String> = (0..40).map(|len| "ä".repeat(len)).collect();
+        let ids: Vec<u32> = texts.iter().map(|text| levels.acquire(text)).collect();
+        for (text, id) in texts.iter().zip(&ids) {
+            assert_eq!((levels.text(*id), levels.find(text)), (&**text, Some(*id)));
+            assert!(levels.is(*id, &levels.wanted(text)));
+            assert!(!levels.is(*id, &levels.wanted("other")));
+        }
+        ids.into_iter().for_each(|id| levels.release(id));
+        assert_eq!((levels.len(), levels.find("")), (0, None));
     }
 }

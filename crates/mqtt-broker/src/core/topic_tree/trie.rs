@@ -5,7 +5,7 @@
 //! A match goes down level by level with all nodes reached so far, so nothing recurses on levels
 //! whose number a peer decides.
 
-use super::levels::{self, Child, Edges, End, Levels, NONE, Slab};
+use super::levels::{self, Child, Edges, End, Levels, NONE, Slab, Wanted};
 use super::subscribers::Subscribers;
 
 /// The node every path starts from; it is never removed.
@@ -47,7 +47,7 @@ impl<K: Copy + Ord, V> Trie<K, V> {
         nodes.insert(Node::default());
         Self {
             nodes,
-            edges: Edges::default(),
+            edges: Edges::new(),
             levels: Levels::new(),
             sets: Slab::new(),
         }
@@ -96,11 +96,11 @@ impl<K: Copy + Ord, V> Trie<K, V> {
             return child;
         }
         if only != NONE {
-            self.edges.insert(&self.nodes, only);
+            self.edges.insert(&self.nodes, &self.levels, only);
             self.nodes[parent].only = NONE;
             self.nodes[parent].children = 1;
         }
-        self.edges.insert(&self.nodes, child);
+        self.edges.insert(&self.nodes, &self.levels, child);
         self.nodes[parent].children += 1;
         child
     }
@@ -110,22 +110,23 @@ impl<K: Copy + Ord, V> Trie<K, V> {
         if text == "+" {
             self.nodes[parent].plus
         } else {
-            self.levels
-                .find(text)
-                .map_or(NONE, |level| self.literal_child(parent, level))
+            self.literal_child(parent, &self.levels.wanted(text))
         }
     }
 
-    fn literal_child(&self, parent: u32, level: u32) -> u32 {
+    fn literal_child(&self, parent: u32, level: &Wanted<'_>) -> u32 {
         let Node { only, children, .. } = self.nodes[parent];
         if only != NONE {
-            if self.nodes[only].level == level {
+            if self.levels.is(self.nodes[only].level, level) {
                 only
             } else {
                 NONE
             }
         } else if children != 0 {
-            self.edges.find(&self.nodes, parent, level).unwrap_or(NONE)
+            let found = self
+                .edges
+                .find_text(&self.nodes, &self.levels, parent, level);
+            found.unwrap_or(NONE)
         } else {
             NONE
         }
@@ -176,7 +177,7 @@ impl<K: Copy + Ord, V> Trie<K, V> {
                 above.only = NONE;
             } else {
                 above.children -= 1;
-                self.edges.remove(&self.nodes, node);
+                self.edges.remove(&self.nodes, &self.levels, node);
             }
             if level != NONE {
                 self.levels.release(level);
@@ -205,7 +206,7 @@ impl<K: Copy + Ord, V> Trie<K, V> {
                 moved.apply(&mut node.only);
                 moved_levels.apply(&mut node.level);
             }
-            self.edges.renumber(&self.nodes, &moved);
+            self.edges.renumber(&self.nodes, &self.levels, &moved);
         }
     }
 
@@ -216,17 +217,17 @@ impl<K: Copy + Ord, V> Trie<K, V> {
         let mut next = Frontier::default();
         reached.push(ROOT);
         for level in levels::split(topic_name) {
-            let mut level_id = LevelId::Unknown(level);
+            let mut wanted = None;
             for node_id in reached.iter() {
                 let node = &self.nodes[node_id];
                 if wildcards_apply {
                     self.visit_set(node.below, visit);
                     next.push(node.plus);
                 }
-                if (node.only != NONE || node.children != 0)
-                    && let Some(level) = level_id.resolve(&self.levels)
-                {
-                    next.push(self.literal_child(node_id, level));
+                if node.only != NONE || node.children != 0 {
+                    // Hashed when it is first needed, and once.
+                    let wanted = wanted.get_or_insert_with(|| self.levels.wanted(level));
+                    next.push(self.literal_child(node_id, wanted));
                 }
             }
             if next.is_empty() {
@@ -329,25 +330,6 @@ impl Default for Node {
             children: 0,
             here: NONE,
             below: NONE,
-        }
-    }
-}
-
-/// A level of a Topic Name that is looked up when it is first needed, and once.
-enum LevelId<'a> {
-    Unknown(&'a str),
-    Known(Option<u32>),
-}
-
-impl LevelId<'_> {
-    fn resolve(&mut self, levels: &Levels) -> Option<u32> {
-        match *self {
-            Self::Unknown(level) => {
-                let id = levels.find(level);
-                *self = Self::Known(id);
-                id
-            }
-            Self::Known(id) => id,
         }
     }
 }
