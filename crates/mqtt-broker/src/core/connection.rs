@@ -48,13 +48,12 @@ pub(crate) struct Open {
     pub(crate) client: Arc<ClientInfo>,
     pub(crate) negotiated: Negotiated,
     pub(crate) receive_quota: ReceiveQuota,
-    pub(crate) aliases: InboundAliases,
+    /// Made when the client sets its first one.
+    pub(crate) aliases: Option<Box<InboundAliases>>,
     pub(crate) routes: RouteCache,
     pub(crate) held: AckQueue<LogPosition, HeldAnswer>,
     /// Retained messages that new subscriptions are still to get, one after the other.
     pub(crate) retained: SeldomVec<RetainedFor>,
-    /// CONNACK has left; before it nothing else may.
-    pub(crate) greeted: bool,
 }
 
 /// What a handler has done with a packet.
@@ -90,6 +89,8 @@ pub(crate) struct Connection {
     pub(super) wanted_lane: Option<Lane>,
     /// The last order of its lane that it has seen.
     pub(crate) order_seen: u16,
+    /// CONNACK has left; before it nothing else may.
+    is_greeted: bool,
     pace: Option<Box<Pace>>,
     end: Option<EndCause>,
 }
@@ -124,6 +125,7 @@ impl Connection {
             lane: Lane::FIRST,
             wanted_lane: None,
             order_seen: 0,
+            is_greeted: false,
             pace: Pace::new(rates, now_ms),
             end: None,
         }
@@ -247,7 +249,7 @@ impl Connection {
             return;
         };
         let version = open.negotiated.version;
-        if open.greeted && version.server_may_disconnect() {
+        if self.is_greeted && version.server_may_disconnect() {
             let words = cause.words();
             super::push_fitting(&mut self.out, &open.negotiated, &[], words, |properties| {
                 Packet::Disconnect(Disconnect { reason, properties })
@@ -337,7 +339,7 @@ impl Connection {
         let held_max = usize::from(self.core.limits.receive_maximum);
         // Before CONNACK nothing may be answered, so nothing is looked at; v5 [MQTT-3.2.0-1].
         let is_held = self.open.as_ref().is_some_and(|open| {
-            !open.greeted || !open.retained.is_empty() || open.held.len() > held_max
+            !self.is_greeted || !open.retained.is_empty() || open.held.len() > held_max
         });
         let is_stopped = self.waiting_for.is_some() || self.resume_at_ms(now_ms).is_some();
         self.gate.is_pending() || is_held || is_stopped
@@ -396,7 +398,7 @@ impl Connection {
         let log = &*self.core.log;
         let durable = self.durability.reached(log);
         while let Some(answer) = open.held.pop_if(|position| *position <= durable) {
-            push_held(&mut self.out, open, answer);
+            self.is_greeted |= push_held(&mut self.out, open, answer);
             self.answers_sent += 1;
         }
         if let Some(position) = open.held.first_gate() {
@@ -410,7 +412,7 @@ impl Connection {
         let is_durable =
             position == LogPosition::NONE || position <= self.durability.reached(&*self.core.log);
         if is_durable && open.held.is_empty() {
-            push_held(&mut self.out, open, answer);
+            self.is_greeted |= push_held(&mut self.out, open, answer);
             self.answers_sent += 1;
         } else {
             open.held.push(position, answer);
@@ -451,7 +453,7 @@ impl Connection {
         let mut ended = None;
         let mut has_more = false;
         if let Some(open) = &self.open
-            && open.greeted
+            && self.is_greeted
         {
             let mut state = open.cell.state.lock();
             if state.epoch != open.epoch {
@@ -575,7 +577,9 @@ fn stage(
     durable
 }
 
-fn push_held(out: &mut Vec<u8>, open: &mut Open, answer: HeldAnswer) {
+/// Whether it may have been CONNACK, which is the first.
+fn push_held(out: &mut Vec<u8>, open: &mut Open, answer: HeldAnswer) -> bool {
+    let is_greeting = matches!(answer, HeldAnswer::Bytes(_));
     match answer {
         HeldAnswer::Release(packet_id, reason) => {
             let version = open.negotiated.version;
@@ -583,7 +587,6 @@ fn push_held(out: &mut Vec<u8>, open: &mut Open, answer: HeldAnswer) {
         }
         HeldAnswer::Bytes(bytes) => {
             out.extend_from_slice(&bytes);
-            open.greeted = true;
         }
         HeldAnswer::Ack(ack) => {
             let version = open.negotiated.version;
@@ -597,4 +600,5 @@ fn push_held(out: &mut Vec<u8>, open: &mut Open, answer: HeldAnswer) {
             crate::handler::settled(open, ack);
         }
     }
+    is_greeting
 }

@@ -81,7 +81,7 @@ impl Core {
             source,
             qos: message.qos,
             retain: message.retain,
-            expires_at_ms: message.expires_at_ms,
+            expires_at_ms: message.expires_at_ms(),
             publisher: message.publisher,
             publisher_id: &waiting.publisher_id,
             as_received: None,

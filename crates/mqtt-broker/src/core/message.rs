@@ -1,6 +1,6 @@
 //! An Application Message as the broker keeps it: one block of bytes, shared by all who wait for it.
 
-use super::session_cell::SessionKey;
+use super::session_cell::{NEVER, SessionKey};
 use super::wire::SHARE_FROM;
 use bytes::Bytes;
 use mqtt_codec::{PacketType, Properties, PropertyScope, QoS, TopicName};
@@ -32,8 +32,8 @@ pub struct Message {
     pub qos: QoS,
     /// As published.
     pub retain: bool,
-    /// When its Message Expiry Interval has passed, in milliseconds of the broker's clock.
-    pub expires_at_ms: Option<u64>,
+    /// When its Message Expiry Interval has passed, in milliseconds of the broker's clock; [`NEVER`] without one.
+    expires_at_ms: u64,
     /// Who published it, for No Local.
     pub publisher: SessionKey,
     /// Stands for the Client Identifier of the publisher, whose session may be another one by the time that a retained
@@ -75,7 +75,7 @@ impl Message {
             scope: source.scope,
             qos,
             retain,
-            expires_at_ms,
+            expires_at_ms: NEVER,
             publisher,
             publisher_tag: 0,
             queues: AtomicU32::new(0),
@@ -111,7 +111,7 @@ impl Message {
         self.scope = source.scope;
         self.qos = qos;
         self.retain = retain;
-        self.expires_at_ms = expires_at_ms;
+        self.expires_at_ms = expires_at_ms.unwrap_or(NEVER);
         self.publisher = publisher;
         self.publisher_tag = 0;
         *self.queues.get_mut() = 0;
@@ -270,7 +270,7 @@ impl Message {
 
     /// Its parts for encoding again at `now_ms`, expired or not: what was begun is finished; v5 [MQTT-4.3.3-7].
     pub(crate) fn source_once_sent(&self, now_ms: u64) -> Option<Source<'_>> {
-        let expiry_left_s = self.expires_at_ms.map(|expires_at_ms| {
+        let expiry_left_s = self.expires_at_ms().map(|expires_at_ms| {
             let left_ms = expires_at_ms.saturating_sub(now_ms);
             u32::try_from(left_ms.div_ceil(1000)).unwrap_or(u32::MAX)
         });
@@ -285,8 +285,12 @@ impl Message {
 
     /// Whether its Message Expiry Interval has passed at `now_ms`, in milliseconds of the broker's clock.
     pub fn is_expired(&self, now_ms: u64) -> bool {
-        self.expires_at_ms
-            .is_some_and(|expires_at_ms| expires_at_ms <= now_ms)
+        self.expires_at_ms <= now_ms
+    }
+
+    /// When its Message Expiry Interval has passed, in milliseconds of the broker's clock.
+    pub fn expires_at_ms(&self) -> Option<u64> {
+        Some(self.expires_at_ms).filter(|at_ms| *at_ms != NEVER)
     }
 }
 

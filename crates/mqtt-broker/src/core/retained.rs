@@ -163,8 +163,8 @@ impl RetainedStore for Retained {
         }
         store.bytes = bytes;
         let replaced = store.tree.insert(message.topic_name(), Arc::clone(message));
-        store.expiring -= usize::from(replaced.is_some_and(|old| old.expires_at_ms.is_some()));
-        if let Some(expires_at_ms) = message.expires_at_ms {
+        store.expiring -= usize::from(replaced.is_some_and(|old| old.expires_at_ms().is_some()));
+        if let Some(expires_at_ms) = message.expires_at_ms() {
             store.expiring += 1;
             store
                 .expiries
@@ -180,7 +180,7 @@ impl RetainedStore for Retained {
             return false;
         };
         store.bytes -= removed.size();
-        store.expiring -= usize::from(removed.expires_at_ms.is_some());
+        store.expiring -= usize::from(removed.expires_at_ms().is_some());
         true
     }
 

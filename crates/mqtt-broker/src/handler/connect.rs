@@ -15,7 +15,7 @@ use mqtt_codec::{
     ConnAck, Connect, Frame, Packet, PacketType, Properties, Property, PropertyScope,
     ProtocolVersion, ReasonCode,
 };
-use mqtt_session::{AckQueue, InboundAliases, Negotiated, ReceiveQuota, SessionExpiry};
+use mqtt_session::{AckQueue, Negotiated, ReceiveQuota, SessionExpiry};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -118,11 +118,10 @@ impl Connection {
             epoch: attached.epoch,
             negotiated,
             receive_quota: ReceiveQuota::new(negotiated.own_receive_maximum),
-            aliases: InboundAliases::new(negotiated.own_topic_alias_maximum),
+            aliases: None,
             routes: Default::default(),
             held: AckQueue::new(),
             retained: Default::default(),
-            greeted: false,
         }));
         let position = attached
             .position

@@ -11,7 +11,7 @@ use mqtt_codec::{
     Delivery, Frame, PacketId, PacketType, PropertyId, PropertyScope, Publish, ReasonCode,
     TopicName,
 };
-use mqtt_session::{PendingAck, ProtocolError, Received, RefusedPublish, Settling};
+use mqtt_session::{InboundAliases, PendingAck, ProtocolError, Received, RefusedPublish, Settling};
 
 impl Connection {
     /// Lets a message in, hands it on and acknowledges it when that may be said. Spec: v5 §3.3.4, §4.3.
@@ -73,6 +73,8 @@ impl Connection {
             (None, Some(topic_name)) => topic_name,
             (None, None) => return Err(unknown_alias(0)),
             (Some(alias), _) => {
+                let maximum = negotiated.own_topic_alias_maximum;
+                let aliases = aliases.get_or_insert_with(|| Box::new(InboundAliases::new(maximum)));
                 let resolved = aliases
                     .resolve(alias, written)
                     .map_err(EndCause::Protocol)?;

@@ -101,7 +101,7 @@ impl Manager {
                 source,
                 qos: message.qos,
                 retain: message.retain,
-                expires_at_ms: message.expires_at_ms,
+                expires_at_ms: message.expires_at_ms(),
                 publisher: SessionKey::FABRIC,
                 publisher_id: "",
                 as_received: None,

@@ -127,7 +127,7 @@ impl SubscriptionView {
 
 impl RetainedView {
     pub(super) fn of(message: &Message, now_ms: u64) -> Self {
-        let expires_at_ms = message.expires_at_ms;
+        let expires_at_ms = message.expires_at_ms();
         Self {
             topic_name: message.topic_name().into(),
             payload: message.payload_shared(),

@@ -41,7 +41,10 @@ fn check(retained: &Retained) {
         .matches("#", |message| all.push(Arc::clone(message)));
     assert_eq!(store.tree.len(), all.len());
     assert_eq!(store.bytes, all.iter().map(|one| one.size()).sum::<usize>());
-    let expiring = all.iter().filter(|one| one.expires_at_ms.is_some()).count();
+    let expiring = all
+        .iter()
+        .filter(|one| one.expires_at_ms().is_some())
+        .count();
     assert_eq!(store.expiring, expiring);
 }
 
