@@ -145,7 +145,6 @@ impl Message {
 
     /// As it is stored.
     pub(crate) fn stored(&self) -> StoredMessage<'_> {
-        let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let mut block = Cow::Borrowed(self.block.as_slice());
         if let Some(large) = &self.large {
             block.to_mut().extend_from_slice(large);
@@ -154,11 +153,11 @@ impl Message {
             qos: self.qos.get(),
             retain: self.retain,
             is_of_will: self.scope == PropertyScope::Will,
-            expires_at_ms: self.expires_at_ms,
+            expires_at_ms: self.expires_at_ms(),
             publisher: self.publisher.0,
             publisher_tag: self.publisher_tag,
-            topic_len: len(self.topic_len),
-            properties_len: len(self.properties_len),
+            topic_len: self.topic_len,
+            properties_len: self.properties_len,
             block,
         }
     }
