@@ -42,3 +42,13 @@ pub use ws::{WsAcceptor, WsError, WsOptions, WsRequest, WsStream};
 /// The library behind the feature `tls`: for a configuration of your own, see [`TlsConfig`] and [`TlsAcceptor`].
 #[cfg(feature = "tls")]
 pub use rustls;
+
+/// Whether the other end has gone, in order or not.
+#[cfg(any(feature = "tls", feature = "ws"))]
+fn is_end(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        error.kind(),
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
+    )
+}

@@ -1,7 +1,8 @@
 //! What goes wrong with TLS, in words.
 
+use crate::is_end;
 use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, InconsistentKeys};
+use rustls::{AlertDescription, CertificateError, OtherError};
 use std::io;
 use std::time::Duration;
 
@@ -85,6 +86,16 @@ pub enum TlsError {
         /// The digest of the one that was shown.
         presented: [u8; 32],
     },
+    /// The certificate is of X.509 version 1, which has no host names in it.
+    #[error(
+        "the certificate is of X.509 version 1; it has to be made anew as version 3, with a subjectAltName"
+    )]
+    Version1,
+    /// The certificate is an authority's own.
+    #[error(
+        "the certificate is an authority's own, which cannot vouch for a server; pin it, or have it sign another"
+    )]
+    AuthorityItself,
     /// The certificate is not acceptable for another reason.
     #[error("the certificate is not acceptable: {}", cause(source))]
     Certificate {
@@ -175,7 +186,7 @@ impl TlsError {
 
     /// What a handshake ended with.
     pub(super) fn of_handshake(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
+        if is_end(&error) {
             return Self::Ended;
         }
         match error.downcast::<rustls::Error>() {
@@ -184,10 +195,23 @@ impl TlsError {
         }
     }
 
-    pub(super) fn of_configuration(source: rustls::Error) -> Self {
-        match source {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Self::KeyMismatch,
-            source => Self::Configuration { source },
+    pub(super) const fn of_configuration(source: rustls::Error) -> Self {
+        Self::Configuration { source }
+    }
+
+    /// What rustls has no word for: our own errors, and those of the library that reads certificates.
+    fn of_other(other: OtherError) -> Self {
+        if let Some(Self::NotPinned { presented }) = other.0.downcast_ref() {
+            return Self::NotPinned {
+                presented: *presented,
+            };
+        }
+        match other.0.downcast_ref() {
+            Some(webpki::Error::UnsupportedCertVersion) => Self::Version1,
+            Some(webpki::Error::CaUsedAsEndEntity) => Self::AuthorityItself,
+            _ => Self::Certificate {
+                source: CertificateError::Other(other).into(),
+            },
         }
     }
 
@@ -230,14 +254,7 @@ impl From<CertificateError> for TlsError {
                 expected: expected.to_str().into(),
                 presented: presented.iter().map(|name| bare(name).into()).collect(),
             },
-            CertificateError::Other(other) => match other.0.downcast_ref() {
-                Some(Self::NotPinned { presented }) => Self::NotPinned {
-                    presented: *presented,
-                },
-                _ => Self::Certificate {
-                    source: CertificateError::Other(other).into(),
-                },
-            },
+            CertificateError::Other(other) => Self::of_other(other),
             error => Self::Certificate {
                 source: error.into(),
             },
@@ -299,7 +316,7 @@ fn bare(name: &str) -> &str {
 
 fn names(presented: &[String]) -> String {
     match presented {
-        [] => String::new(),
+        [] => ", it has no names (subjectAltName)".to_owned(),
         _ => format!(", only for {}", presented.join(", ")),
     }
 }

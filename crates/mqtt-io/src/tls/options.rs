@@ -7,7 +7,8 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -233,16 +234,20 @@ impl TlsOptions {
         if !self.checks_name {
             verifier = Arc::new(AnyName::new(verifier));
         }
+        let identity = self
+            .identity
+            .map(|identity| certified(identity, &provider))
+            .transpose()?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .map_err(TlsError::of_configuration)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match self.identity {
+        let mut config = match identity {
             None => config.with_no_client_auth(),
-            Some(identity) => config
-                .with_client_auth_cert(identity.chain, identity.key)
-                .map_err(TlsError::of_configuration)?,
+            Some(identity) => {
+                config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+            }
         };
         config.alpn_protocols = self.alpn;
         Ok(TlsConfig {
@@ -277,6 +282,21 @@ impl fmt::Debug for TlsOptions {
             .field("has_identity", &self.identity.is_some())
             .field("server_name", &self.server_name)
             .finish_non_exhaustive()
+    }
+}
+
+/// A certificate and its key, checked to belong together as far as that can be told.
+fn certified(identity: Identity, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let key = provider.key_provider.load_private_key(identity.key);
+    let key = key.map_err(TlsError::of_configuration)?;
+    let certified = CertifiedKey::new(identity.chain, key);
+    match certified.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(TlsError::KeyMismatch)
+        }
+        // Certificates of X.509 version 1, which tutorials still make, cannot be looked into; whether they are good
+        // enough is for the server to say.
+        _ => Ok(certified),
     }
 }
 

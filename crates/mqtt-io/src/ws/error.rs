@@ -1,6 +1,6 @@
 //! Why there is no WebSocket.
 
-use crate::EndpointError;
+use crate::{EndpointError, is_end};
 use std::io;
 use tokio_tungstenite::tungstenite::error::{ProtocolError, SubProtocolError};
 use tokio_tungstenite::tungstenite::http::StatusCode;
@@ -83,7 +83,7 @@ impl WsError {
     pub(super) fn of_handshake(error: tungstenite::Error) -> Self {
         use tungstenite::Error;
         match error {
-            Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Ended,
+            Error::Io(error) if is_end(&error) => Self::Ended,
             Error::Io(error) => Self::Io(error),
             Error::Http(response) => Self::Refused {
                 status: response.status().as_u16(),

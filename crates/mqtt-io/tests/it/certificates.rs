@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub(crate) struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
+    key_der: Vec<u8>,
 }
 
 /// A certificate and its key.
@@ -30,6 +31,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         Self {
             certificate: params.self_signed(&key).unwrap(),
+            key_der: key.serialize_der(),
             issuer: Issuer::new(params, key),
         }
     }
@@ -40,6 +42,14 @@ impl Authority {
 
     pub(crate) fn der(&self) -> Vec<u8> {
         self.certificate.der().to_vec()
+    }
+
+    /// Its own certificate, as a server's.
+    pub(crate) fn itself(&self) -> Signed {
+        Signed {
+            certificate: self.certificate.clone(),
+            key: KeyPair::try_from(self.key_der.as_slice()).unwrap(),
+        }
     }
 
     /// A server's certificate for `name`, valid for years.

@@ -2,6 +2,8 @@
 
 use crate::certificates::{Authority, Signed};
 use mqtt_io::rustls::ServerConfig;
+use mqtt_io::rustls::pki_types::pem::PemObject;
+use mqtt_io::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use mqtt_io::{
     Connector, DialError, Endpoint, Listener, Scheme, Stream, TlsAcceptor, TlsError, TlsOptions,
 };
@@ -182,6 +184,17 @@ async fn a_certificate_of_the_future_is_refused_and_says_so() {
     let server = Server::showing(&authority.future_server("localhost"));
     let (_, said) = server.refused(trusting(&authority)).await;
     assert!(said.contains("clock"), "{said}");
+}
+
+#[tokio::test]
+async fn an_authority_that_shows_itself_is_refused_and_can_be_pinned() {
+    let authority = Authority::new("Test CA");
+    let server = Server::showing(&authority.itself());
+    let (error, said) = server.refused(trusting(&authority)).await;
+    assert!(matches!(error, TlsError::AuthorityItself), "{said}");
+    let server = Server::showing(&authority.itself());
+    let options = TlsOptions::new().pin_certificate(authority.pem()).unwrap();
+    assert_echoes(server.connect(options).await.unwrap()).await;
 }
 
 #[tokio::test]
@@ -470,6 +483,51 @@ async fn a_connection_that_is_cut_just_ends() {
     let mut got = Vec::new();
     stream.read_to_end(&mut got).await.unwrap();
     assert_eq!(got, b"last");
+}
+
+/// What `openssl x509 -req` makes without an extension file: X.509 version 1.
+const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBIjCByQIUbWUeRIIL16ygLWDy8SE0efxr3cYwCgYIKoZIzj0EAwIwEzERMA8G
+A1UEAwwIZGV2aWNlLTcwIBcNMjYxMTIyMTAxMTE3WhgPMjEyNjEwMjkxMDExMTda
+MBMxETAPBgNVBAMMCGRldmljZS03MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
++bNv3ZA7cCiYz8/QpGYnprqZERk9ZvMeCPkrEDxqWNUEnOIA2WQxmdvSJavfgw+v
+9wRmfrk0SStAiRr5zTy6EzAKBggqhkjOPQQDAgNIADBFAiAw9flxVGi8Ct1uo4rq
+QmfNUf3SFLjEmHVBP4c1KqS+xwIhAJ2uAEvgko5umANE0+xOyT7K+SiaE7idN2Us
+rOI3/7A1
+-----END CERTIFICATE-----
+";
+
+/// Its key, which opens nothing.
+const VERSION_1_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgHNBe6GGA/ZE1ikNW
+8JJfKrL1AOLvx49FwWEUAH7mcrGhRANCAAT5s2/dkDtwKJjPz9CkZiemupkRGT1m
+8x4I+SsQPGpY1QSc4gDZZDGZ29Ilq9+DD6/3BGZ+uTRJK0CJGvnNPLoT
+-----END PRIVATE KEY-----
+";
+
+#[test]
+fn a_certificate_of_version_1_can_be_shown_to_a_server() {
+    let options = TlsOptions::new()
+        .danger_accept_any_certificate()
+        .identity_pem(VERSION_1, VERSION_1_KEY);
+    assert!(options.unwrap().build().is_ok());
+}
+
+#[tokio::test]
+async fn a_server_with_a_certificate_of_version_1_is_refused_and_says_why() {
+    let authority = Authority::new("Test CA");
+    let mut config = authority.server("localhost").server_config(None);
+    let pem = |text: &str| PrivateKeyDer::from_pem_slice(text.as_bytes()).unwrap();
+    let signer = rustls::crypto::ring::sign::any_supported_type(&pem(VERSION_1_KEY)).unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(VERSION_1.as_bytes()).unwrap()];
+    let shown = rustls::sign::CertifiedKey::new(chain, signer);
+    config.cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(shown));
+    let server = Server::new(config);
+    let (error, said) = server.refused(trusting(&authority)).await;
+    assert!(matches!(error, TlsError::Version1), "{error:?}");
+    assert!(said.contains("X.509 version 1"), "{said}");
 }
 
 #[cfg(feature = "pkcs12")]
