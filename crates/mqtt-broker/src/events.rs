@@ -2,7 +2,7 @@
 
 use crate::access::ClientInfo;
 use crate::core::Core;
-use crate::core::cause::{DropCause, EndCause, SessionEnd};
+use crate::core::cause::{DropCause, EndCause, RequestRefused, SessionEnd};
 use crate::hooks::{Dropped, Hooks, Interest};
 use mqtt_codec::SubscriptionOptions;
 use std::fmt;
@@ -69,6 +69,15 @@ pub enum Event {
         client_id: Box<str>,
         /// From what.
         topic_filter: Box<str>,
+    },
+    /// A client that is connected was refused something.
+    RequestRefused {
+        /// Whom.
+        client_id: Box<str>,
+        /// The Topic Name or Topic Filter, as the client wrote it.
+        topic: Box<str>,
+        /// What, and why.
+        cause: RequestRefused,
     },
     /// Messages were dropped.
     Dropped {
@@ -178,6 +187,7 @@ impl Hooks for EventHooks {
             _ => Interest::CLIENTS
                 .and(Interest::SESSIONS)
                 .and(Interest::SUBSCRIPTIONS)
+                .and(Interest::REFUSALS)
                 .and(Interest::DROPPED),
         }
     }
@@ -225,6 +235,14 @@ impl Hooks for EventHooks {
         self.0.send(Event::Unsubscribed {
             client_id: client_id.into(),
             topic_filter: topic_filter.into(),
+        });
+    }
+
+    fn request_refused(&self, client: &ClientInfo, topic: &str, cause: RequestRefused) {
+        self.0.send(Event::RequestRefused {
+            client_id: client.client_id.clone(),
+            topic: topic.into(),
+            cause,
         });
     }
 

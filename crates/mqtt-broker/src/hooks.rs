@@ -4,7 +4,7 @@
 //! costs one test of a bit.
 
 use crate::access::ClientInfo;
-use crate::core::cause::{DropCause, EndCause, SessionEnd};
+use crate::core::cause::{DropCause, EndCause, RequestRefused, SessionEnd};
 use bytes::Bytes;
 use mqtt_codec::{Properties, QoS, ReasonCode, SubscriptionOptions};
 use std::fmt;
@@ -33,8 +33,10 @@ impl Interest {
     pub const SUBSCRIPTIONS: Self = Self(1 << 5);
     /// [`Hooks::session_started`] and [`Hooks::session_ended`].
     pub const SESSIONS: Self = Self(1 << 6);
+    /// [`Hooks::request_refused`].
+    pub const REFUSALS: Self = Self(1 << 7);
     /// Every call.
-    pub const ALL: Self = Self((1 << 7) - 1);
+    pub const ALL: Self = Self((1 << 8) - 1);
 
     /// Both kinds.
     #[must_use]
@@ -201,6 +203,9 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// A client unsubscribed; not called for the subscriptions that end with their session.
     fn unsubscribed(&self, _client_id: &str, _topic_filter: &str) {}
+
+    /// A client that is connected was refused a PUBLISH, or a Topic Filter of a SUBSCRIBE; `topic` is as it wrote it.
+    fn request_refused(&self, _client: &ClientInfo, _topic: &str, _cause: RequestRefused) {}
 
     /// A session began.
     fn session_started(&self, _client_id: &str) {}

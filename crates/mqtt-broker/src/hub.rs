@@ -1,7 +1,7 @@
 //! All hooks of a broker behind one set of bits that says whether anybody listens.
 
 use crate::access::ClientInfo;
-use crate::core::cause::{EndCause, SessionEnd};
+use crate::core::cause::{EndCause, RequestRefused, SessionEnd};
 use crate::hooks::{Acked, DeliverVerdict, Dropped, Handover, Hooks, Interest};
 use mqtt_codec::SubscriptionOptions;
 use std::fmt;
@@ -111,6 +111,12 @@ impl Hub {
     pub(crate) fn unsubscribed(&self, client_id: &str, topic_filter: &str) {
         for hook in self.of(Interest::SUBSCRIPTIONS) {
             hook.unsubscribed(client_id, topic_filter);
+        }
+    }
+
+    pub(crate) fn request_refused(&self, client: &ClientInfo, topic: &str, cause: RequestRefused) {
+        for hook in self.of(Interest::REFUSALS) {
+            hook.request_refused(client, topic, cause);
         }
     }
 

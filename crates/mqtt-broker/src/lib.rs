@@ -21,7 +21,7 @@ mod net;
 mod ownership;
 mod sys;
 
-pub use crate::core::cause::{DropCause, EndCause, SessionEnd};
+pub use crate::core::cause::{DropCause, EndCause, RequestRefused, SessionEnd};
 pub use crate::core::counters::Totals;
 pub use crate::core::log::{
     Appended, CommitLog, Durability, LogFull, LogPosition, LogRecord, MemoryLog, MessageId,

@@ -140,6 +140,20 @@ impl EndCause {
     }
 }
 
+/// What a connected client asked for and did not get, with the Reason Code of the answer as its cause.
+///
+/// A version without such an answer ends with the connection instead, see [`EndCause`]; this is counted all the same.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestRefused {
+    /// A PUBLISH; at QoS 0 nobody is told, and it counts as [`DropCause::Denied`] too.
+    #[error("PUBLISH refused: {0}")]
+    Publish(ReasonCode),
+    /// A Topic Filter of a SUBSCRIBE.
+    #[error("SUBSCRIBE refused: {0}")]
+    Subscribe(ReasonCode),
+}
+
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]

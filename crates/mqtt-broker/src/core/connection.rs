@@ -530,6 +530,15 @@ impl Connection {
             | EndCause::ConnectionLost => {
                 tracing::debug!(peer, client_id, %cause, "connection closed");
             }
+            EndCause::ConnectRefused(_) => {
+                tracing::info!(peer, client_id, %cause, "connection closed");
+            }
+            // Anybody can have these written.
+            _ if self.arrival.is_some() => {
+                if let Some(times) = self.core.strangers.due(1, now_ms) {
+                    tracing::info!(peer, %cause, times, "connection closed before CONNECT");
+                }
+            }
             _ => tracing::info!(peer, client_id, %cause, "connection closed"),
         }
         if let Some(arrival) = &self.arrival {

@@ -1,6 +1,6 @@
 //! What the broker counts. Connections gather per read batch and add once, so that nothing is shared per message.
 
-use super::cause::{DropCause, EndCause, SessionEnd};
+use super::cause::{DropCause, EndCause, RequestRefused, SessionEnd};
 use super::session_cell::{SessionCell, SessionKey};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -31,6 +31,7 @@ pub(crate) struct Counters {
     dropped: [AtomicU64; DROP_CAUSES],
     sessions_ended: Mutex<BTreeMap<&'static str, u64>>,
     ends: Mutex<BTreeMap<&'static str, u64>>,
+    refused: Mutex<BTreeMap<RequestRefused, u64>>,
 }
 
 /// A reading of the broker's counters; each in packets, messages or connections since the start.
@@ -89,6 +90,8 @@ pub struct Totals {
     pub sessions_ended: BTreeMap<&'static str, u64>,
     /// Connections ended, by cause.
     pub ends: BTreeMap<&'static str, u64>,
+    /// PUBLISH packets and Topic Filters refused, by what was refused and why.
+    pub refused: BTreeMap<RequestRefused, u64>,
     /// Limits reached, by [`LimitCause::label`](crate::LimitCause::label); those never reached are left out.
     pub limits: BTreeMap<&'static str, u64>,
 }
@@ -268,6 +271,10 @@ impl Counters {
         *self.ends.lock().entry(cause.label()).or_default() += 1;
     }
 
+    pub(crate) fn refused(&self, cause: RequestRefused) {
+        *self.refused.lock().entry(cause).or_default() += 1;
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let dropped = |cause: DropCause| self.dropped.get(cause.slot()).map_or(0, load);
@@ -298,6 +305,7 @@ impl Counters {
             events_missed: 0,
             sessions_ended: self.sessions_ended.lock().clone(),
             ends: self.ends.lock().clone(),
+            refused: self.refused.lock().clone(),
             limits: BTreeMap::new(),
         }
     }

@@ -58,14 +58,14 @@ pub(crate) use subscribe::{RetainedFor, Wanted};
 pub(crate) use subscription::{Subscription, Via};
 pub(crate) use wire::AsReceived;
 
-use crate::access::Access;
+use crate::access::{Access, ClientInfo};
 use crate::authenticate::Authenticate;
 use crate::extensions::Extensions;
 use crate::hooks::{Dropped, Interest};
 use crate::hub::Hub;
 use crate::ownership::{Fabric, Ownership};
 use crate::sys::Sys;
-use cause::{DropCause, EndCause, SessionEnd};
+use cause::{DropCause, EndCause, RequestRefused, SessionEnd};
 use counters::{Counters, Totals};
 use limits::Limits;
 use log::{CommitLog, LogRecord};
@@ -106,6 +106,10 @@ pub(crate) struct Core {
     pub(crate) reached: Reached,
     /// When the log told of messages that were dropped, one for each of [`DropCause::LOUD`].
     drops: [Notice; DropCause::LOUD.len()],
+    /// When the log told of connections that ended before their CONNECT was whole.
+    pub(crate) strangers: Notice,
+    /// When the log told of requests that were refused: PUBLISH and SUBSCRIBE.
+    refusals: [Notice; 2],
     /// Bytes waiting for all sessions.
     queued_bytes: AtomicI64,
     /// Sessions without a connection.
@@ -138,6 +142,8 @@ impl Core {
             timers: Mutex::new(TimerWheel::new(TICK_MS)),
             reached: Reached::default(),
             drops: Default::default(),
+            strangers: Notice::default(),
+            refusals: Default::default(),
             queued_bytes: AtomicI64::new(0),
             offline: AtomicUsize::new(0),
             ticked_ms: AtomicU64::new(0),
@@ -154,6 +160,28 @@ impl Core {
     pub(crate) fn note_limit(&self, cause: LimitCause, who: &str) {
         self.reached
             .note(cause, who, self.ticked_ms.load(Ordering::Relaxed));
+    }
+
+    /// `client` was refused something about `topic`, a Topic Name or Topic Filter.
+    #[cold]
+    pub(crate) fn note_refused(
+        &self,
+        client: &ClientInfo,
+        topic: &str,
+        cause: RequestRefused,
+        now_ms: u64,
+    ) {
+        self.counters.refused(cause);
+        let [publishes, subscribes] = &self.refusals;
+        let notice = match cause {
+            RequestRefused::Publish(_) => publishes,
+            RequestRefused::Subscribe(_) => subscribes,
+        };
+        if let Some(times) = notice.due(1, now_ms) {
+            let client_id = &*client.client_id;
+            tracing::info!(%cause, client_id, topic, times, "request refused");
+        }
+        self.hub.request_refused(client, topic, cause);
     }
 
     /// What has been counted.

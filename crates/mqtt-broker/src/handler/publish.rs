@@ -2,7 +2,7 @@
 
 use super::prepare::{self, Fate, Goes};
 use crate::access::{AccessRequest, Decision};
-use crate::core::cause::{DropCause, EndCause};
+use crate::core::cause::{DropCause, EndCause, RequestRefused};
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::{LogPosition, LogRecord};
 use crate::core::message::Source;
@@ -235,11 +235,15 @@ impl Connection {
                 }
             }
         };
+        if reason.is_error() {
+            let cause = RequestRefused::Publish(reason);
+            self.core
+                .note_refused(client, topic_name.as_str(), cause, now_ms);
+        }
         let Some(settling) = Settling::of(delivery) else {
             if reason.is_error() {
                 batch.counts.dropped(DropCause::Denied, 1);
                 batch.counts.name_drops(None, topic_name.as_str());
-                tracing::debug!(client_id = %client.client_id, %reason, "QoS 0 message refused");
             }
             return Ok(Step::Done);
         };

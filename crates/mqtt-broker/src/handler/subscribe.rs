@@ -1,7 +1,7 @@
 //! SUBSCRIBE: rights, limits, the routing table, retained messages.
 
 use crate::access::{AccessRequest, Decision};
-use crate::core::cause::EndCause;
+use crate::core::cause::{EndCause, RequestRefused};
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
 use crate::core::reached::LimitCause;
@@ -47,13 +47,18 @@ impl Connection {
         let mut position = LogPosition::NONE;
         let mut reasons = Vec::with_capacity(all.len());
         let mut all_made = Vec::new();
-        for wanted in all {
+        for (wanted, (topic_filter, _)) in all.into_iter().zip(subscribe.filters.iter()) {
             let made = wanted.and_then(|wanted| {
                 let made = self.core.subscribe(&open.cell, &wanted)?;
                 Ok((made, wanted))
             });
             reasons.push(match made {
-                Err(reason) => reason,
+                Err(reason) => {
+                    let (client, cause) = (&open.client, RequestRefused::Subscribe(reason));
+                    self.core
+                        .note_refused(client, topic_filter.as_str(), cause, now_ms);
+                    reason
+                }
                 Ok((made, wanted)) => {
                     let reason = granted(wanted.options.qos);
                     position = position.max(made.position);

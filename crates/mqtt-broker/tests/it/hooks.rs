@@ -3,7 +3,7 @@
 use crate::kit::{Client, Hello, Last, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
 use mqtt_broker::{
     Acked, Changes, ClientInfo, DeliverVerdict, DropCause, Dropped, EndCause, Event, Handover,
-    Hooks, Interest, Publication, PublishAnswer, PublishVerdict, SessionEnd,
+    Hooks, Interest, Publication, PublishAnswer, PublishVerdict, RequestRefused, SessionEnd,
 };
 use mqtt_codec::{PacketType, ProtocolVersion, ReasonCode, SubscriptionOptions};
 use std::net::SocketAddr;
@@ -90,6 +90,10 @@ impl Hooks for Witness {
         self.tell(format!("unsubscribed {client_id} {topic_filter}"));
     }
 
+    fn request_refused(&self, client: &ClientInfo, topic: &str, cause: RequestRefused) {
+        self.tell(format!("{} for {topic} of {}", cause, client.client_id));
+    }
+
     fn session_started(&self, client_id: &str) {
         self.tell(format!("session {client_id}"));
     }
@@ -114,6 +118,58 @@ fn expect(lines: &Receiver<String>, expected: &[&str]) {
         let line = lines.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(line, *expected);
     }
+}
+
+#[test]
+fn a_refused_request_has_one_cause_for_its_answer_the_counter_and_the_hook() {
+    let (server, lines) = witnessed(|_| {});
+    let mut events = server.broker().events();
+    let mut client = Client::connect(&server, V5, "c");
+    expect(&lines, &["session c", "connected c false"]);
+    let post = |qos| Post {
+        qos,
+        ..Post::new("$SYS/no", b"x")
+    };
+    for qos in [QOS1, QOS2] {
+        assert_eq!(client.publish_fully(&post(qos)), 0x87);
+        expect(
+            &lines,
+            &["PUBLISH refused: 0x87 not authorized for $SYS/no of c"],
+        );
+    }
+    client.publish_fully(&post(QOS0));
+    expect(
+        &lines,
+        &[
+            "PUBLISH refused: 0x87 not authorized for $SYS/no of c",
+            "dropped 1 of $SYS/no for -: denied",
+        ],
+    );
+    let filters = [("$exclusive/a", options(QOS0)), ("b", options(QOS0))];
+    assert_eq!(client.subscribe_with(&filters, &[]), [0x8F, 0]);
+    expect(
+        &lines,
+        &[
+            "SUBSCRIBE refused: 0x8F topic filter invalid for $exclusive/a of c",
+            "subscribed c b 0",
+        ],
+    );
+    let refused = server.broker().totals().refused;
+    let expected = [
+        (RequestRefused::Publish(ReasonCode::NOT_AUTHORIZED), 3),
+        (
+            RequestRefused::Subscribe(ReasonCode::TOPIC_FILTER_INVALID),
+            1,
+        ),
+    ];
+    assert_eq!(refused, expected.into());
+    let mut seen = Vec::new();
+    while seen.len() < 4 {
+        if let Event::RequestRefused { cause, .. } = server.block_on(events.next()).unwrap() {
+            seen.push(cause);
+        }
+    }
+    assert_eq!(seen[3], expected[1].0);
 }
 
 #[test]
