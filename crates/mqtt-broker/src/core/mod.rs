@@ -31,6 +31,8 @@ mod router;
 mod seldom_vec;
 mod session_aliases;
 pub(crate) mod session_cell;
+mod session_log;
+mod session_share;
 mod sessions;
 pub(crate) mod share_group;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::cause::{DropCause, EndCause};
 use super::lane::Lane;
 use super::limits::Limits;
-use super::log::{CommitLog, LogPosition, LogRecord, MessageId, Recipient};
+use super::log::{CommitLog, LogPosition, MessageId};
 use super::message::{Message, Source};
 use super::queue::{Enqueued, Next, Queue, Queued};
 use super::standing::{AtomicStanding, Standing};
@@ -84,7 +84,7 @@ pub(crate) struct SessionCell {
 #[derive(Debug)]
 pub(crate) struct SessionState {
     /// As in its [`SessionCell`].
-    key: SessionKey,
+    pub(super) key: SessionKey,
     pub(crate) send: SendFlows<Sent>,
     pub(crate) send_quota: SendQuota,
     pub(crate) negotiated: Negotiated,
@@ -196,48 +196,6 @@ impl SessionState {
         self.send.len() + self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 
-    /// Takes the messages that came by a Shared Subscription and were never sent, as `is_wanted` says of each in order,
-    /// given how it came and its size in bytes.
-    pub(crate) fn take_unsent_shared(
-        &mut self,
-        batch: &mut Batch,
-        mut is_wanted: impl FnMut(&Via, usize) -> bool,
-    ) -> Vec<Queued> {
-        let Some(queue) = &mut self.queue else {
-            return Vec::new();
-        };
-        let taken = queue.take_shared(batch, |queued| {
-            is_wanted(&queued.via, queued.message.size())
-        });
-        queue.wake_waiters(batch);
-        if queue.is_empty() {
-            self.queue = None;
-        }
-        taken
-    }
-
-    /// Empties it, as its session has ended: the messages another member of a group is to get, in order.
-    ///
-    /// Spec: v5 §4.8.2: at QoS 1 what is not acknowledged, never what was begun at QoS 2.
-    pub(crate) fn clear_flows(&mut self, batch: &mut Batch) -> Vec<Queued> {
-        let begun = self.send.clear().filter_map(|sent| {
-            let is_moved = sent.via.is_shared() && sent.qos == QoS::AtLeastOnce;
-            Some(Queued {
-                message: sent.message.filter(|_| is_moved)?,
-                qos: sent.qos,
-                retain: sent.retain,
-                via: sent.via,
-                id: sent.id,
-            })
-        });
-        let mut moving: Vec<Queued> = begun.collect();
-        if let Some(queue) = self.queue.take() {
-            let unsent = queue.take_all(batch).into_iter();
-            moving.extend(unsent.filter(|queued| queued.via.is_shared()));
-        }
-        moving
-    }
-
     /// Whether messages for it must survive the broker: it outlives its connection.
     pub(crate) fn is_durable(&self) -> bool {
         self.negotiated.session_expiry != mqtt_session::SessionExpiry::AT_DISCONNECT
@@ -254,33 +212,6 @@ impl SessionState {
     pub(crate) fn drop_one(&mut self, batch: &mut Batch, cause: DropCause) {
         self.dropped += 1;
         batch.counts.dropped_by(cause, 1, self.key);
-    }
-
-    /// A message of the log does not reach the subscriber.
-    fn drop_logged(&mut self, batch: &mut Batch, cause: DropCause, id: MessageId) {
-        self.drop_one(batch, cause);
-        if id != MessageId::NONE {
-            batch.finished.push((self.key, id));
-        }
-    }
-
-    /// A message is about to be sent as `packet_id`: so that a restart finds it under this identifier.
-    ///
-    /// At QoS 2 it may leave only when that is durable: else it might be sent again as another message.
-    fn note_begun(&mut self, log: &dyn CommitLog, id: MessageId, qos: QoS, packet_id: PacketId) {
-        if id == MessageId::NONE {
-            return;
-        }
-        let record = LogRecord::Begun {
-            session: self.key,
-            id,
-            packet_id,
-        };
-        let position = log.append(record);
-        if qos == QoS::ExactlyOnce {
-            // A log that takes not even this has failed.
-            self.gate = position.unwrap_or(LogPosition(u64::MAX));
-        }
     }
 
     /// QoS 0: into the outbox; for a slow reader the oldest make room, and are counted.
@@ -572,20 +503,6 @@ impl SessionState {
             let _ = self.send.cancel(&mut self.send_quota, packet_id);
         }
         true
-    }
-
-    /// A retained message for a new subscription is under way from now on, so it has to be kept until it is through.
-    fn log_retained(&self, log: &dyn CommitLog, next: &Next<'_>) -> MessageId {
-        let recipient = Recipient {
-            session: self.key,
-            qos: next.qos,
-            retain: next.retain,
-            subscription_ids: next.via.subscription_ids(),
-            shared_filter: None,
-        };
-        let appended = log.append_message(next.message, &[recipient], false, None);
-        // Without room for it, it is lost with a crash as those behind it.
-        appended.map_or(MessageId::NONE, |appended| appended.id)
     }
 
     pub(crate) fn push_pubrel(&mut self, packet_id: PacketId) {

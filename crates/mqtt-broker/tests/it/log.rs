@@ -1,151 +1,12 @@
 //! The seam to a durable store: what waits until a position is durable, and what does not.
 
-use crate::kit::{Client, Hello, Last, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
-use mqtt_broker::{
-    Access, AccessRequest, Answer, Appended, CommitLog, Decision, LogFull, LogPosition, LogRecord,
-    Message, MessageId, Recipient,
-};
-use mqtt_codec::{PacketId, PacketType, ProtocolVersion, ReasonCode};
-use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use crate::kit::{Client, Hello, Last, Post, QOS0, QOS1, QOS2, Server, Steered, V5, V311, options};
+use mqtt_broker::{Access, AccessRequest, Answer, Decision};
+use mqtt_codec::{PacketType, ProtocolVersion, ReasonCode};
 use std::time::Duration;
 
 /// Long enough that an answer not held back would have come.
 const A_WHILE: Duration = Duration::from_millis(150);
-
-#[derive(Default)]
-struct State {
-    appended: u64,
-    durable: u64,
-    full: bool,
-    /// Panic when a session ends.
-    panics: bool,
-    waiting: Vec<(u64, Waker)>,
-    records: Vec<&'static str>,
-}
-
-/// A log that is durable as far as the test says.
-#[derive(Clone, Default)]
-struct Steered(Arc<Mutex<State>>);
-
-impl Steered {
-    /// Everything appended so far is durable now.
-    fn commit(&self) {
-        let appended = self.0.lock().unwrap().appended;
-        self.commit_to(appended);
-    }
-
-    fn commit_to(&self, durable: u64) {
-        let mut state = self.0.lock().unwrap();
-        state.durable = durable;
-        let waiting = std::mem::take(&mut state.waiting);
-        let (ready, waiting): (Vec<_>, _) = waiting.into_iter().partition(|(at, _)| *at <= durable);
-        state.waiting = waiting;
-        drop(state);
-        for (_, waker) in ready {
-            waker.wake();
-        }
-    }
-
-    fn set_full(&self, full: bool) {
-        self.0.lock().unwrap().full = full;
-    }
-
-    fn appended(&self) -> u64 {
-        self.0.lock().unwrap().appended
-    }
-
-    fn wait_for(&self, appended: u64) {
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        while self.appended() < appended {
-            assert!(std::time::Instant::now() < deadline, "not appended in time");
-            std::thread::yield_now();
-        }
-    }
-
-    fn take_records(&self) -> Vec<&'static str> {
-        std::mem::take(&mut self.0.lock().unwrap().records)
-    }
-}
-
-impl CommitLog for Steered {
-    fn keeps_records(&self) -> bool {
-        true
-    }
-
-    fn append(&self, record: LogRecord<'_>) -> Result<LogPosition, LogFull> {
-        let mut state = self.0.lock().unwrap();
-        if state.full {
-            return Err(LogFull);
-        }
-        if state.panics && matches!(record, LogRecord::SessionEnded { .. }) {
-            drop(state);
-            panic!("as the test wants it");
-        }
-        state.appended += 1;
-        state.records.push(match record {
-            LogRecord::RetainedRemoved { .. } => "retained removed",
-            LogRecord::Received { .. } => "received",
-            LogRecord::Released { .. } => "released",
-            LogRecord::Begun { .. } => "begun",
-            LogRecord::Confirmed { .. } => "confirmed",
-            LogRecord::Finished { .. } => "finished",
-            LogRecord::Attached { .. } => "attached",
-            LogRecord::Detached { .. } => "detached",
-            LogRecord::SessionStarted { .. } => "session started",
-            LogRecord::SessionEnded { .. } => "session ended",
-            LogRecord::Subscribed { .. } => "subscribed",
-            LogRecord::Unsubscribed { .. } => "unsubscribed",
-            LogRecord::Will { .. } => "will",
-            LogRecord::WillGone { .. } => "will gone",
-            LogRecord::Delayed { .. } => "delayed",
-            LogRecord::DelayedDone { .. } => "delayed done",
-            _ => "other",
-        });
-        Ok(LogPosition(state.appended))
-    }
-
-    fn append_message(
-        &self,
-        _message: &Arc<Message>,
-        recipients: &[Recipient<'_>],
-        is_retained: bool,
-        received: Option<PacketId>,
-    ) -> Result<Appended, LogFull> {
-        assert!(is_retained || !recipients.is_empty());
-        let mut state = self.0.lock().unwrap();
-        if state.full {
-            return Err(LogFull);
-        }
-        state.appended += 1;
-        state.records.push(match received {
-            None => "message",
-            Some(_) => "message received",
-        });
-        Ok(Appended {
-            position: LogPosition(state.appended),
-            id: MessageId(state.appended),
-        })
-    }
-
-    fn appended(&self) -> LogPosition {
-        LogPosition(self.0.lock().unwrap().appended)
-    }
-
-    fn durable(&self) -> LogPosition {
-        LogPosition(self.0.lock().unwrap().durable)
-    }
-
-    fn wake_when_durable(&self, position: LogPosition, waker: &Waker) {
-        let mut state = self.0.lock().unwrap();
-        if state.durable >= position.0 {
-            drop(state);
-            waker.wake_by_ref();
-        } else {
-            state.waiting.push((position.0, waker.clone()));
-        }
-    }
-}
 
 fn steered() -> (Server, Steered) {
     let log = Steered::default();
@@ -540,7 +401,7 @@ fn regress_a_replaced_session_ends_even_if_the_new_one_is_refused() {
 #[test]
 fn time_goes_on_after_a_log_that_panicked() {
     let (server, log) = steered();
-    log.0.lock().unwrap().panics = true;
+    log.panic_at_ends();
     let mut clients = Vec::new();
     // Two come due in the same moment: the panic of one must not take the other with it.
     for (client_id, expiry_s) in [("first", 1), ("with it", 1), ("second", 2)] {

@@ -4,12 +4,14 @@ mod client;
 mod hello;
 mod message;
 mod server;
+mod steered;
 
 pub(crate) use client::Client;
 pub(crate) use hello::{Hello, Last};
 pub(crate) use message::{Message, Post};
 pub(crate) use mqtt_codec::ProtocolVersion::{V5, V31, V311};
 pub(crate) use server::Server;
+pub(crate) use steered::Steered;
 
 use mqtt_codec::{QoS, RetainHandling, SubscriptionOptions};
 
