@@ -11,6 +11,7 @@ mod payload;
 mod print;
 mod publish;
 mod signals;
+mod store;
 mod subscribe;
 mod torture;
 
@@ -32,6 +33,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Broker(args) => broker::run(args),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
+        Command::Store(args) => store::run(args.command),
         Command::Torture(args) => torture::run(&args),
     }
 }

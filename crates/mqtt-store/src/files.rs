@@ -20,23 +20,39 @@ pub(crate) fn checkpoint(dir: &Path) -> PathBuf {
 /// Makes the directory if it is missing, and looks whether it is of this version.
 pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
     fs::create_dir_all(dir).map_err(|source| unusable(dir, source))?;
-    let path = dir.join("format");
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let found = text.trim().parse().unwrap_or(0);
-            match found {
-                FORMAT => Ok(()),
-                found => Err(OpenError::Format {
-                    found,
-                    known: FORMAT,
-                }),
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    match look(dir) {
+        Err(OpenError::Io { path, source }) if source.kind() == io::ErrorKind::NotFound => {
             fs::write(&path, format!("{FORMAT}\n")).map_err(|source| unusable(&path, source))
         }
-        Err(source) => Err(unusable(&path, source)),
+        looked => looked,
     }
+}
+
+/// Looks whether the directory is there and of this version.
+pub(crate) fn look(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join("format");
+    let text = fs::read_to_string(&path).map_err(|source| unusable(&path, source))?;
+    match text.trim().parse().unwrap_or(0) {
+        FORMAT => Ok(()),
+        found => Err(OpenError::Format {
+            found,
+            known: FORMAT,
+        }),
+    }
+}
+
+/// Refuses a directory with something in it.
+pub(crate) fn must_be_empty(dir: &Path) -> Result<(), OpenError> {
+    match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
+        Ok(false) => Err(unusable(dir, io::ErrorKind::DirectoryNotEmpty.into())),
+        Ok(true) | Err(_) => Ok(()),
+    }
+}
+
+pub(crate) fn copy_checkpoint(from: &Path, to: &Path) -> Result<(), OpenError> {
+    let from = checkpoint(from);
+    let copied = fs::copy(&from, checkpoint(to));
+    copied.map(drop).map_err(|source| unusable(&from, source))
 }
 
 /// Until when a broker is known to have run, in milliseconds of Unix time; 0 if that is not known.

@@ -10,6 +10,8 @@ mod checkpoint;
 mod error;
 mod files;
 mod flow;
+mod inspect;
+mod json;
 mod ledger;
 mod message;
 mod record;
@@ -21,6 +23,7 @@ mod store;
 mod wire;
 
 pub use error::{OpenError, ReadError, StoreFull};
+pub use inspect::{CheckReport, SalvageReport, check, dump_json, salvage};
 pub use message::StoredMessage;
 pub use mqtt_log::{Disk, Position};
 pub use record::{MessageId, Recipient, Record, SessionId};

@@ -36,6 +36,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "mqtt-broker",
             "mqtt-codec",
             "mqtt-bench",
+            "mqtt-store",
             "mqtt-torture",
         ],
     ),

@@ -5,6 +5,7 @@
 mod broker;
 mod connection;
 mod publish;
+mod store;
 mod subscribe;
 mod torture;
 
@@ -15,6 +16,7 @@ use clap::{ArgAction, error::ErrorKind};
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use publish::{PublishArgs, SourceArgs};
+pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use subscribe::SubscribeArgs;
 pub(crate) use torture::TortureArgs;
 
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Pub(PublishArgs),
     /// Subscribe to topics and print their messages
     Sub(SubscribeArgs),
+    /// Look at what a broker that does not run has kept
+    Store(StoreArgs),
     /// Kill a broker over and over and verify that it keeps what it has acknowledged
     Torture(TortureArgs),
 }

@@ -11,5 +11,6 @@ mod messages;
 mod process;
 mod refusals;
 mod server;
+mod store;
 mod torture;
 mod usage;
