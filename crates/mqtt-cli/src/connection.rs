@@ -2,7 +2,7 @@
 
 use std::{future::pending, process::ExitCode, time::Duration};
 
-use mqtt_client::{Client, ClientBuilder, ConnectError, QoS, Will};
+use mqtt_client::{Client, ClientBuilder, ConnectError, QoS, Reconnect, Will};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{args::ConnectionArgs, exit::Failure, log::LogFilter, signals::Signals};
@@ -38,7 +38,7 @@ pub(crate) async fn connect(args: &ConnectionArgs) -> Result<Client, Failure> {
     let address = address(&args.host, args.port);
     builder(args, &address).connect().await.map_err(|error| {
         let line = match &error {
-            ConnectError::Io(error) => format!("cannot connect to {address}: {error}"),
+            ConnectError::Io { source, .. } => format!("cannot connect to {address}: {source}"),
             error => format!("cannot connect to {address}: {error}"),
         };
         match &error {
@@ -92,7 +92,8 @@ fn builder(args: &ConnectionArgs, address: &str) -> ClientBuilder {
         .clean_start(!args.disable_clean_session)
         .session_expiry(Duration::from_secs(args.session_expiry_s().into()))
         .keep_alive(Duration::from_secs(args.keepalive.into()))
-        .max_packet_size(mqtt_codec::PACKET_LEN_MAX);
+        .max_packet_size(mqtt_codec::PACKET_LEN_MAX)
+        .reconnect(Reconnect::never());
     if let Some(client_id) = args.client_id() {
         builder = builder.client_id(client_id);
     }

@@ -1,13 +1,20 @@
 //! `ClientBuilder`: everything that is decided before connecting.
 
-use crate::driver::{Driver, DriverParts};
+use crate::dial::{Credentials, CredentialsSource, Dial};
+use crate::driver::Driver;
 use crate::endpoint::Endpoint;
-use crate::handshake::Dial;
 use crate::options::Options;
-use crate::{Client, ConnectError, EndpointError, Stream, Will, limits};
+use crate::{
+    Attempt, Client, CloseReason, ConnectError, EndpointError, Reconnect, Stream, Will, limits,
+};
 use mqtt_codec::ProtocolVersion;
 use mqtt_io::Transport;
+use std::future::poll_fn;
+use std::io;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 /// Everything that is decided before connecting; made by [`Client::builder`].
@@ -59,22 +66,59 @@ impl ClientBuilder {
         self.with(|options| options.keep_alive = keep_alive)
     }
 
-    /// Sets User Name and Password.
+    /// Sets User Name and Password; they go before those in the address.
     pub fn credentials(self, username: impl Into<String>, password: impl Into<Vec<u8>>) -> Self {
-        let (username, password) = (username.into(), password.into());
-        self.with(|options| {
-            options.username = Some(username);
-            options.password = Some(password);
-        })
+        let credentials = Credentials::new(username, password);
+        self.with(|options| options.credentials = Some(credentials))
     }
 
     /// Sets the User Name, without a Password.
     pub fn username(self, username: impl Into<String>) -> Self {
-        let username = username.into();
-        self.with(|options| {
-            options.username = Some(username);
-            options.password = None;
-        })
+        let credentials = Credentials {
+            username: Some(username.into()),
+            password: None,
+        };
+        self.with(|options| options.credentials = Some(credentials))
+    }
+
+    /// Asks `source` for the credentials of each attempt, as for tokens that expire.
+    ///
+    /// An error of it is a failed attempt, and the next one asks again.
+    pub fn credentials_with<F, A, E>(self, source: F) -> Self
+    where
+        F: Fn(Attempt) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Credentials, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let source = CredentialsSource(Arc::new(source));
+        self.with(|options| options.credentials_source = Some(source))
+    }
+
+    /// Adds a server that is tried when those before it cannot be reached.
+    pub fn fallback_server(mut self, address: impl AsRef<str>) -> Self {
+        let endpoint = Endpoint::parse(address.as_ref());
+        self.options = match (self.options, endpoint) {
+            (Ok(mut options), Ok(endpoint)) => {
+                options.fallback_servers.push(endpoint);
+                Ok(options)
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        self
+    }
+
+    /// Sets when to connect again; [`Reconnect::new`] when not set.
+    pub fn reconnect(self, reconnect: Reconnect) -> Self {
+        self.with(|options| options.reconnect = reconnect)
+    }
+
+    /// Takes the streams of bytes from `source` instead of the network: a transport of one's own, or a test's.
+    pub fn connector<F, A>(self, source: F) -> Self
+    where
+        F: Fn(Attempt) -> A + Send + Sync + 'static,
+        A: Future<Output = io::Result<Stream>> + Send + 'static,
+    {
+        self.with(|options| options.dial = Dial::Custom(Arc::new(source)))
     }
 
     /// Leaves a Will Message with the server.
@@ -88,7 +132,49 @@ impl ClientBuilder {
         self.with(|options| options.user_properties.push(pair))
     }
 
-    /// Sets how long connecting may take in all; 10 seconds when not set.
+    /// Asks the server for words with its errors, or asks it not to give any; it gives them when not set.
+    ///
+    /// Spec: v5 §3.1.2.11.7.
+    pub fn problem_information(self, wanted: bool) -> Self {
+        self.with(|options| options.request_problem_information = wanted)
+    }
+
+    /// Asks the server where Response Topics should start; see [`ConnAckInfo`](crate::ConnAckInfo).
+    ///
+    /// Spec: v5 §3.1.2.11.6.
+    pub fn response_information(self) -> Self {
+        self.with(|options| options.request_response_information = true)
+    }
+
+    /// Sets how many Topic Aliases either side may use; 16 when not set, 0 for none.
+    ///
+    /// The client uses them by itself for topics that come often. Spec: v5 §3.3.2.3.4.
+    pub fn topic_aliases(self, max: u16) -> Self {
+        self.with(|options| options.topic_alias_max = max)
+    }
+
+    /// Ends messages of QoS 1 with [`PublishError::SessionLost`](crate::PublishError::SessionLost) when the server has
+    /// lost the session with them; when not set they are published anew, and may arrive twice.
+    pub fn fail_lost(self) -> Self {
+        self.with(|options| options.fail_lost = true)
+    }
+
+    /// Refuses to continue a session that only the server knows of.
+    ///
+    /// When not set it is taken over, and its messages are [unclaimed](Client::unclaimed) until somebody subscribes.
+    /// Spec: v5 [MQTT-3.2.2-4].
+    pub fn strict_session(self) -> Self {
+        self.with(|options| options.strict_session = true)
+    }
+
+    /// Sets how long everything may wait behind one message that is not acknowledged; 5 seconds when not set.
+    ///
+    /// What happens then is up to its subscription: see [`WhenStalled`](crate::WhenStalled).
+    pub fn stall_timeout(self, stall_timeout: Duration) -> Self {
+        self.with(|options| options.stall_timeout = stall_timeout)
+    }
+
+    /// Sets how long one attempt at connecting may take in all; 10 seconds when not set.
     pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
         self.with(|options| options.connect_timeout = connect_timeout)
     }
@@ -116,7 +202,15 @@ impl ClientBuilder {
         self.with(|options| options.publish_capacity = messages)
     }
 
-    /// Connects by TCP and runs the client in a task of its own.
+    /// Sets how many bytes of topic names and payloads may wait, 1 to 1 GiB; 64 MiB when not set, and a publish above
+    /// that waits.
+    pub fn publish_bytes(self, bytes: usize) -> Self {
+        self.with(|options| options.publish_bytes = bytes)
+    }
+
+    /// Connects, and runs the client in a task of its own.
+    ///
+    /// Every server is tried once; with [`Reconnect::from_start`] until one accepts.
     ///
     /// Cancel safety: dropping the future closes whatever was opened.
     ///
@@ -126,13 +220,45 @@ impl ClientBuilder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        self.connect_with(Dial::Tcp).await
+        let (client, mut driver) = self.build()?;
+        let failed = poll_fn(|cx| match Pin::new(&mut driver).poll(cx) {
+            Poll::Ready(reason) => Poll::Ready(Some(reason)),
+            // Also if it was lost in the same turn: another one follows.
+            Poll::Pending if client.handle.shared.was_connected() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match failed.await {
+            None => {
+                tokio::spawn(driver);
+                Ok(client)
+            }
+            Some(CloseReason::ConnectFailed(error)) => Err(ConnectError::clone(&error)),
+            // Accepted and ended in one turn.
+            Some(_) => Ok(client),
+        }
+    }
+
+    /// Runs the client in a task of its own and does not wait for a connection, which is tried for from now on.
+    ///
+    /// What is published meanwhile waits, within the bounds of [`ClientBuilder::publish_capacity`] and
+    /// [`ClientBuilder::publish_bytes`].
+    ///
+    /// # Errors
+    /// An address is none.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(self) -> Result<Client, ConnectError> {
+        let from_start = self.with(|options| options.reconnect.from_start = true);
+        let (client, driver) = from_start.build()?;
+        tokio::spawn(driver);
+        Ok(client)
     }
 
     /// Connects over a stream of bytes that is there already, and runs the client in a task of its own.
     ///
-    /// Only the version set, or else the newest, is tried, because there is only one stream to try on.
-    /// Cancel safety and errors: as [`ClientBuilder::connect`].
+    /// Only the version set, or else the newest, is tried, and nothing is connected again, because there is only one
+    /// stream. Cancel safety and errors: as [`ClientBuilder::connect`].
     ///
     /// # Errors
     /// As [`ClientBuilder::connect`].
@@ -143,29 +269,18 @@ impl ClientBuilder {
         self,
         transport: impl Transport + 'static,
     ) -> Result<Client, ConnectError> {
-        self.connect_with(Dial::Given(Stream::other(transport)))
-            .await
+        let given = Arc::new(Mutex::new(Some(Stream::other(transport))));
+        let over = self.with(|options| options.dial = Dial::Given(given));
+        over.connect().await
     }
 
     /// A client that connects when its [`Driver`] is first polled, for those who run tasks themselves.
     ///
     /// # Errors
-    /// The address is none.
+    /// An address is none.
     pub fn build(self) -> Result<(Client, Driver), ConnectError> {
-        let (client, parts) = self.parts()?;
-        Ok((client, Driver::new(parts, Dial::Tcp)))
-    }
-
-    async fn connect_with(self, dial: Dial) -> Result<Client, ConnectError> {
-        let (client, parts) = self.parts()?;
-        let established = parts.handshake(dial).await?;
-        tokio::spawn(parts.run(established));
-        Ok(client)
-    }
-
-    fn parts(self) -> Result<(Client, DriverParts), ConnectError> {
-        let options = self.options?;
-        Ok(Client::with_driver(options))
+        let (client, parts) = Client::with_driver(self.options?);
+        Ok((client, Driver::new(parts)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {

@@ -5,16 +5,18 @@ use crate::driver::DriverParts;
 use crate::options::Options;
 use crate::shared::{CloseOnDrop, Shared};
 use crate::{
-    ClientBuilder, CloseReason, ClosedError, ConnAckInfo, Disconnect, Publish, Subscribe,
-    Unclaimed, Unsubscribe,
+    ClientBuilder, CloseReason, ClosedError, ConnAckInfo, Disconnect, Events, Permit, Publish,
+    PublishError, State, Subscribe, Unclaimed, Unsubscribe,
 };
 use bytes::Bytes;
+use mqtt_codec::QoS;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// A handle of one client; cheap to clone, usable from any task.
 ///
-/// A driver in the background does the work, so nothing has to be polled for progress.
+/// A driver in the background does the work, so nothing has to be polled for progress. It connects again when a
+/// connection is lost: receipts and subscriptions outlive connections.
 /// When the last handle is dropped, and with it the last [`Subscription`](crate::Subscription) and
 /// [`Unclaimed`], what is queued is sent and the client disconnects.
 #[derive(Clone, Debug)]
@@ -40,10 +42,10 @@ impl Client {
     pub(crate) fn with_driver(options: Options) -> (Self, DriverParts) {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (control, control_receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(options.publish_capacity));
+        let shared = Arc::new(Shared::new(&options));
         let parts = DriverParts {
             guard: CloseOnDrop(Arc::clone(&shared)),
-            options,
+            options: Arc::new(options),
             receiver,
             control: control_receiver,
             sender: commands.clone(),
@@ -64,7 +66,7 @@ impl Client {
 
     /// Subscribes to `topic_filter`; see [`Subscribe`].
     pub fn subscribe(&self, topic_filter: impl Into<String>) -> Subscribe {
-        Subscribe::new(self.clone(), vec![topic_filter.into()])
+        Subscribe::new(self.clone(), vec![(topic_filter.into(), None)])
     }
 
     /// Subscribes to several filters by one packet and receives their messages in one stream; see [`Subscribe`].
@@ -74,7 +76,10 @@ impl Client {
     ) -> Subscribe {
         Subscribe::new(
             self.clone(),
-            topic_filters.into_iter().map(Into::into).collect(),
+            topic_filters
+                .into_iter()
+                .map(|topic_filter| (topic_filter.into(), None))
+                .collect(),
         )
     }
 
@@ -90,27 +95,72 @@ impl Client {
         Unclaimed::new(self.clone())
     }
 
-    /// What the server said when it accepted the connection; none before and after it.
+    /// Waits until a message of `qos` with `bytes` bytes of Topic Name and payload may be handed to the client, and
+    /// keeps the place.
+    ///
+    /// Cancel safety: dropping the future, or the permit, gives the place back and loses no message; so a `select!`
+    /// around it never half publishes.
+    ///
+    /// # Errors
+    /// The client has ended.
+    pub async fn reserve(&self, qos: QoS, bytes: usize) -> Result<Permit, PublishError> {
+        Permit::reserve(self.clone(), qos, bytes).await
+    }
+
+    /// What the server said when it accepted the connection; none while there is no connection.
     pub fn connack(&self) -> Option<Arc<ConnAckInfo>> {
         self.handle.shared.connack()
     }
 
-    /// Waits until the server has accepted the connection.
+    /// Waits until there is a connection; at once if there is one.
     ///
     /// Cancel safety: nothing is lost.
     ///
     /// # Errors
-    /// It did not, or the connection has ended since.
+    /// The client has ended.
     pub async fn connected(&self) -> Result<Arc<ConnAckInfo>, ClosedError> {
         self.handle.shared.connected().await
     }
 
-    /// Ends the connection in an orderly way; see [`Disconnect`].
+    /// How the client stands to its server, now and as it changes.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.handle.shared.state()
+    }
+
+    /// What happens to the client from now on; see [`Events`].
+    pub fn events(&self) -> Events {
+        self.handle.shared.events.subscribe()
+    }
+
+    /// What the client has counted.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(&self) -> crate::Metrics {
+        let shared = &self.handle.shared;
+        let free = shared.unsent.available_permits() + shared.unacknowledged.available_permits();
+        let pending = (2 * shared.publish_capacity).saturating_sub(free);
+        shared.counters.snapshot(pending)
+    }
+
+    /// Waits until everything that was published or asked for before has its answer, without ending anything.
+    ///
+    /// While there is no connection it waits for the next one.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// The client has ended; then every receipt has its answer as well.
+    pub async fn drain(&self) -> Result<(), ClosedError> {
+        let (reply, idle) = oneshot::channel();
+        self.control(Control::Drain(reply))?;
+        idle.await.map_err(|_| self.handle.shared.closed_error())
+    }
+
+    /// Ends the client in an orderly way; see [`Disconnect`].
     pub fn disconnect(&self) -> Disconnect {
         Disconnect::new(self.clone())
     }
 
-    /// Waits until the connection has ended, and tells why.
+    /// Waits until the client has ended, and tells why.
     ///
     /// Cancel safety: nothing is lost.
     pub async fn closed(&self) -> CloseReason {

@@ -1,5 +1,6 @@
 //! What handles tell the driver.
 
+use crate::answer::Answered;
 use crate::client::Handle;
 use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
 use crate::queue::MessageQueue;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use mqtt_codec::{
     Delivery, Properties, PropertyList, Publish, QoS, ReasonCode, SubscriptionOptions, TopicName,
 };
-use mqtt_session::{AckToken, OutgoingMessage};
+use mqtt_session::{MessageExpiry, OutgoingMessage};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -21,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 pub(crate) enum Command {
     Publish(Outgoing),
     Request(Request),
-    Acknowledge(AckToken),
+    Answer(Answered),
     /// The subscription was dropped.
     Drop(Arc<MessageQueue>),
     /// The subscription stays on the server, nobody listens here.
@@ -32,6 +33,8 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) enum Control {
     Disconnect(DisconnectRequest),
+    /// Tell when nothing is under way any more.
+    Drain(oneshot::Sender<()>),
     /// The last handle was dropped.
     Release,
 }
@@ -45,8 +48,16 @@ pub(crate) struct Outgoing {
     pub(crate) retain: bool,
     pub(crate) properties: Option<Box<MessageProperties>>,
     pub(crate) reply: oneshot::Sender<Result<Published, PublishError>>,
+    pub(crate) expiry: Option<MessageExpiry>,
     /// Given back when the message needs no place any more.
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) place: Place,
+}
+
+/// What a message takes of what may wait.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) _message: OwnedSemaphorePermit,
+    pub(crate) _bytes: OwnedSemaphorePermit,
 }
 
 impl OutgoingMessage for Outgoing {
@@ -81,6 +92,10 @@ impl OutgoingMessage for Outgoing {
         Some(use_publish(&publish))
     }
 
+    fn expiry(&self) -> Option<MessageExpiry> {
+        self.expiry
+    }
+
     fn forget_body(&mut self) {
         self.payload = Bytes::new();
         self.properties = None;
@@ -92,12 +107,15 @@ impl OutgoingMessage for Outgoing {
 pub(crate) enum Request {
     Subscribe(Box<SubscribeRequest>),
     Unsubscribe(UnsubscribeRequest),
+    /// What the server had granted and has lost with the session.
+    Resubscribe(Vec<Box<str>>),
 }
 
 #[derive(Debug)]
 pub(crate) struct SubscribeRequest {
     pub(crate) topic_filters: Arc<[Box<str>]>,
-    pub(crate) options: SubscriptionOptions,
+    /// One for each filter.
+    pub(crate) options: Vec<SubscriptionOptions>,
     pub(crate) user_properties: Vec<(String, String)>,
     /// For the handle in the subscription; a request keeps no client alive that nobody has any more.
     pub(crate) client: Weak<Handle>,
@@ -124,5 +142,9 @@ pub(crate) struct UnsubscribeReply {
 pub(crate) struct DisconnectRequest {
     pub(crate) timeout: Duration,
     pub(crate) reason: ReasonCode,
+    /// How long the server keeps the session, in seconds; none for as long as CONNECT said.
+    pub(crate) session_expiry_s: Option<u32>,
+    pub(crate) reason_string: Option<String>,
+    pub(crate) user_properties: Vec<(String, String)>,
     pub(crate) reply: oneshot::Sender<Result<(), DisconnectError>>,
 }

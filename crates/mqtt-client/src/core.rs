@@ -1,31 +1,50 @@
-//! What the driver does with packets, commands and time, apart from reading and writing.
+//! What the driver does with packets, commands and time, apart from reading, writing and connecting.
 
+mod connection;
 mod drain;
+mod held;
 mod requests;
 
-use crate::command::{Command, Control, Outgoing, Request};
+use crate::answer::Answered;
+use crate::command::{Command, Control, Outgoing, Place, Request};
 use crate::error::{DisconnectError, PublishError};
-use crate::handshake::millis;
-use crate::queue::{AckOnDrop, Waiting};
+use crate::event::Event;
+use crate::options::Options;
+use crate::queue::Waiting;
 use crate::router::{Routed, Router};
 use crate::shared::Shared;
-use crate::{CloseReason, Message, Published, ServerDisconnect, limits};
+use crate::{CloseReason, Message, Published, ServerDisconnect};
 use drain::Drain;
-use mqtt_codec::{Frame, PacketType, QoS, ReasonCode};
+use held::Held;
+use mqtt_codec::{Ack, Delivery, Frame, PacketType, QoS, ReasonCode};
 use mqtt_io::Verdict;
-use mqtt_session::{ClientConnection, ClientError, ClientEvent, NotSent, NotSentReason};
-use requests::{SubscribeAnswer, handle_unsubscribed};
+use mqtt_session::{
+    AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, NotSent, NotSentReason,
+    SendRefusal,
+};
+use requests::{SubscribeAnswer, UnsubscribeAnswer};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// The two QoS bits in the flags of PUBLISH; v5 §3.3.1.
 const QOS_FLAGS: u8 = 0b0110;
 
-/// What the driver does with packets, commands and time, apart from reading and writing.
+/// What the driver does with packets, commands and time, apart from reading, writing and connecting.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) connection: ClientConnection<Outgoing, Request>,
+    link: Link,
+    /// Connections begun so far; the number of the one in use.
+    number: u32,
+    /// The address of the server of the connection in use.
+    server: String,
+    /// Whether the server has accepted the connection in use.
+    pub(crate) is_accepted: bool,
+    /// Whether a server has ever accepted a connection.
+    pub(crate) was_accepted: bool,
+    /// The Client Identifier a server has assigned.
+    assigned_client_id: Option<String>,
+    options: Arc<Options>,
     router: Router,
     shared: Arc<Shared>,
     commands: mpsc::UnboundedSender<Command>,
@@ -34,54 +53,84 @@ pub(crate) struct Core {
     /// Bytes that left `out` for the write queue since the connection began.
     pub(crate) pushed: u64,
     pub(crate) now_ms: u64,
-    /// Messages of QoS 1 and 2 that wait for the send quota.
+    /// Messages that wait for a connection, or at QoS 1 and 2 for the send quota.
     waiting: VecDeque<Outgoing>,
-    /// Requests that wait for a Packet Identifier.
+    /// When the first of `waiting` expires, or earlier.
+    expiry_ms: Option<u64>,
+    /// Requests that wait for a connection or a Packet Identifier.
     waiting_requests: VecDeque<Request>,
     /// Messages of QoS 0, with the count of `pushed` at which they are handed to the transport.
     unsent: VecDeque<Unsent>,
-    /// Messages of QoS 1 and 2 held for the application at which nothing more is read.
-    hold_max: usize,
+    /// What the application has to answer on this connection.
+    held: Held,
+    /// Answers to messages of earlier connections, for the next one.
+    late_answers: Vec<(AckToken, ReasonCode)>,
+    /// Where PINGREQ ends in the bytes of the connection, until it is handed to the transport.
+    ping_until: Option<u64>,
     drain: Option<Drain>,
+    /// Who waits until nothing is under way.
+    idle_waiters: Vec<oneshot::Sender<()>>,
     pub(crate) ending: Option<Ending>,
+}
+
+/// The session, on a Network Connection or without one.
+#[derive(Debug)]
+enum Link {
+    Away(ClientSession<Outgoing, Request>),
+    Here(Box<ClientConnection<Outgoing, Request>>),
 }
 
 #[derive(Debug)]
 struct Unsent {
     until: u64,
     reply: oneshot::Sender<Result<Published, PublishError>>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
-/// How the connection ends, and who waits for that.
+/// How a connection, or the client, ends.
 #[derive(Debug)]
 pub(crate) struct Ending {
     pub(crate) reason: CloseReason,
-    pub(crate) disconnected: Result<(), DisconnectError>,
+    /// What this side wanted; then nothing follows, and those who wait for it are told.
+    pub(crate) disconnected: Option<Disconnected>,
+}
+
+/// How a disconnect went, and who waits for that.
+#[derive(Debug)]
+pub(crate) struct Disconnected {
+    pub(crate) result: Result<(), DisconnectError>,
     pub(crate) replies: Vec<oneshot::Sender<Result<(), DisconnectError>>>,
 }
 
 impl Core {
     pub(crate) fn new(
-        connection: ClientConnection<Outgoing, Request>,
-        router: Router,
+        options: Arc<Options>,
         shared: Arc<Shared>,
         commands: mpsc::UnboundedSender<Command>,
-        hold_max: usize,
     ) -> Self {
         Self {
-            connection,
-            router,
+            link: Link::Away(ClientSession::new()),
+            number: 0,
+            server: String::new(),
+            is_accepted: false,
+            was_accepted: false,
+            assigned_client_id: None,
+            options,
+            router: Router::new(1),
             shared,
             commands,
             out: Vec::new(),
             pushed: 0,
             now_ms: 0,
             waiting: VecDeque::new(),
+            expiry_ms: None,
             waiting_requests: VecDeque::new(),
             unsent: VecDeque::new(),
-            hold_max,
+            held: Held::default(),
+            late_answers: Vec::new(),
+            ping_until: None,
             drain: None,
+            idle_waiters: Vec::new(),
             ending: None,
         }
     }
@@ -96,34 +145,38 @@ impl Core {
         if is_acknowledged && !self.may_hold_more() {
             return Verdict::Pause;
         }
-        match self
-            .connection
-            .handle_frame(frame, self.now_ms, &mut self.out)
-        {
+        let Link::Here(connection) = &mut self.link else {
+            return Verdict::Stop;
+        };
+        match connection.handle_frame(frame, self.now_ms, &mut self.out) {
             Ok(ClientEvent::Message { publish, ack }) => {
-                let ack = ack.map(|token| Arc::new(AckOnDrop::new(token, self.commands.clone())));
-                let waiting = Waiting {
-                    message: Message::of(&publish),
-                    _ack: ack,
-                };
-                deliver(&self.router, &self.shared, waiting);
+                let message = Message::of(&publish);
+                debug_assert_eq!(
+                    ack.is_some(),
+                    Delivery::packet_id(publish.delivery).is_some()
+                );
+                self.deliver(message, ack);
             }
             Ok(ClientEvent::Acknowledged { message, ack }) => {
-                // The caller may have lost interest; the message counts all the same.
-                let _ = message.reply.send(Published::of(&ack));
+                acknowledged(&self.shared, message, &ack);
             }
-            Ok(ClientEvent::Subscribed {
-                request: Request::Subscribe(request),
-                suback,
-            }) => {
+            Ok(ClientEvent::Subscribed { request, suback }) => {
                 let answer = SubscribeAnswer::of(&suback);
-                self.handle_subscribed(*request, answer);
+                self.handle_subscribed(request, answer);
             }
             Ok(ClientEvent::Unsubscribed {
                 request: Request::Unsubscribe(request),
                 unsuback,
             }) => {
-                handle_unsubscribed(request, &unsuback);
+                UnsubscribeAnswer::of(&unsuback).give(request);
+            }
+            Ok(ClientEvent::Connected { connack }) => {
+                let words = crate::connack::ConnAckWords::of(&connack);
+                self.accept(words);
+            }
+            Ok(ClientEvent::Refused(connack)) => {
+                let refused = connection::refused(&connack);
+                self.end(CloseReason::ConnectFailed(Arc::new(refused)));
             }
             Ok(ClientEvent::Disconnected(disconnect)) => {
                 let disconnect = ServerDisconnect::of(&disconnect);
@@ -139,13 +192,44 @@ impl Core {
         Verdict::Continue
     }
 
+    fn deliver(&mut self, message: Message, token: Option<AckToken>) {
+        self.shared.counters.received.add(1);
+        let is_answered = token.is_none();
+        let answer = token.map(|token| {
+            let name = message.shared_topic_name();
+            self.held.begin(token, name, self.number, &self.commands)
+        });
+        let waiting = Waiting { message, answer };
+        match self.router.route(&waiting) {
+            Routed::Delivered => {}
+            // What is left of a retired one is acknowledged by dropping it.
+            Routed::Retired => self.shared.counters.late.add(1),
+            Routed::Unclaimed => {
+                let topic_name = waiting.message.topic_name();
+                tracing::debug!(topic_name, "message is unclaimed");
+                self.shared.counters.unclaimed.add(1);
+                self.shared.unclaimed.push(waiting);
+            }
+        }
+        if !is_answered {
+            self.watch_for_stall();
+        }
+    }
+
     /// Whether a message of QoS 1 or 2 may be received.
     ///
     /// A server of v5 knows the Receive Maximum; one that exceeds it breaks the protocol and is not waited for.
     pub(crate) fn may_hold_more(&self) -> bool {
-        let server_knows =
-            usize::from(self.connection.negotiated().own_receive_maximum) <= self.hold_max;
-        server_knows || self.connection.unacknowledged() < self.hold_max
+        let Link::Here(connection) = &self.link else {
+            return true;
+        };
+        let hold_max = self.hold_max();
+        let server_knows = usize::from(connection.negotiated().own_receive_maximum) <= hold_max;
+        server_knows || connection.unacknowledged() < hold_max
+    }
+
+    fn hold_max(&self) -> usize {
+        usize::from(self.options.receive_maximum.get())
     }
 
     pub(crate) fn handle_command(&mut self, command: Command) {
@@ -157,17 +241,15 @@ impl Core {
                 } else {
                     self.publish(outgoing)
                 };
-                self.waiting.extend(unsent);
+                if let Some(outgoing) = unsent {
+                    self.wait(outgoing);
+                }
             }
             Command::Request(request) => {
                 let unsent = self.request(request);
                 self.waiting_requests.extend(unsent);
             }
-            Command::Acknowledge(token) => {
-                let success = ReasonCode::SUCCESS;
-                self.connection
-                    .acknowledge(token, success, self.now_ms, &mut self.out);
-            }
+            Command::Answer(answered) => self.handle_answer(answered),
             Command::Drop(queue) => {
                 let topic_filters = self.router.remove_queue(&queue);
                 self.unsubscribe_silently(topic_filters);
@@ -184,65 +266,68 @@ impl Core {
     pub(crate) fn handle_control(&mut self, control: Control) {
         match control {
             Control::Disconnect(request) => self.begin_drain(request),
-            Control::Release => {
-                let deadline_ms = self
-                    .now_ms
-                    .saturating_add(millis(limits::DISCONNECT_TIMEOUT));
-                self.drain.get_or_insert_with(|| Drain {
-                    deadline_ms,
-                    reason: ReasonCode::NORMAL_DISCONNECTION,
-                    replies: Vec::new(),
-                });
-            }
+            Control::Drain(reply) => self.idle_waiters.push(reply),
+            Control::Release => self.begin_release(),
         }
-    }
-
-    /// Whether the application has asked to end.
-    pub(crate) const fn is_draining(&self) -> bool {
-        self.drain.is_some()
     }
 
     /// When [`Core::handle_timeout`] has something to do.
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
+        let connection = match &self.link {
+            Link::Here(connection) => connection.next_deadline_ms(),
+            Link::Away(_) => None,
+        };
         let drain = self.drain.as_ref().map(|drain| drain.deadline_ms);
-        self.connection
-            .next_deadline_ms()
-            .into_iter()
-            .chain(drain)
-            .min()
+        let expiry = self.expiry_ms.filter(|_| !self.waiting.is_empty());
+        let deadlines = [connection, drain, expiry, self.held.stall_at_ms()];
+        deadlines.into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self) {
-        if let Err(error) = self.connection.handle_timeout(self.now_ms, &mut self.out) {
-            self.fail(error);
+        if let Link::Here(connection) = &mut self.link {
+            let before = self.out.len();
+            let done = connection.handle_timeout(self.now_ms, &mut self.out);
+            if self.out.len() > before {
+                self.ping_until = Some(self.pushed + count(self.out.len()));
+            }
+            if let Err(error) = done {
+                self.fail(error);
+            }
         }
-        if self
-            .drain
-            .as_ref()
-            .is_some_and(|drain| drain.deadline_ms <= self.now_ms)
-        {
-            self.finish_drain();
-        }
+        self.drop_expired();
+        self.act_on_stall();
+        self.check_drain_deadline();
     }
 
-    /// Ends a disconnect that has nothing to wait for any more; `is_written` when no command and no byte waits.
-    pub(crate) fn check_drain(&mut self, is_written: bool) {
-        if self.drain.is_some() && is_written && self.out.is_empty() && self.unfinished() == 0 {
-            self.finish_drain();
-        }
-    }
-
-    /// Bytes were handed to the transport: `handed` since the connection began.
+    /// The server took bytes: `handed` since the connection began.
     pub(crate) fn handle_handed(&mut self, handed: u64) {
         while let Some(unsent) = self.unsent.pop_front_if(|unsent| unsent.until <= handed) {
+            self.shared.counters.published.add(1);
             // As with the other answers, nobody may be waiting.
             let _ = unsent.reply.send(Ok(Published::default()));
+        }
+        if self.ping_until.is_some()
+            && let Link::Here(connection) = &mut self.link
+        {
+            // It was behind what was taken just now, so its answer cannot be late yet.
+            connection.put_off_ping_answer(self.now_ms);
+            self.ping_until = self.ping_until.filter(|until| *until > handed);
+        }
+    }
+
+    /// Bytes came from the server.
+    pub(crate) fn handle_received(&mut self, len: usize) {
+        self.shared.counters.bytes_received.add(count(len));
+        if let Link::Here(connection) = &mut self.link {
+            connection.handle_received(self.now_ms);
         }
     }
 
     /// Ends the connection because the server broke the protocol.
     pub(crate) fn fail(&mut self, error: ClientError) {
-        self.connection.fail(error, &mut self.out);
+        if let Link::Here(connection) = &mut self.link {
+            connection.fail(error, &mut self.out);
+        }
         self.end(match error {
             ClientError::KeepAliveTimeout => CloseReason::KeepAliveTimeout,
             error => CloseReason::Protocol(error),
@@ -251,44 +336,42 @@ impl Core {
 
     /// Ends the connection; the first reason counts.
     pub(crate) fn end(&mut self, reason: CloseReason) {
-        if self.ending.is_none() {
-            let closed = crate::ClosedError {
-                reason: reason.clone(),
-            };
-            let replies = self
-                .drain
-                .take()
-                .map(|drain| drain.replies)
-                .unwrap_or_default();
-            self.ending = Some(Ending {
-                reason,
-                disconnected: Err(closed.into()),
-                replies,
-            });
+        if self.ending.is_some() {
+            return;
         }
+        let reason = match self.is_accepted {
+            true => reason,
+            false => connection::before_connack(reason, &self.server),
+        };
+        self.ending = Some(Ending {
+            reason,
+            disconnected: None,
+        });
     }
 
     /// Publishes and requests that were queued or are in flight.
     fn unfinished(&self) -> usize {
-        self.waiting.len()
-            + self.waiting_requests.len()
-            + self.unsent.len()
-            + self.connection.inflight()
+        let inflight = match &self.link {
+            Link::Here(connection) => connection.inflight(),
+            Link::Away(session) => session.inflight(),
+        };
+        self.waiting.len() + self.waiting_requests.len() + self.unsent.len() + inflight
     }
 
     /// Sends `outgoing`; gives it back when it has to wait.
     fn publish(&mut self, outgoing: Outgoing) -> Option<Outgoing> {
-        match self
-            .connection
-            .publish(outgoing, self.now_ms, &mut self.out)
-        {
+        let connection = match &mut self.link {
+            Link::Here(connection) if connection.is_connected() => connection,
+            _ => return Some(outgoing),
+        };
+        match connection.publish(outgoing, self.now_ms, &mut self.out) {
             Ok(None) => None,
-            Ok(Some(Outgoing { reply, permit, .. })) => {
+            Ok(Some(Outgoing { reply, place, .. })) => {
                 let until = self.pushed + count(self.out.len());
                 self.unsent.push_back(Unsent {
                     until,
                     reply,
-                    _permit: permit,
+                    _place: place,
                 });
                 None
             }
@@ -300,19 +383,49 @@ impl Core {
                 item,
                 reason: NotSentReason::Never(refusal),
             }) => {
-                // As with the other answers, nobody may be waiting.
-                let _ = item.reply.send(Err(PublishError::NotSent(refusal)));
+                not_published(&self.shared, item, refusal_error(refusal));
                 None
+            }
+        }
+    }
+
+    /// Keeps a message until it can be sent.
+    fn wait(&mut self, outgoing: Outgoing) {
+        if let Some(expiry) = outgoing.expiry {
+            let earlier = self.expiry_ms.unwrap_or(u64::MAX);
+            self.expiry_ms = Some(earlier.min(expiry.at_ms()));
+        }
+        self.waiting.push_back(outgoing);
+    }
+
+    /// Ends messages that waited for too long.
+    fn drop_expired(&mut self) {
+        if self
+            .expiry_ms
+            .is_none_or(|expiry_ms| expiry_ms > self.now_ms)
+        {
+            return;
+        }
+        let now_ms = self.now_ms;
+        self.expiry_ms = None;
+        for outgoing in std::mem::take(&mut self.waiting) {
+            match outgoing.expiry {
+                Some(expiry) if expiry.is_over(now_ms) => {
+                    not_published(&self.shared, outgoing, PublishError::Expired);
+                }
+                _ => self.wait(outgoing),
             }
         }
     }
 
     /// Sends again what a resume owes, then what waits for quota or identifiers.
     fn send_waiting(&mut self) {
-        while let Some((message, refusal)) = self.connection.poll_resend(self.now_ms, &mut self.out)
-        {
-            // As with the other answers, nobody may be waiting.
-            let _ = message.reply.send(Err(PublishError::NotSent(refusal)));
+        let connection = match &mut self.link {
+            Link::Here(connection) if connection.is_connected() => connection,
+            _ => return,
+        };
+        while let Some((message, refusal)) = connection.poll_resend(self.now_ms, &mut self.out) {
+            not_published(&self.shared, message, refusal_error(refusal));
         }
         while let Some(outgoing) = self.waiting.pop_front() {
             if let Some(unsent) = self.publish(outgoing) {
@@ -327,19 +440,33 @@ impl Core {
             }
         }
     }
+
+    fn event(&self, event: &Event) {
+        self.shared.events.send(event);
+    }
 }
 
-fn deliver(router: &Router, shared: &Shared, waiting: Waiting) {
-    match router.route(&waiting) {
-        // What is left of a retired one is acknowledged by dropping it.
-        Routed::Delivered | Routed::Retired => {}
-        Routed::Unclaimed => {
-            tracing::debug!(
-                topic_name = waiting.message.topic_name(),
-                "message is unclaimed"
-            );
-            shared.unclaimed.push(waiting);
-        }
+/// The last answer to a message of QoS 1 or 2.
+fn acknowledged(shared: &Shared, message: Outgoing, ack: &Ack<'_>) {
+    let published = Published::of(ack);
+    match &published {
+        Ok(_) => shared.counters.published.add(1),
+        Err(_) => shared.counters.publish_failures.add(1),
+    }
+    // The caller may have lost interest; the message counts all the same.
+    let _ = message.reply.send(published);
+}
+
+fn not_published(shared: &Shared, message: Outgoing, error: PublishError) {
+    shared.counters.publish_failures.add(1);
+    // As with the other answers, nobody may be waiting.
+    let _ = message.reply.send(Err(error));
+}
+
+fn refusal_error(refusal: SendRefusal) -> PublishError {
+    match refusal {
+        SendRefusal::Expired => PublishError::Expired,
+        refusal => PublishError::NotSent(refusal),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Disconnecting: the request.
 
 use crate::command::{Control, DisconnectRequest};
+use crate::options::whole_seconds;
 use crate::{Client, DisconnectError, limits};
 use mqtt_codec::ReasonCode;
 use std::future::{Future, IntoFuture};
@@ -21,6 +22,9 @@ pub struct Disconnect {
     client: Client,
     timeout: Duration,
     reason: ReasonCode,
+    session_expiry: Option<Duration>,
+    reason_string: Option<String>,
+    user_properties: Vec<(String, String)>,
 }
 
 impl Disconnect {
@@ -30,7 +34,36 @@ impl Disconnect {
             client,
             timeout,
             reason,
+            session_expiry: None,
+            reason_string: None,
+            user_properties: Vec::new(),
         }
+    }
+
+    /// Sets the Reason Code; normal when not set. From v5 on.
+    pub const fn reason(mut self, reason: ReasonCode) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// Sets how long the server keeps the session from now on, in whole seconds; as agreed at CONNECT when not set.
+    ///
+    /// From v5 on, and not above zero where CONNECT said zero. Spec: v5 §3.14.2.2.2.
+    pub const fn session_expiry(mut self, session_expiry: Duration) -> Self {
+        self.session_expiry = Some(session_expiry);
+        self
+    }
+
+    /// Adds words for people; from v5 on.
+    pub fn reason_string(mut self, reason_string: impl Into<String>) -> Self {
+        self.reason_string = Some(reason_string.into());
+        self
+    }
+
+    /// Adds a User Property; from v5 on.
+    pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.user_properties.push((name.into(), value.into()));
+        self
     }
 
     /// Sets how long acknowledgements are waited for; 5 seconds when not set.
@@ -48,10 +81,12 @@ impl Disconnect {
     async fn send(self) -> Result<(), DisconnectError> {
         let shared = Arc::clone(&self.client.handle.shared);
         let (reply, answer) = oneshot::channel();
-        let (timeout, reason) = (self.timeout, self.reason);
         self.client.control(Control::Disconnect(DisconnectRequest {
-            timeout,
-            reason,
+            timeout: self.timeout,
+            reason: self.reason,
+            session_expiry_s: self.session_expiry.map(whole_seconds),
+            reason_string: self.reason_string,
+            user_properties: self.user_properties,
             reply,
         }))?;
         answer

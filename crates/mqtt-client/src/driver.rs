@@ -1,49 +1,41 @@
-//! The driver: the one task that reads, writes and waits for a client.
+//! The driver: the one task that connects, reads, writes and waits for a client.
 
 use crate::command::{Command, Control};
-use crate::core::{Core, Ending, count};
-use crate::handshake::{self, Dial, Established, millis};
-use crate::limits::{CLOSE_TIMEOUT, WRITE_QUEUE_LEN, WRITE_QUEUE_LEN_MAX};
+use crate::core::{Core, Ending};
+use crate::dial::{Dialed, dial};
+use crate::event::Event;
 use crate::options::Options;
-use crate::router::Router;
-use crate::shared::CloseOnDrop;
-use crate::{CloseReason, ConnectError, Stream};
-use mqtt_codec::DecodeError;
-use mqtt_io::{Fed, PacketReader, WriteQueue, poll_read_chunk};
-use mqtt_session::ClientError;
+use crate::reconnect::Backoff;
+use crate::servers::Servers;
+use crate::shared::{CloseOnDrop, Shared};
+use crate::time::{Alarm, millis};
+use crate::wire::Wire;
+use crate::{Attempt, CloseReason, ConnectError, limits};
+use mqtt_codec::{ProtocolVersion, ReasonCode};
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// Commands taken in one turn, so that reading and writing get theirs.
 const COMMANDS_PER_TURN: usize = 256;
 
 /// The work of one client, made by [`ClientBuilder::build`](crate::ClientBuilder::build): run it in a task.
 ///
-/// It connects when first polled and resolves when the connection has ended. Dropping it closes the connection, and
-/// everything that waits on the client ends with [`CloseReason::DriverDropped`].
+/// It connects when first polled, again when a connection is lost, and resolves when the client has ended. Dropping it
+/// closes the connection, and everything that waits on the client ends with [`CloseReason::DriverDropped`].
 #[must_use = "a client does nothing while its driver is not polled"]
 pub struct Driver(Pin<Box<dyn Future<Output = CloseReason> + Send>>);
 
 impl Driver {
-    pub(crate) fn new(parts: DriverParts, dial: Dial) -> Self {
+    pub(crate) fn new(parts: DriverParts) -> Self {
+        let span = tracing::debug_span!("mqtt_client", client_id = %parts.options.client_id);
+        let mut run = Box::pin(parts.run());
         Self(Box::pin(async move {
-            match parts.handshake(dial).await {
-                Ok(established) => parts.run(established).await,
-                Err(error) => {
-                    let reason = CloseReason::ConnectFailed(Arc::new(error));
-                    parts.guard.0.begin_close(reason.clone());
-                    reason
-                }
-            }
+            poll_fn(|cx| span.in_scope(|| run.as_mut().poll(cx))).await
         }))
     }
 }
@@ -62,25 +54,19 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// A driver before it is connected.
+/// A driver before it runs.
 #[derive(Debug)]
 pub(crate) struct DriverParts {
     /// First, so that it goes first: then everything else that is dropped knows why.
     pub(crate) guard: CloseOnDrop,
-    pub(crate) options: Options,
+    pub(crate) options: Arc<Options>,
     pub(crate) receiver: mpsc::UnboundedReceiver<Command>,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) sender: mpsc::UnboundedSender<Command>,
 }
 
 impl DriverParts {
-    pub(crate) async fn handshake(&self, dial: Dial) -> Result<Established, ConnectError> {
-        let established = handshake::connect(&self.options, dial).await?;
-        self.guard.0.set_connected(Arc::clone(&established.connack));
-        Ok(established)
-    }
-
-    pub(crate) async fn run(self, established: Established) -> CloseReason {
+    async fn run(self) -> CloseReason {
         let Self {
             guard,
             options,
@@ -89,109 +75,139 @@ impl DriverParts {
             sender,
         } = self;
         let shared = Arc::clone(&guard.0);
-        let Established {
-            stream,
-            reader,
-            connection,
-            connack,
-            epoch,
-        } = established;
-        let router = Router::new(first_subscription_id(connack.session_present));
-        let hold_max = usize::from(options.receive_maximum.get());
-        let core = Core::new(connection, router, Arc::clone(&shared), sender, hold_max);
-        let mut running = Running::new(stream, reader, core, (receiver, control), epoch);
+        let mut work = Work::new(options, &shared, (receiver, control), sender);
         // Declared last, so that it goes first when the driver is dropped.
         let _guard = guard;
         let Ending {
             reason,
             disconnected,
-            replies,
-        } = poll_fn(|cx| running.poll(cx)).await;
+        } = poll_fn(|cx| work.poll(cx)).await;
 
-        tracing::debug!(%reason, "connection ends");
+        tracing::info!(%reason, "client ends");
         shared.begin_close(reason.clone());
-        let Running {
-            stream,
-            queue,
-            core,
+        let Work {
+            mut core,
             receiver,
             control,
+            phase,
             ..
-        } = running;
+        } = work;
+        let (result, replies) = match disconnected {
+            Some(disconnected) => (disconnected.result, disconnected.replies),
+            None => {
+                let reason = reason.clone();
+                let closed = Err(crate::ClosedError { reason }.into());
+                (closed, core.take_disconnect_replies())
+            }
+        };
+        let wire = match phase {
+            Phase::Wired(mut wire) if core.is_accepted => {
+                wire.take_output(&mut core);
+                Some(wire)
+            }
+            _ => None,
+        };
         // Whatever still waits for an answer gets the reason now.
         drop((core, receiver, control));
-        // Either way the connection is over; how long the server takes to see it does not matter.
-        let _ = timeout(CLOSE_TIMEOUT, close(stream, queue)).await;
+        if let Some(wire) = wire {
+            wire.close().await;
+        }
         shared.set_closed();
         for reply in replies {
             // As with the other answers, nobody may be waiting.
-            let _ = reply.send(disconnected.clone());
+            let _ = reply.send(result.clone());
         }
         reason
     }
 }
 
-/// A connection in use.
-#[derive(Debug)]
-struct Running {
-    stream: Stream,
-    reader: PacketReader,
-    queue: WriteQueue,
+/// A driver at work.
+struct Work {
     core: Core,
+    options: Arc<Options>,
+    shared: Arc<Shared>,
     receiver: mpsc::UnboundedReceiver<Command>,
     control: mpsc::UnboundedReceiver<Control>,
     batch: Vec<Command>,
-    /// The moment that counts as 0 ms.
-    epoch: Instant,
     alarm: Alarm,
-    /// Whether packets wait in `reader` until the application has taken messages.
-    paused: bool,
-    write_failure: Option<WriteFailure>,
+    phase: Phase,
+    servers: Servers,
+    backoff: Backoff,
+    /// Attempts since the last connection.
+    attempts: u32,
+    last_error: Option<ConnectError>,
+    /// Server References followed since the last connection that lasted.
+    redirects: u32,
+    /// When the server accepted the connection in use.
+    accepted_ms: Option<u64>,
 }
 
-impl Running {
+/// How the driver stands to its server.
+enum Phase {
+    /// The next attempt begins at this moment.
+    Waiting(u64),
+    Dialing {
+        dialing: Pin<Box<dyn Future<Output = Result<Dialed, ConnectError>> + Send>>,
+        /// When CONNACK has to be here.
+        until_ms: u64,
+        version: ProtocolVersion,
+        server: String,
+    },
+    Wired(Box<Wire>),
+    /// The last words of a connection are sent; the next attempt begins at this moment.
+    Closing(Pin<Box<dyn Future<Output = ()> + Send>>, u64),
+}
+
+impl Work {
     fn new(
-        stream: Stream,
-        reader: PacketReader,
-        core: Core,
+        options: Arc<Options>,
+        shared: &Arc<Shared>,
         (receiver, control): (
             mpsc::UnboundedReceiver<Command>,
             mpsc::UnboundedReceiver<Control>,
         ),
-        epoch: Instant,
+        sender: mpsc::UnboundedSender<Command>,
     ) -> Self {
+        let servers = Servers::new(options.endpoint.clone(), &options.fallback_servers);
         Self {
-            stream,
-            reader,
-            queue: WriteQueue::new(),
-            core,
+            core: Core::new(Arc::clone(&options), Arc::clone(shared), sender),
+            shared: Arc::clone(shared),
             receiver,
             control,
             batch: Vec::new(),
-            epoch,
-            alarm: Alarm {
-                sleep: None,
-                at_ms: u64::MAX,
-            },
-            // Packets that came with CONNACK wait in the reader.
-            paused: true,
-            write_failure: None,
+            alarm: Alarm::new(),
+            phase: Phase::Waiting(0),
+            servers,
+            backoff: Backoff::new(options.reconnect.clone()),
+            options,
+            attempts: 0,
+            last_error: None,
+            redirects: 0,
+            accepted_ms: None,
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         loop {
-            self.core.now_ms = millis(self.epoch.elapsed());
+            self.core.now_ms = self.shared.now_ms();
             let mut progress = self.poll_control(cx);
             progress |= self.poll_commands(cx);
-            progress |= self.poll_read(cx);
+            progress |= self.poll_phase(cx);
             progress |= self.poll_deadline(cx);
-            progress |= self.poll_write(cx);
+            if let Phase::Wired(wire) = &mut self.phase {
+                progress |= wire.poll_write(&mut self.core, &self.shared, cx);
+            }
+            let is_written = match &self.phase {
+                Phase::Wired(wire) => wire.is_written(),
+                _ => true,
+            };
             self.core
-                .check_drain(self.receiver.is_empty() && self.queue.is_empty());
+                .check_drain(is_written && self.receiver.is_empty());
             if let Some(ending) = self.core.ending.take() {
-                self.queue.push(std::mem::take(&mut self.core.out));
-                return Poll::Ready(ending);
+                if let Some(last) = self.handle_ending(ending) {
+                    return Poll::Ready(last);
+                }
+                progress = true;
             }
             if !progress {
                 return Poll::Pending;
@@ -211,7 +227,10 @@ impl Running {
 
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
         // At the end nothing new comes, and what is here may not hold up the deadline.
-        if self.queue.len() >= WRITE_QUEUE_LEN && !self.core.is_draining() {
+        if let Phase::Wired(wire) = &self.phase
+            && wire.is_full()
+            && !self.core.is_draining()
+        {
             return false;
         }
         let polled = self
@@ -223,160 +242,270 @@ impl Running {
         polled.is_ready()
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
-        let Self {
-            stream,
-            reader,
-            core,
-            ..
-        } = self;
-        if self.paused {
-            if !core.may_hold_more() {
-                return false;
+    fn poll_phase(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.phase {
+            Phase::Waiting(at_ms) if *at_ms <= self.core.now_ms => {
+                self.begin_dialing();
+                true
             }
-            self.paused = false;
-            let fed = reader.feed(&[], |frame| core.handle_frame(frame));
-            self.handle_fed(fed);
-            return true;
-        }
-        if self.queue.len() >= WRITE_QUEUE_LEN_MAX {
-            return false;
-        }
-        let read = poll_read_chunk(stream, cx, |bytes| {
-            (
-                bytes.len(),
-                reader.feed(bytes, |frame| core.handle_frame(frame)),
-            )
-        });
-        match read {
-            Poll::Pending => return false,
-            Poll::Ready(Ok((0, _))) => {
-                let failure = self.write_failure.take().map(WriteFailure::into_reason);
-                self.core.end(failure.unwrap_or(CloseReason::EndOfStream));
+            Phase::Waiting(_) => false,
+            Phase::Dialing { dialing, .. } => match dialing.as_mut().poll(cx) {
+                Poll::Pending => false,
+                Poll::Ready(dialed) => {
+                    self.handle_dialed(dialed);
+                    true
+                }
+            },
+            Phase::Wired(wire) => {
+                let was_accepted = self.core.is_accepted;
+                let progress = wire.poll_read(&mut self.core, cx);
+                if self.core.is_accepted && !was_accepted {
+                    self.handle_accepted();
+                }
+                progress
             }
-            Poll::Ready(Ok((_, fed))) => {
-                self.core.connection.handle_received(self.core.now_ms);
-                self.handle_fed(fed);
-            }
-            Poll::Ready(Err(error)) => self.core.end(CloseReason::Io(Arc::new(error))),
-        }
-        true
-    }
-
-    fn handle_fed(&mut self, fed: Result<Fed, DecodeError>) {
-        match fed {
-            Ok(Fed::All | Fed::Stopped) => {}
-            Ok(Fed::Paused) => self.paused = true,
-            Err(error) => self.core.fail(ClientError::Decode(error)),
+            Phase::Closing(closing, at_ms) => match closing.as_mut().poll(cx) {
+                Poll::Pending => false,
+                Poll::Ready(()) => {
+                    self.phase = Phase::Waiting(*at_ms);
+                    true
+                }
+            },
         }
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> bool {
-        let failure = self
-            .write_failure
-            .as_ref()
-            .map(|failure| failure.give_up_ms);
-        let deadlines = self.core.next_deadline_ms().into_iter().chain(failure);
+        let phase = match &self.phase {
+            Phase::Waiting(at_ms) => Some(*at_ms),
+            Phase::Wired(wire) => wire.next_deadline_ms(),
+            Phase::Dialing { .. } | Phase::Closing(..) => None,
+        };
+        let deadlines = self.core.next_deadline_ms().into_iter().chain(phase);
         let Some(deadline_ms) = deadlines.min() else {
             return false;
         };
-        if deadline_ms <= self.core.now_ms {
-            if failure == Some(deadline_ms)
-                && let Some(failure) = self.write_failure.take()
-            {
-                self.core.end(failure.into_reason());
-            }
-            if self.paused {
-                // Its answers are behind what the application has not taken; it is alive as far as we know.
-                self.core.connection.handle_received(self.core.now_ms);
-            }
-            self.core.handle_timeout();
-            return true;
+        if deadline_ms > self.core.now_ms {
+            let epoch = self.shared.epoch;
+            return self.alarm.poll(cx, epoch, deadline_ms).is_ready();
         }
-        self.alarm.poll(cx, self.epoch, deadline_ms).is_ready()
+        if let Phase::Wired(wire) = &mut self.phase {
+            wire.handle_timeout(&mut self.core);
+        }
+        self.core.handle_timeout();
+        true
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.core.out.is_empty() {
-            let out = std::mem::take(&mut self.core.out);
-            self.core.pushed += count(out.len());
-            self.queue.push(out);
-            self.core.out = self.queue.take_spare().unwrap_or_default();
+    fn begin_dialing(&mut self) {
+        let Some(endpoint) = self.servers.current().cloned() else {
+            return;
+        };
+        self.attempts = self.attempts.saturating_add(1);
+        let newest = ProtocolVersion::V5; // version: what a client speaks when nothing was chosen
+        let older = ProtocolVersion::V311; // version: the one step back when nothing was chosen
+        let version = match self.options.version {
+            Some(version) => version,
+            None if self.servers.is_older() => older,
+            None => newest,
+        };
+        let attempt = Attempt {
+            server: endpoint.to_string(),
+            number: self.attempts,
+            last_error: self.last_error.clone(),
+        };
+        let server = attempt.server.clone();
+        tracing::debug!(%server, number = attempt.number, "connecting");
+        let connect_timeout = millis(self.options.connect_timeout);
+        self.phase = Phase::Dialing {
+            dialing: Box::pin(dial(Arc::clone(&self.options), endpoint, attempt)),
+            until_ms: self.core.now_ms.saturating_add(connect_timeout),
+            version,
+            server,
+        };
+    }
+
+    fn handle_dialed(&mut self, dialed: Result<Dialed, ConnectError>) {
+        let waiting = Phase::Waiting(u64::MAX);
+        let Phase::Dialing {
+            until_ms,
+            version,
+            server,
+            ..
+        } = std::mem::replace(&mut self.phase, waiting)
+        else {
+            return;
+        };
+        let begun = dialed.and_then(
+            |Dialed {
+                 stream,
+                 credentials,
+             }| {
+                self.core.begin(server, version, &credentials, until_ms)?;
+                let packet_len_max = self.options.packet_len_max.get();
+                Ok(Box::new(Wire::new(stream, packet_len_max)))
+            },
+        );
+        match begun {
+            Ok(wire) => self.phase = Phase::Wired(wire),
+            Err(error) => {
+                let reason = CloseReason::ConnectFailed(Arc::new(error));
+                self.core.ending = Some(Ending {
+                    reason,
+                    disconnected: None,
+                });
+            }
         }
-        if self.queue.is_empty() || self.write_failure.is_some() {
+    }
+
+    fn handle_accepted(&mut self) {
+        self.servers.succeed();
+        self.attempts = 0;
+        self.last_error = None;
+        self.accepted_ms = Some(self.core.now_ms);
+    }
+
+    /// Decides what follows the end of a connection or an attempt; the last ending if nothing does.
+    fn handle_ending(&mut self, ending: Ending) -> Option<Ending> {
+        if ending.disconnected.is_some() {
+            return Some(ending);
+        }
+        if let Some(accepted_ms) = self.accepted_ms.take() {
+            let lasted_ms = self.core.now_ms.saturating_sub(accepted_ms);
+            if lasted_ms >= millis(limits::STABLE_AFTER) {
+                self.backoff.reset();
+                self.redirects = 0;
+            }
+        }
+        let failed = match &ending.reason {
+            CloseReason::ConnectFailed(error) => Some(ConnectError::clone(error)),
+            _ => None,
+        };
+        let server = self.servers.current().map(ToString::to_string);
+        let delay = match self.follow(&ending.reason) {
+            true => Some(Duration::ZERO),
+            false => self.next_delay(&ending.reason, failed.as_ref()),
+        };
+        self.tell(&ending.reason, failed.as_ref(), server, delay);
+        self.last_error = failed;
+        let Some(delay) = delay else {
+            return Some(ending);
+        };
+        let at_ms = self.core.now_ms.saturating_add(millis(delay));
+        let was_accepted = self.core.is_accepted;
+        let waiting = Phase::Waiting(at_ms);
+        if let Phase::Wired(mut wire) = std::mem::replace(&mut self.phase, waiting)
+            && was_accepted
+        {
+            wire.take_output(&mut self.core);
+            self.phase = Phase::Closing(Box::pin(wire.close()), at_ms);
+        }
+        self.core.lose(&ending.reason);
+        None
+    }
+
+    /// Whether the next attempt follows at once, because the server has said where or how to go on.
+    fn follow(&mut self, reason: &CloseReason) -> bool {
+        let (said, server_reference) = match reason {
+            CloseReason::ConnectFailed(error) => match &**error {
+                ConnectError::Refused {
+                    reason,
+                    server_reference,
+                    ..
+                } => (*reason, server_reference.as_deref()),
+                _ => return false,
+            },
+            CloseReason::ServerDisconnected(disconnect) => {
+                (disconnect.reason, disconnect.server_reference.as_deref())
+            }
+            _ => return false,
+        };
+        if said == ReasonCode::UNSUPPORTED_PROTOCOL_VERSION {
+            let goes_back =
+                self.options.version.is_none() && !self.servers.is_older() && self.may_dial_again();
+            if goes_back {
+                tracing::debug!("the server does not know MQTT 5, trying 3.1.1");
+                self.servers.set_older();
+            }
+            return goes_back;
+        }
+        let is_permanent = said == ReasonCode::SERVER_MOVED;
+        let is_redirect = is_permanent || said == ReasonCode::USE_ANOTHER_SERVER;
+        let Some(server_reference) = server_reference.filter(|_| is_redirect) else {
+            return false;
+        };
+        let limit = self.options.reconnect.redirects_max;
+        if self.redirects >= limit || !self.may_dial_again() {
             return false;
         }
-        let before = self.queue.len();
-        if let Poll::Ready(Err(error)) = self.queue.poll_flush(&mut self.stream, cx) {
-            let give_up_ms = self.core.now_ms.saturating_add(millis(CLOSE_TIMEOUT));
-            self.write_failure = Some(WriteFailure { error, give_up_ms });
-        }
-        self.core
-            .handle_handed(self.core.pushed.saturating_sub(count(self.queue.len())));
-        // Room again for commands that were left alone.
-        before >= WRITE_QUEUE_LEN && self.queue.len() < WRITE_QUEUE_LEN
-    }
-}
-
-/// Writing failed; what the server sent before may tell why, so reading goes on for a moment.
-#[derive(Debug)]
-struct WriteFailure {
-    error: io::Error,
-    give_up_ms: u64,
-}
-
-impl WriteFailure {
-    fn into_reason(self) -> CloseReason {
-        CloseReason::Io(Arc::new(self.error))
-    }
-}
-
-/// A timer that is set again only when it is too late or has gone off, since deadlines mostly move back.
-#[derive(Debug)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-    at_ms: u64,
-}
-
-impl Alarm {
-    fn poll(&mut self, cx: &mut Context<'_>, epoch: Instant, deadline_ms: u64) -> Poll<()> {
-        if deadline_ms < self.at_ms {
-            let at = epoch + Duration::from_millis(deadline_ms);
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(at),
-                None => self.sleep = Some(Box::pin(sleep_until(at))),
+        self.redirects += 1;
+        match self.servers.redirect(server_reference, is_permanent) {
+            Ok(to) => {
+                let permanent = is_permanent;
+                self.shared
+                    .events
+                    .send(&Event::Redirected { to, permanent });
+                true
             }
-            self.at_ms = deadline_ms;
+            Err(error) => {
+                tracing::warn!(%error, server_reference, "server reference is none");
+                false
+            }
         }
-        let Some(sleep) = &mut self.sleep else {
-            return Poll::Pending;
-        };
-        let polled = sleep.as_mut().poll(cx);
-        if polled.is_ready() {
-            self.at_ms = u64::MAX;
+    }
+
+    /// Whether there is a way to get another stream at all.
+    fn may_dial_again(&self) -> bool {
+        !self.options.dial.is_given()
+    }
+
+    /// The delay before the next attempt; none when there is no other.
+    fn next_delay(
+        &mut self,
+        reason: &CloseReason,
+        failed: Option<&ConnectError>,
+    ) -> Option<Duration> {
+        let policy = &self.options.reconnect;
+        let is_first = !self.core.was_accepted;
+        let may_retry = !policy.is_never() && reason.is_retryable() && self.may_dial_again();
+        if failed.is_some() {
+            let is_retryable = reason.is_retryable() && self.may_dial_again();
+            if is_retryable && self.servers.fail() {
+                return Some(Duration::ZERO);
+            }
+            if is_first && !policy.from_start {
+                return None;
+            }
         }
-        polled
+        if !may_retry {
+            return None;
+        }
+        self.backoff.next_delay()
     }
-}
 
-/// Sends what is left, says that nothing more comes, and waits until the server has closed its side.
-///
-/// Closing with bytes unread would reset the connection, and the server might lose our DISCONNECT.
-async fn close(mut stream: Stream, mut queue: WriteQueue) -> io::Result<()> {
-    poll_fn(|cx| queue.poll_flush(&mut stream, cx)).await?;
-    stream.shutdown().await?;
-    while poll_fn(|cx| poll_read_chunk(&mut stream, cx, |bytes| !bytes.is_empty())).await? {}
-    Ok(())
-}
-
-/// Where Subscription Identifiers start.
-///
-/// A session the server continues has messages with those of an earlier run, which are small; they must not be taken
-/// for ours.
-fn first_subscription_id(session_present: bool) -> u32 {
-    if !session_present {
-        return 1;
+    fn tell(
+        &self,
+        reason: &CloseReason,
+        failed: Option<&ConnectError>,
+        server: Option<String>,
+        retry_in: Option<Duration>,
+    ) {
+        let server = server.unwrap_or_default();
+        match failed {
+            Some(error) => {
+                tracing::warn!(%server, %error, ?retry_in, "connecting failed");
+                self.shared.counters.connect_failures.add(1);
+                self.shared.events.send(&Event::ConnectFailed {
+                    server,
+                    error: error.clone(),
+                    retry_in,
+                });
+            }
+            None => {
+                tracing::warn!(%server, %reason, ?retry_in, "connection lost");
+                self.shared.events.send(&Event::Disconnected {
+                    reason: reason.clone(),
+                    retry_in,
+                });
+            }
+        }
     }
-    let random = u32::try_from(RandomState::new().hash_one(()) >> 38).unwrap_or(0);
-    (1 << 20) + random
 }

@@ -1,5 +1,7 @@
 //! Where the server is: reading `mqtt://host:port` and its short forms.
 
+use std::fmt;
+
 /// The port of MQTT over plain TCP; v5 §4.2.
 const PORT: u16 = 1883;
 
@@ -45,7 +47,31 @@ pub enum EndpointError {
     Credentials,
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
 impl Endpoint {
+    /// The servers of a Server Reference, without credentials; spec: v5 §4.13.
+    ///
+    /// # Errors
+    /// One of them names no server, or there is none.
+    pub(crate) fn redirected(&self, server_reference: &str) -> Result<Vec<Self>, EndpointError> {
+        let servers: Result<Vec<Self>, _> = server_reference
+            .split_whitespace()
+            .map(Self::parse)
+            .collect();
+        servers.and_then(|servers| match servers.is_empty() {
+            true => Err(EndpointError::HostMissing),
+            false => Ok(servers),
+        })
+    }
+
     /// Reads `[scheme://][user[:password]@]host[:port]`.
     pub(crate) fn parse(text: &str) -> Result<Self, EndpointError> {
         let rest = match text.split_once("://") {

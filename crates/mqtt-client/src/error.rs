@@ -2,6 +2,7 @@
 
 use crate::EndpointError;
 use crate::properties::owned_pairs;
+use crate::reconnect::is_refusal_passing;
 use mqtt_codec::{Disconnect, ReasonCode, TopicError};
 use mqtt_session::{ClientError, SendRefusal};
 use std::fmt;
@@ -9,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 /// Why connecting failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The address names no server.
@@ -22,8 +23,16 @@ pub enum ConnectError {
     #[error("connect packet: {0}")]
     Options(SendRefusal),
     /// The transport failed.
-    #[error("connection failed: {0}")]
-    Io(#[from] io::Error),
+    #[error("{server}: connection failed: {source}")]
+    Io {
+        /// Host and port that were tried.
+        server: String,
+        /// What the system says.
+        source: Arc<io::Error>,
+    },
+    /// The function that gives the credentials failed.
+    #[error("credentials: {0}")]
+    Credentials(Arc<dyn std::error::Error + Send + Sync>),
     /// The server closed the stream without an answer.
     #[error("the server closed the connection without an answer")]
     NoAnswer,
@@ -80,12 +89,46 @@ pub enum PublishError {
         /// Names and values of the server's own.
         user_properties: Vec<(String, String)>,
     },
-    /// The connection ended before the server acknowledged it; it may or may not have been published.
+    /// A permit was for a shorter message.
+    #[error("{len} bytes, the permit is for {len_max}")]
+    LongerThanReserved {
+        /// Bytes of Topic Name and payload.
+        len: usize,
+        /// Bytes reserved.
+        len_max: usize,
+    },
+    /// Its Message Expiry Interval passed before it could be sent.
+    #[error("expired before it could be sent")]
+    Expired,
+    /// The connection was lost while a message of QoS 0 was on its way; it may or may not have been published.
+    #[error("connection lost before it was sent: {0}")]
+    ConnectionLost(CloseReason),
+    /// The server has lost the session with the message in it; it may or may not have been published.
+    ///
+    /// At QoS 2, and at QoS 1 if [`ClientBuilder::fail_lost`](crate::ClientBuilder::fail_lost) asks for it: sending it
+    /// again could publish it twice.
+    #[error("the server lost the session before it had acknowledged")]
+    SessionLost,
+    /// The client has ended before the server acknowledged it; it may or may not have been published.
     #[error(transparent)]
     Closed(#[from] ClosedError),
 }
 
 impl PublishError {
+    /// Whether publishing the same message again may succeed; at QoS 1 and 2 the server may then have it twice.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::TopicName(_)
+            | Self::ResponseTopic(_)
+            | Self::NotSent(_)
+            | Self::LongerThanReserved { .. }
+            | Self::Expired => false,
+            Self::Refused { reason, .. } => is_refusal_passing(*reason),
+            Self::ConnectionLost(_) | Self::SessionLost => true,
+            Self::Closed(closed) => closed.reason.is_retryable(),
+        }
+    }
+
     /// The server's Reason Code, if it gave one.
     pub const fn reason(&self) -> Option<ReasonCode> {
         match self {
@@ -115,12 +158,21 @@ pub enum SubscribeError {
         /// Names and values of the server's own.
         user_properties: Vec<(String, String)>,
     },
-    /// The connection ended before the server answered.
+    /// The client ended before the server answered.
     #[error(transparent)]
     Closed(#[from] ClosedError),
 }
 
 impl SubscribeError {
+    /// Whether asking again may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::TopicFilter(_) | Self::NotSent(_) => false,
+            Self::Refused { .. } => self.reason().is_some_and(is_refusal_passing),
+            Self::Closed(closed) => closed.reason.is_retryable(),
+        }
+    }
+
     /// The server's first Reason Code that refuses, if it gave one.
     pub fn reason(&self) -> Option<ReasonCode> {
         match self {
@@ -150,9 +202,28 @@ pub enum UnsubscribeError {
         /// The server's words for people.
         reason_string: Option<String>,
     },
-    /// The connection ended before the server answered.
+    /// The client ended before the server answered.
     #[error(transparent)]
     Closed(#[from] ClosedError),
+}
+
+impl UnsubscribeError {
+    /// The server's Reason Code, if it gave one.
+    pub const fn reason(&self) -> Option<ReasonCode> {
+        match self {
+            Self::Refused { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+
+    /// Whether asking again may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::TopicFilter(_) | Self::NotSent(_) => false,
+            Self::Refused { reason, .. } => is_refusal_passing(*reason),
+            Self::Closed(closed) => closed.reason.is_retryable(),
+        }
+    }
 }
 
 /// Why a disconnect was not clean.
@@ -173,7 +244,7 @@ pub enum DisconnectError {
     Closed(#[from] ClosedError),
 }
 
-/// The connection has ended.
+/// The client has ended: there is no connection, and there will be none.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("connection closed: {reason}")]
 pub struct ClosedError {
@@ -206,6 +277,10 @@ pub enum CloseReason {
     /// The server broke the protocol.
     #[error("{0}")]
     Protocol(ClientError),
+    /// All messages the server may send waited for one that was not acknowledged, and its subscription has
+    /// [`WhenStalled::Disconnect`](crate::WhenStalled::Disconnect).
+    #[error("a message was not acknowledged and held up all others")]
+    Stalled,
     /// The driver was dropped before the connection ended.
     #[error("the driver was dropped")]
     DriverDropped,

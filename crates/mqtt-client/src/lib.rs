@@ -2,33 +2,42 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod builder;
 mod client;
 mod command;
 mod connack;
 mod core;
+mod dial;
 mod disconnect;
 mod driver;
 mod endpoint;
 mod error;
-mod handshake;
+mod event;
 pub mod limits;
 mod message;
+mod metrics;
 mod options;
 mod properties;
 mod publish;
 mod queue;
+mod reconnect;
 mod router;
+mod servers;
 mod shared;
 mod subscribe;
 mod subscription;
+mod time;
 mod unclaimed;
 mod unsubscribe;
 mod will;
+mod wire;
 
+pub use answer::{Acker, Unanswered};
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use connack::ConnAckInfo;
+pub use dial::Credentials;
 pub use disconnect::Disconnect;
 pub use driver::Driver;
 pub use endpoint::EndpointError;
@@ -36,10 +45,15 @@ pub use error::{
     CloseReason, ClosedError, ConnectError, DisconnectError, PublishError, ServerDisconnect,
     SubscribeError, UnsubscribeError,
 };
+pub use event::{Event, Events, State};
 pub use message::Message;
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use properties::MessageProperties;
-pub use publish::{Publish, Published, Receipt};
-pub use subscribe::Subscribe;
+pub use publish::{Permit, Publish, Published, Receipt, TryEnqueueError};
+pub use reconnect::Reconnect;
+pub use servers::Attempt;
+pub use subscribe::{Subscribe, WhenStalled};
 pub use subscription::Subscription;
 pub use unclaimed::Unclaimed;
 pub use unsubscribe::Unsubscribe;

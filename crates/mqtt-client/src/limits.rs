@@ -25,6 +25,18 @@ pub const PUBLISH_CAPACITY: usize = 1024;
 /// The most [`ClientBuilder::publish_capacity`](crate::ClientBuilder::publish_capacity) takes, so that Packet
 /// Identifiers are left for requests. Unit: messages.
 pub const PUBLISH_CAPACITY_MAX: usize = 60_000;
+/// Bytes of topic names and payloads waiting to be sent or acknowledged when nothing else is chosen; a publish above
+/// that waits. Unit: bytes.
+pub const PUBLISH_BYTES: usize = 64 * 1024 * 1024;
+/// Events held for each [`Events`](crate::Events); the oldest makes room. Unit: events.
+pub const EVENT_CAPACITY: usize = 256;
+/// How long a connection must have lasted for delays to begin at the shortest again.
+pub const STABLE_AFTER: Duration = Duration::from_secs(5);
+/// Topic Filters in one SUBSCRIBE when a lost session is subscribed anew. Unit: filters.
+pub const RESUBSCRIBE_FILTERS: usize = 64;
+/// How long everything may wait behind one message that is not acknowledged before something is done, when nothing
+/// else is chosen.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// SUBSCRIBE and UNSUBSCRIBE packets waiting or unanswered; a request above that waits. Unit: packets.
 pub const REQUEST_CAPACITY: usize = 64;
 /// Messages of QoS 0 a subscription holds when nothing else is chosen; the oldest makes room. Unit: messages.

@@ -1,7 +1,8 @@
 //! What a client was told before it connects, and the CONNECT packet that says it.
 
+use crate::dial::{Credentials, CredentialsSource, Dial};
 use crate::endpoint::Endpoint;
-use crate::{Will, limits};
+use crate::{Reconnect, Will, limits};
 use mqtt_codec::{
     Connect, Properties, Property, PropertyList, ProtocolVersion, TopicError, TopicName,
 };
@@ -12,52 +13,79 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) endpoint: Endpoint,
+    pub(crate) fallback_servers: Vec<Endpoint>,
+    pub(crate) dial: Dial,
+    pub(crate) reconnect: Reconnect,
     /// None for the newest, with one step back when the server asks for it.
     pub(crate) version: Option<ProtocolVersion>,
     pub(crate) client_id: String,
     pub(crate) clean_start: bool,
     pub(crate) session_expiry: Duration,
     pub(crate) keep_alive: Duration,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Vec<u8>>,
+    /// None takes those of the server's address.
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) credentials_source: Option<CredentialsSource>,
     pub(crate) will: Option<Will>,
     pub(crate) user_properties: Vec<(String, String)>,
+    pub(crate) request_problem_information: bool,
+    pub(crate) request_response_information: bool,
     pub(crate) connect_timeout: Duration,
     pub(crate) receive_maximum: NonZeroU16,
     pub(crate) packet_len_max: NonZeroU32,
+    pub(crate) topic_alias_max: u16,
     pub(crate) publish_capacity: usize,
+    pub(crate) publish_bytes: usize,
+    pub(crate) stall_timeout: Duration,
+    pub(crate) fail_lost: bool,
+    pub(crate) strict_session: bool,
+}
+
+/// What differs from one CONNECT of a client to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectWords<'a> {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) clean_start: bool,
+    pub(crate) client_id: &'a str,
+    pub(crate) credentials: &'a Credentials,
 }
 
 impl Options {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
-        let Endpoint {
-            username, password, ..
-        } = endpoint.clone();
         Self {
             endpoint,
+            fallback_servers: Vec::new(),
+            dial: Dial::Net,
+            reconnect: Reconnect::new(),
             version: None,
             client_id: String::new(),
             clean_start: true,
             session_expiry: Duration::ZERO,
             keep_alive: limits::KEEP_ALIVE,
-            username,
-            password,
+            credentials: None,
+            credentials_source: None,
             will: None,
             user_properties: Vec::new(),
+            request_problem_information: true,
+            request_response_information: false,
             connect_timeout: limits::CONNECT_TIMEOUT,
             receive_maximum: NonZeroU16::new(limits::RECEIVE_MAXIMUM).unwrap_or(NonZeroU16::MIN),
             packet_len_max: NonZeroU32::new(limits::PACKET_LEN_MAX).unwrap_or(NonZeroU32::MIN),
+            topic_alias_max: limits::TOPIC_ALIAS_MAXIMUM,
             publish_capacity: limits::PUBLISH_CAPACITY,
+            publish_bytes: limits::PUBLISH_BYTES,
+            stall_timeout: limits::STALL_TIMEOUT,
+            fail_lost: false,
+            strict_session: false,
         }
     }
 
-    /// Shows the CONNECT these options make in `version`.
+    /// Shows the CONNECT these options make with `words`.
     ///
     /// # Errors
     /// The Will's topics are none.
     pub(crate) fn with_connect<T>(
         &self,
-        version: ProtocolVersion,
+        words: ConnectWords<'_>,
         use_connect: impl FnOnce(&Connect<'_>) -> T,
     ) -> Result<T, TopicError> {
         let mut will_list = Vec::new();
@@ -81,14 +109,14 @@ impl Options {
         let list = self.properties();
         let list = PropertyList::new(&list);
         Ok(use_connect(&Connect {
-            version,
+            version: words.version,
             bridge: false,
-            clean_start: self.clean_start,
+            clean_start: words.clean_start,
             keep_alive_s: keep_alive_s(self.keep_alive),
-            client_id: &self.client_id,
+            client_id: words.client_id,
             will,
-            username: self.username.as_deref(),
-            password: self.password.as_deref(),
+            username: words.credentials.username.as_deref(),
+            password: words.credentials.password.as_deref(),
             properties: Properties::from(&list),
         }))
     }
@@ -97,8 +125,15 @@ impl Options {
         let mut list = vec![
             Property::ReceiveMaximum(self.receive_maximum),
             Property::MaximumPacketSize(self.packet_len_max),
-            Property::TopicAliasMaximum(limits::TOPIC_ALIAS_MAXIMUM),
         ];
+        let alias_max = self.topic_alias_max;
+        list.extend((alias_max != 0).then_some(Property::TopicAliasMaximum(alias_max)));
+        if !self.request_problem_information {
+            list.push(Property::RequestProblemInformation(false));
+        }
+        if self.request_response_information {
+            list.push(Property::RequestResponseInformation(true));
+        }
         let expiry_s = whole_seconds(self.session_expiry);
         list.extend((expiry_s != 0).then_some(Property::SessionExpiryInterval(expiry_s)));
         let user_properties = self.user_properties.iter();

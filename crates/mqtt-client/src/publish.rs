@@ -1,18 +1,19 @@
 //! Publishing: the request, its receipt and the server's answer.
 
-use crate::command::{Command, Outgoing};
+use crate::command::{Command, Outgoing, Place};
 use crate::options::whole_seconds;
 use crate::properties::owned_pairs;
 use crate::shared::Shared;
 use crate::{Client, MessageProperties, PublishError};
 use bytes::Bytes;
 use mqtt_codec::{Ack, PayloadFormat, QoS, ReasonCode, TopicName};
+use mqtt_session::MessageExpiry;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{TryAcquireError, oneshot};
 
 /// A message to publish, made by [`Client::publish`].
 ///
@@ -83,7 +84,10 @@ impl Publish {
         self.with(|properties| properties.user_properties.push((name.into(), value.into())))
     }
 
-    /// Sets how long the server keeps it for subscribers, in whole seconds.
+    /// Sets how long it is of use, in whole seconds: for the server that keeps it, and while it waits here.
+    ///
+    /// What waits here counts as time passed; one that expires before it is sent ends with
+    /// [`PublishError::Expired`].
     pub fn message_expiry(self, expiry: Duration) -> Self {
         self.with(|properties| properties.message_expiry_s = Some(whole_seconds(expiry)))
     }
@@ -95,22 +99,52 @@ impl Publish {
 
     /// Hands the message to the client and returns a receipt, so that many can be under way at once.
     ///
-    /// Waits for a place when [`ClientBuilder::publish_capacity`](crate::ClientBuilder::publish_capacity) messages
-    /// are under way. Cancel safety: dropped while waiting, nothing was sent.
+    /// Waits for a place when [`ClientBuilder::publish_capacity`](crate::ClientBuilder::publish_capacity) messages, or
+    /// [`ClientBuilder::publish_bytes`](crate::ClientBuilder::publish_bytes) bytes, are under way. Without a
+    /// connection the message waits for the next one.
+    ///
+    /// Cancel safety: dropped while waiting, nothing was sent.
     ///
     /// # Errors
-    /// A topic is none, or the connection has ended.
+    /// A topic is none, or the client has ended.
     pub async fn enqueue(self) -> Result<Receipt, PublishError> {
-        TopicName::try_new(&self.topic_name).map_err(PublishError::TopicName)?;
-        if let Some(properties) = &self.properties {
-            properties.check().map_err(PublishError::ResponseTopic)?;
-        }
+        self.check()?;
         let shared = Arc::clone(&self.client.handle.shared);
-        let places = match self.qos {
-            QoS::AtMostOnce => &shared.unsent,
-            QoS::AtLeastOnce | QoS::ExactlyOnce => &shared.unacknowledged,
-        };
-        let permit = shared.permit(places).await?;
+        let place = Place::acquire(&shared, self.qos, self.len()).await?;
+        self.send(place)
+    }
+
+    /// As [`Publish::enqueue`], but gives the message back instead of waiting for a place.
+    ///
+    /// # Errors
+    /// [`TryEnqueueError::Full`] with the message when there is no place, else as [`Publish::enqueue`].
+    pub fn try_enqueue(self) -> Result<Receipt, TryEnqueueError> {
+        self.check()?;
+        let shared = Arc::clone(&self.client.handle.shared);
+        match Place::try_acquire(&shared, self.qos, self.len()) {
+            Ok(place) => Ok(self.send(place)?),
+            Err(TryAcquireError::NoPermits) => Err(TryEnqueueError::Full(Box::new(self))),
+            Err(TryAcquireError::Closed) => Err(PublishError::from(shared.closed_error()).into()),
+        }
+    }
+
+    /// Bytes that count.
+    fn len(&self) -> usize {
+        self.topic_name.len().saturating_add(self.payload.len())
+    }
+
+    fn check(&self) -> Result<(), PublishError> {
+        TopicName::try_new(&self.topic_name).map_err(PublishError::TopicName)?;
+        match &self.properties {
+            Some(properties) => properties.check().map_err(PublishError::ResponseTopic),
+            None => Ok(()),
+        }
+    }
+
+    fn send(self, place: Place) -> Result<Receipt, PublishError> {
+        let shared = Arc::clone(&self.client.handle.shared);
+        let expiry_s = self.properties.as_ref().and_then(|p| p.message_expiry_s);
+        let expiry = expiry_s.map(|expiry_s| MessageExpiry::after(expiry_s, shared.now_ms()));
         let (reply, answer) = oneshot::channel();
         self.client.send(Command::Publish(Outgoing {
             topic_name: self.topic_name.into(),
@@ -119,7 +153,8 @@ impl Publish {
             retain: self.retain,
             properties: self.properties,
             reply,
-            permit,
+            expiry,
+            place,
         }))?;
         Ok(Receipt { answer, shared })
     }
@@ -139,9 +174,80 @@ impl IntoFuture for Publish {
     }
 }
 
+/// Why a message was not taken at once.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryEnqueueError {
+    /// There is no place for it now; here it is again.
+    #[error("as many messages as may wait do")]
+    Full(Box<Publish>),
+    /// It will not be taken.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// A place for one message; made by [`Client::reserve`].
+#[derive(Debug)]
+#[must_use = "dropped, the place is given back"]
+pub struct Permit {
+    client: Client,
+    qos: QoS,
+    len_max: usize,
+    place: Place,
+}
+
+impl Permit {
+    pub(crate) async fn reserve(
+        client: Client,
+        qos: QoS,
+        len_max: usize,
+    ) -> Result<Self, PublishError> {
+        let shared = Arc::clone(&client.handle.shared);
+        let place = Place::acquire(&shared, qos, len_max).await?;
+        Ok(Self {
+            client,
+            qos,
+            len_max,
+            place,
+        })
+    }
+
+    /// Hands a message to the client without waiting, at the QoS of the permit whatever `publish` says.
+    ///
+    /// # Errors
+    /// A topic is none, the message is longer than was reserved, or the client has ended.
+    pub fn send(self, publish: impl FnOnce(&Client) -> Publish) -> Result<Receipt, PublishError> {
+        let publish = publish(&self.client).qos(self.qos);
+        publish.check()?;
+        if publish.len() > self.len_max {
+            let (len, len_max) = (publish.len(), self.len_max);
+            return Err(PublishError::LongerThanReserved { len, len_max });
+        }
+        publish.send(self.place)
+    }
+}
+
+impl Place {
+    async fn acquire(shared: &Arc<Shared>, qos: QoS, len: usize) -> Result<Self, PublishError> {
+        let _message = shared.permit(shared.places(qos)).await?;
+        let bytes = Arc::clone(&shared.bytes).acquire_many_owned(shared.bytes_of(len));
+        let _bytes = bytes.await.map_err(|_| shared.closed_error())?;
+        Ok(Self { _message, _bytes })
+    }
+
+    fn try_acquire(shared: &Arc<Shared>, qos: QoS, len: usize) -> Result<Self, TryAcquireError> {
+        let bytes = shared.bytes_of(len);
+        Ok(Self {
+            _message: Arc::clone(shared.places(qos)).try_acquire_owned()?,
+            _bytes: Arc::clone(&shared.bytes).try_acquire_many_owned(bytes)?,
+        })
+    }
+}
+
 /// Resolves when the server has answered a message; see [`Publish`].
 ///
-/// It resolves in any case: when the connection ends, with an error. Dropping it takes nothing back.
+/// It outlives connections and resolves in any case: with an error at the latest when the client ends. Dropping it
+/// takes nothing back. Cancel safety: polled again, it goes on.
 #[derive(Debug)]
 #[must_use = "the server's answer is not looked at"]
 pub struct Receipt {

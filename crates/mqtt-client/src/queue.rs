@@ -1,54 +1,51 @@
 //! Messages between the driver and the application.
 
-use crate::Message;
-use crate::command::Command;
+use crate::answer::{Acker, Answer, Unanswered};
+use crate::{Message, WhenStalled};
 use mqtt_codec::QoS;
-use mqtt_session::AckToken;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use tokio::sync::mpsc;
 
-/// A message waiting to be taken, with what taking it acknowledges.
+/// A message waiting to be taken, with what taking it answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) message: Message,
-    /// Only kept: letting go of it acknowledges.
-    pub(crate) _ack: Option<Arc<AckOnDrop>>,
+    /// None at QoS 0, and when it was answered before it was taken.
+    pub(crate) answer: Option<Arc<Answer>>,
 }
 
-/// Acknowledges when the last subscription that got the message lets go of it.
-#[derive(Debug)]
-pub(crate) struct AckOnDrop {
-    token: Option<AckToken>,
-    commands: mpsc::UnboundedSender<Command>,
+/// How a queue treats its messages.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueOptions {
+    /// Messages nobody waits for an answer to, that are held, at least 1.
+    pub(crate) capacity: usize,
+    /// Whether the newest makes room instead of the oldest.
+    pub(crate) drop_newest: bool,
+    /// Whether the application answers messages itself.
+    pub(crate) manual: Option<Unanswered>,
+    pub(crate) when_stalled: WhenStalled,
 }
 
-impl AckOnDrop {
-    pub(crate) fn new(token: AckToken, commands: mpsc::UnboundedSender<Command>) -> Self {
+impl QueueOptions {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            token: Some(token),
-            commands,
-        }
-    }
-}
-
-impl Drop for AckOnDrop {
-    fn drop(&mut self) {
-        if let Some(token) = self.token.take() {
-            // When the connection is gone there is nobody left to tell.
-            let _ = self.commands.send(Command::Acknowledge(token));
+            capacity,
+            drop_newest: false,
+            manual: None,
+            when_stalled: WhenStalled::Wait,
         }
     }
 }
 
 /// Messages of one subscription that the application has not taken yet.
 ///
-/// Messages of QoS 0 are bounded by a capacity of their own, the oldest making room; those of QoS 1 and 2 by the
-/// Receive Maximum, because they are acknowledged when they are taken.
+/// Those the server waits for an answer to are bounded by the Receive Maximum, because they are answered when they are
+/// taken or later; the others ("loose") by a capacity of their own, the oldest making room.
 #[derive(Debug)]
 pub(crate) struct MessageQueue {
     inner: Mutex<Inner>,
+    options: QueueOptions,
 }
 
 /// One of those who take from a queue, each from one task at a time.
@@ -58,10 +55,14 @@ pub(crate) struct Listener(u64);
 #[derive(Debug)]
 struct Inner {
     waiting: VecDeque<Waiting>,
-    /// INVARIANT: messages of QoS 0 in `waiting`, at most `qos0_capacity`.
-    qos0: usize,
-    qos0_capacity: usize,
+    /// INVARIANT: messages in `waiting` without an answer to give, at most `capacity`.
+    loose: usize,
+    capacity: usize,
+    drop_newest: bool,
     dropped: u64,
+    /// Whether messages are answered as they come, until all are taken.
+    overflows: bool,
+    when_stalled: WhenStalled,
     /// Who waits: at most one waker for each [`Listener`] there is.
     wakers: Vec<(Listener, Waker)>,
     next_listener: u64,
@@ -69,20 +70,70 @@ struct Inner {
 }
 
 impl MessageQueue {
-    /// `qos0_capacity` in messages, at least 1.
-    pub(crate) fn new(qos0_capacity: usize) -> Self {
+    /// `capacity` in messages, at least 1; taking a message answers it.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self::with_options(QueueOptions::new(capacity))
+    }
+
+    pub(crate) fn with_options(options: QueueOptions) -> Self {
         let inner = Inner {
             waiting: VecDeque::new(),
-            qos0: 0,
-            qos0_capacity: qos0_capacity.max(1),
+            loose: 0,
+            capacity: options.capacity.max(1),
+            drop_newest: options.drop_newest,
             dropped: 0,
+            overflows: false,
+            when_stalled: options.when_stalled,
             wakers: Vec::new(),
             next_listener: 0,
             closed: false,
         };
         Self {
             inner: Mutex::new(inner),
+            options,
         }
+    }
+
+    /// What is done when a message of it holds up all others for too long.
+    pub(crate) const fn when_stalled(&self) -> WhenStalled {
+        self.options.when_stalled
+    }
+
+    /// The next messages are answered as they come, and those that wait are no longer to be answered by taking them.
+    pub(crate) fn begin_overflow(&self) {
+        let mut inner = self.lock();
+        inner.overflows = true;
+        let keeps = inner.when_stalled == WhenStalled::Keep;
+        inner.settle(|_| true, keeps);
+    }
+
+    /// The connections before number `connection` are gone, and the server has the session still: what it will send
+    /// again is forgotten here.
+    pub(crate) fn forget_repeated(&self, connection: u32) {
+        let is_repeated = |waiting: &Waiting| {
+            let answer = waiting.answer.as_ref();
+            waiting.message.qos() == QoS::AtLeastOnce
+                && answer.is_some_and(|answer| answer.connection() < connection)
+        };
+        self.lock().settle(is_repeated, false);
+    }
+
+    /// The server has lost the session: what came on the connections before number `connection` has nobody to answer.
+    pub(crate) fn keep_unanswered(&self, connection: u32) {
+        let is_earlier = |waiting: &Waiting| {
+            let answer = waiting.answer.as_ref();
+            answer.is_some_and(|answer| answer.connection() < connection)
+        };
+        self.lock().settle(is_earlier, true);
+    }
+
+    /// Whether the message of `answer` waits here.
+    pub(crate) fn holds(&self, answer: &Arc<Answer>) -> bool {
+        let is_it = |waiting: &Waiting| {
+            let held = waiting.answer.as_ref();
+            held.is_some_and(|held| Arc::ptr_eq(held, answer))
+        };
+        self.lock().waiting.iter().any(is_it)
     }
 
     /// Puts a message at the end; discards it when the queue is closed.
@@ -99,7 +150,7 @@ impl MessageQueue {
     pub(crate) fn push_earlier(&self, mut earlier: VecDeque<Waiting>) {
         let mut inner = self.lock();
         std::mem::swap(&mut inner.waiting, &mut earlier);
-        inner.qos0 = 0;
+        inner.loose = 0;
         let later = std::mem::replace(&mut earlier, std::mem::take(&mut inner.waiting));
         for waiting in earlier.into_iter().chain(later) {
             inner.push(waiting);
@@ -124,7 +175,7 @@ impl MessageQueue {
         let mut inner = self.lock();
         if let Some(waiting) = inner.pop() {
             drop(inner);
-            return Poll::Ready(Some(waiting.message));
+            return Poll::Ready(Some(self.hand_over(waiting)));
         }
         if inner.closed {
             return Poll::Ready(None);
@@ -140,14 +191,25 @@ impl MessageQueue {
     /// The next message, if one is there.
     pub(crate) fn try_take(&self) -> Option<Message> {
         let waiting = self.lock().pop();
-        waiting.map(|waiting| waiting.message)
+        waiting.map(|waiting| self.hand_over(waiting))
+    }
+
+    /// Answers the message, or gives it the right to be answered.
+    fn hand_over(&self, waiting: Waiting) -> Message {
+        match (waiting.answer, self.options.manual) {
+            (Some(answer), Some(unanswered)) => {
+                answer.set_taken(self.options.when_stalled);
+                waiting.message.with_acker(Acker::new(answer, unanswered))
+            }
+            (_, _) => waiting.message,
+        }
     }
 
     /// Takes out what `wanted` says, in order.
     pub(crate) fn take_if(&self, wanted: impl Fn(&Message) -> bool) -> VecDeque<Waiting> {
         let mut inner = self.lock();
         let all = std::mem::take(&mut inner.waiting);
-        inner.qos0 = 0;
+        inner.loose = 0;
         let (taken, left): (VecDeque<_>, VecDeque<_>) = all
             .into_iter()
             .partition(|waiting| wanted(&waiting.message));
@@ -169,7 +231,7 @@ impl MessageQueue {
         self.lock().waiting.len()
     }
 
-    /// Messages of QoS 0 that made room for others.
+    /// Messages that made room for others.
     pub(crate) fn dropped(&self) -> u64 {
         self.lock().dropped
     }
@@ -181,30 +243,58 @@ impl MessageQueue {
 }
 
 impl Inner {
-    fn push(&mut self, waiting: Waiting) {
-        if waiting.message.qos() == QoS::AtMostOnce {
-            if self.qos0 == self.qos0_capacity {
-                self.drop_oldest_qos0();
+    fn push(&mut self, mut waiting: Waiting) {
+        if self.overflows
+            && let Some(answer) = waiting.answer.take()
+            && let WhenStalled::Reject(reason) = self.when_stalled
+        {
+            answer.refuse(reason);
+            self.dropped += 1;
+            return;
+        }
+        if waiting.answer.is_none() {
+            if self.loose == self.capacity {
+                self.dropped += 1;
+                if self.drop_newest {
+                    return;
+                }
+                self.drop_oldest_loose();
             }
-            self.qos0 += 1;
+            self.loose += 1;
         }
         self.waiting.push_back(waiting);
     }
 
     fn pop(&mut self) -> Option<Waiting> {
         let waiting = self.waiting.pop_front()?;
-        if waiting.message.qos() == QoS::AtMostOnce {
-            self.qos0 -= 1;
+        if waiting.answer.is_none() {
+            self.loose -= 1;
+        }
+        if self.waiting.is_empty() {
+            self.overflows = false;
         }
         Some(waiting)
     }
 
-    fn drop_oldest_qos0(&mut self) {
-        let is_qos0 = |waiting: &Waiting| waiting.message.qos() == QoS::AtMostOnce;
-        if let Some(at) = self.waiting.iter().position(is_qos0) {
+    /// Lets go of the answers of those `wanted` says; keeps the messages or not.
+    fn settle(&mut self, wanted: impl Fn(&Waiting) -> bool, keeps: bool) {
+        let all = std::mem::take(&mut self.waiting);
+        let overflows = std::mem::take(&mut self.overflows);
+        self.loose = 0;
+        for mut waiting in all {
+            if wanted(&waiting) && waiting.answer.take().is_some() && !keeps {
+                continue;
+            }
+            self.push(waiting);
+        }
+        self.overflows = overflows;
+    }
+
+    fn drop_oldest_loose(&mut self) {
+        let is_loose = |waiting: &Waiting| waiting.answer.is_none();
+        if let Some(at) = self.waiting.iter().position(is_loose) {
             self.waiting.remove(at);
-            self.qos0 -= 1;
-            self.dropped += 1;
+            self.loose -= 1;
         }
     }
 }
@@ -221,7 +311,7 @@ fn wake(mut inner: MutexGuard<'_, Inner>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mqtt_codec::{Delivery, PacketId, Properties, Publish, TopicName};
+    use mqtt_codec::{Delivery, PacketId, Properties, Publish, ReasonCode, TopicName};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
@@ -237,7 +327,15 @@ mod tests {
         };
         Waiting {
             message: Message::of(&publish),
-            _ack: None,
+            answer: None,
+        }
+    }
+
+    /// A message of QoS 1 that came on connection 1, with an answer to give.
+    fn held(topic_name: &str) -> Waiting {
+        Waiting {
+            answer: Some(Arc::new(Answer::spent(1))),
+            ..message(topic_name, QoS::AtLeastOnce)
         }
     }
 
@@ -250,12 +348,83 @@ mod tests {
     #[test]
     fn the_oldest_of_qos_0_makes_room_and_is_counted() {
         let queue = MessageQueue::new(2);
-        queue.push(message("kept", QoS::AtLeastOnce));
+        queue.push(held("kept"));
         for topic_name in ["a", "b", "c", "d"] {
             queue.push(message(topic_name, QoS::AtMostOnce));
         }
         assert_eq!(queue.dropped(), 2);
         assert_eq!(names(&queue), ["kept", "c", "d"]);
+    }
+
+    #[test]
+    fn the_newest_makes_room_where_that_is_asked_for() {
+        let mut options = QueueOptions::new(2);
+        options.drop_newest = true;
+        let queue = MessageQueue::with_options(options);
+        for topic_name in ["a", "b", "c"] {
+            queue.push(message(topic_name, QoS::AtMostOnce));
+        }
+        assert_eq!(
+            (queue.dropped(), names(&queue)),
+            (1, vec!["a".into(), "b".into()])
+        );
+    }
+
+    #[test]
+    fn an_overflow_keeps_what_the_capacity_allows_until_all_is_taken() {
+        let mut options = QueueOptions::new(3);
+        options.when_stalled = WhenStalled::Keep;
+        let queue = MessageQueue::with_options(options);
+        for topic_name in ["a", "b", "c", "d"] {
+            queue.push(held(topic_name));
+        }
+        assert_eq!((queue.len(), queue.dropped()), (4, 0));
+        queue.begin_overflow();
+        assert_eq!((queue.len(), queue.dropped()), (3, 1));
+        queue.push(held("e"));
+        assert_eq!(queue.dropped(), 2);
+        assert_eq!(names(&queue), ["c", "d", "e"]);
+        for topic_name in ["f", "g", "h", "i"] {
+            queue.push(held(topic_name));
+        }
+        assert_eq!(
+            (queue.len(), queue.dropped()),
+            (4, 2),
+            "the overflow is over"
+        );
+    }
+
+    #[test]
+    fn an_overflow_may_reject() {
+        let mut options = QueueOptions::new(3);
+        options.when_stalled = WhenStalled::Reject(ReasonCode::QUOTA_EXCEEDED);
+        let queue = MessageQueue::with_options(options);
+        queue.push(held("a"));
+        queue.push(message("quick", QoS::AtMostOnce));
+        queue.begin_overflow();
+        queue.push(held("b"));
+        assert_eq!(names(&queue), ["quick"]);
+        queue.push(held("c"));
+        assert_eq!(names(&queue), ["c"]);
+    }
+
+    #[test]
+    fn what_comes_again_is_forgotten_and_what_does_not_is_kept() {
+        let queue = MessageQueue::new(1);
+        for topic_name in ["a", "b"] {
+            queue.push(held(topic_name));
+        }
+        queue.forget_repeated(1);
+        assert_eq!(queue.len(), 2, "of this connection");
+        queue.keep_unanswered(2);
+        assert_eq!(
+            (queue.len(), queue.dropped()),
+            (1, 1),
+            "nobody sends it again"
+        );
+        queue.push(held("c"));
+        queue.forget_repeated(2);
+        assert_eq!(names(&queue), ["b"]);
     }
 
     #[test]

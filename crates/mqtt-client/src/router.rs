@@ -1,9 +1,9 @@
 //! Which subscription a message is for.
 
 use crate::Message;
-use crate::limits::{FILTER_IDS, LOOSE_IDS, RETIRED_FILTERS};
+use crate::limits::{FILTER_IDS, LOOSE_IDS, RESUBSCRIBE_FILTERS, RETIRED_FILTERS};
 use crate::queue::{MessageQueue, Waiting};
-use mqtt_codec::{SubscriptionIdentifier, TopicFilter, TopicName};
+use mqtt_codec::{SubscriptionIdentifier, SubscriptionOptions, TopicFilter, TopicName};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub(crate) struct Router {
 #[derive(Debug)]
 struct Filter {
     topic_filter: Box<str>,
+    /// As it was asked for last.
+    options: SubscriptionOptions,
     /// INVARIANT: at most [`FILTER_IDS`], the oldest first; a server uses the last it was told, and may have queued
     /// messages with those before.
     ids: VecDeque<u32>,
@@ -76,10 +78,60 @@ impl Router {
         Some(id)
     }
 
+    /// Identifiers begin at `first_id`, unless some were given out already.
+    pub(crate) fn begin_ids(&mut self, first_id: u32) {
+        if self.ids.first == self.ids.next {
+            self.ids = IdRange {
+                first: first_id.max(1),
+                next: first_id.max(1),
+            };
+        }
+    }
+
+    /// Every queue there is, some more than once.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &Arc<MessageQueue>> {
+        self.filters.values().flat_map(|filter| &filter.queues)
+    }
+
+    /// What has to be subscribed again, in parts that one SUBSCRIBE can carry.
+    pub(crate) fn filters_by_id(&self) -> Vec<Vec<Box<str>>> {
+        let mut parts: Vec<(Option<u32>, Vec<Box<str>>)> = Vec::new();
+        for filter in self.filters.values() {
+            let id = filter.ids.back().copied();
+            let has_room = |part: &&mut (Option<u32>, Vec<Box<str>>)| {
+                part.0 == id && part.1.len() < RESUBSCRIBE_FILTERS
+            };
+            match parts.iter_mut().rev().take(2).find(has_room) {
+                Some((_, topic_filters)) => topic_filters.push(filter.topic_filter.clone()),
+                None => parts.push((id, vec![filter.topic_filter.clone()])),
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
+
+    /// How `topic_filter` was subscribed to last, and the identifier it goes by; none when nobody wants it any more.
+    pub(crate) fn subscribed(
+        &self,
+        topic_filter: &str,
+    ) -> Option<(SubscriptionOptions, Option<u32>)> {
+        let filter = self.filters.get(self.by_name.get(topic_filter)?)?;
+        Some((filter.options, filter.ids.back().copied()))
+    }
+
+    /// Messages for `topic_filter` carry `id` from now on.
+    pub(crate) fn set_id(&mut self, topic_filter: &str, id: SubscriptionIdentifier) {
+        if let Some(key) = self.by_name.get(topic_filter)
+            && let Some(filter) = self.filters.get_mut(key)
+        {
+            filter.ids.push_back(id.get());
+            self.by_id.entry(id.get()).or_default().push(*key);
+        }
+    }
+
     /// Sends messages for `topic_filter` to `queue` from now on.
     pub(crate) fn add(
         &mut self,
-        topic_filter: &str,
+        (topic_filter, options): (&str, SubscriptionOptions),
         id: Option<SubscriptionIdentifier>,
         queue: &Arc<MessageQueue>,
     ) {
@@ -95,9 +147,11 @@ impl Router {
         };
         let filter = self.filters.entry(key).or_insert_with(|| Filter {
             topic_filter: topic_filter.into(),
+            options,
             ids: VecDeque::new(),
             queues: Vec::new(),
         });
+        filter.options = options;
         filter.queues.push(Arc::clone(queue));
         if let Some(id) = id {
             filter.ids.push_back(id.get());
@@ -290,7 +344,9 @@ fn collect<'r>(filters: impl Iterator<Item = &'r Filter>, queues: &mut Vec<&'r A
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mqtt_codec::{Delivery, Properties, Property, PropertyList, Publish};
+    use mqtt_codec::{Delivery, Properties, Property, PropertyList, Publish, QoS};
+
+    const OPTIONS: SubscriptionOptions = SubscriptionOptions::new(QoS::AtLeastOnce);
 
     fn message(topic_name: &str, ids: &[u32]) -> Waiting {
         let ids: Vec<_> = ids
@@ -308,7 +364,7 @@ mod tests {
         };
         Waiting {
             message: Message::of(&publish),
-            _ack: None,
+            answer: None,
         }
     }
 
@@ -321,9 +377,9 @@ mod tests {
         let mut router = Router::new(1);
         let (wide, narrow) = (queue(), queue());
         let id = router.allocate_id();
-        router.add("a/#", id, &wide);
+        router.add(("a/#", OPTIONS), id, &wide);
         let id = router.allocate_id();
-        router.add("a/b", id, &narrow);
+        router.add(("a/b", OPTIONS), id, &narrow);
         assert_eq!(router.route(&message("a/b", &[1])), Routed::Delivered);
         assert_eq!((wide.len(), narrow.len()), (1, 0));
         assert_eq!(router.route(&message("a/b", &[2])), Routed::Delivered);
@@ -336,8 +392,8 @@ mod tests {
     fn without_identifiers_the_filters_decide() {
         let mut router = Router::new(1);
         let (wide, shared) = (queue(), queue());
-        router.add("a/+", None, &wide);
-        router.add("$share/g/b/#", None, &shared);
+        router.add(("a/+", OPTIONS), None, &wide);
+        router.add(("$share/g/b/#", OPTIONS), None, &shared);
         assert_eq!(router.route(&message("a/b", &[])), Routed::Delivered);
         assert_eq!(router.route(&message("b/c", &[])), Routed::Delivered);
         assert_eq!(router.route(&message("c", &[])), Routed::Unclaimed);
@@ -349,7 +405,7 @@ mod tests {
         let mut router = Router::new(1);
         let queue = queue();
         let id = router.allocate_id();
-        router.add("a", id, &queue);
+        router.add(("a", OPTIONS), id, &queue);
         assert_eq!(
             router.route(&message("b", &[1])),
             Routed::Unclaimed,
@@ -366,8 +422,8 @@ mod tests {
     fn a_queue_with_overlapping_filters_gets_a_message_once() {
         let mut router = Router::new(1);
         let queue = queue();
-        router.add("a/#", None, &queue);
-        router.add("a/b", None, &queue);
+        router.add(("a/#", OPTIONS), None, &queue);
+        router.add(("a/b", OPTIONS), None, &queue);
         router.route(&message("a/b", &[]));
         assert_eq!(queue.len(), 1);
     }
@@ -377,9 +433,9 @@ mod tests {
         let mut router = Router::new(1);
         let (first, second) = (queue(), queue());
         let id = router.allocate_id();
-        router.add("a", id, &first);
+        router.add(("a", OPTIONS), id, &first);
         let id = router.allocate_id();
-        router.add("a", id, &second);
+        router.add(("a", OPTIONS), id, &second);
         assert!(router.remove_queue(&first).is_empty());
         assert_eq!(
             router.route(&message("a", &[1])),
@@ -397,7 +453,7 @@ mod tests {
         let mut router = Router::new(1);
         let queue = queue();
         let id = router.allocate_id();
-        router.add("a", id, &queue);
+        router.add(("a", OPTIONS), id, &queue);
         router.detach_queue(&queue);
         assert_eq!(router.route(&message("a", &[1])), Routed::Unclaimed);
         assert_eq!(router.route(&message("a", &[])), Routed::Unclaimed);
@@ -409,12 +465,12 @@ mod tests {
         let mut router = Router::new(1);
         let kept = queue();
         let id = router.allocate_id();
-        router.add("a", id, &kept);
+        router.add(("a", OPTIONS), id, &kept);
         for _ in 0..2 * LOOSE_IDS {
             let passing = queue();
             for topic_filter in ["a", "refused"] {
                 let id = router.allocate_id();
-                router.add(topic_filter, id, &passing);
+                router.add((topic_filter, OPTIONS), id, &passing);
             }
             router.detach_queue(&passing);
         }

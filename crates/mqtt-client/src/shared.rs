@@ -1,46 +1,95 @@
 //! What the handles and the driver of one client share.
 
+use crate::event::{Event, EventHub, State};
 use crate::limits::{REQUEST_CAPACITY, UNCLAIMED_CAPACITY};
+use crate::metrics::Counters;
+use crate::options::Options;
 use crate::queue::MessageQueue;
+use crate::time::millis;
 use crate::{CloseReason, ClosedError, ConnAckInfo};
+use mqtt_codec::QoS;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 
 /// What the handles and the driver of one client share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// The moment that counts as 0 ms.
+    pub(crate) epoch: Instant,
     state: watch::Sender<State>,
+    /// Whether there has been a connection.
+    was_connected: AtomicBool,
     close_reason: OnceLock<CloseReason>,
+    pub(crate) events: EventHub,
+    pub(crate) counters: Counters,
     pub(crate) unclaimed: Arc<MessageQueue>,
     /// Places for messages of QoS 0 that are not handed to the transport yet.
     pub(crate) unsent: Arc<Semaphore>,
     /// Places for messages of QoS 1 and 2 without their last acknowledgement.
     pub(crate) unacknowledged: Arc<Semaphore>,
+    /// Places for the bytes of both.
+    pub(crate) bytes: Arc<Semaphore>,
+    /// All places in `bytes`.
+    pub(crate) bytes_max: u32,
+    /// All places in `unsent`, and in `unacknowledged`.
+    #[cfg(feature = "metrics")]
+    pub(crate) publish_capacity: usize,
     /// Places for requests without an answer.
     pub(crate) requests: Arc<Semaphore>,
 }
 
-#[derive(Clone, Debug)]
-enum State {
-    Connecting,
-    Connected(Arc<ConnAckInfo>),
-    Closed,
-}
-
 impl Shared {
-    pub(crate) fn new(publish_capacity: usize) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
+        let bytes_max = u32::try_from(options.publish_bytes).unwrap_or(u32::MAX);
+        let bytes_max = bytes_max.clamp(1, 1 << 30);
         Self {
+            epoch: Instant::now(),
             state: watch::Sender::new(State::Connecting),
+            was_connected: AtomicBool::new(false),
             close_reason: OnceLock::new(),
+            events: EventHub::default(),
+            counters: Counters::default(),
             unclaimed: Arc::new(MessageQueue::new(UNCLAIMED_CAPACITY)),
-            unsent: Arc::new(Semaphore::new(publish_capacity)),
-            unacknowledged: Arc::new(Semaphore::new(publish_capacity)),
+            unsent: Arc::new(Semaphore::new(options.publish_capacity)),
+            unacknowledged: Arc::new(Semaphore::new(options.publish_capacity)),
+            bytes: Arc::new(Semaphore::new(usize::try_from(bytes_max).unwrap_or(1))),
+            bytes_max,
+            #[cfg(feature = "metrics")]
+            publish_capacity: options.publish_capacity,
             requests: Arc::new(Semaphore::new(REQUEST_CAPACITY)),
         }
     }
 
+    pub(crate) fn now_ms(&self) -> u64 {
+        millis(self.epoch.elapsed())
+    }
+
+    /// Where messages of `qos` take their places.
+    pub(crate) const fn places(&self, qos: QoS) -> &Arc<Semaphore> {
+        match qos {
+            QoS::AtMostOnce => &self.unsent,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => &self.unacknowledged,
+        }
+    }
+
+    /// Places in `bytes` for `len` of them; all, for a message that is longer.
+    pub(crate) fn bytes_of(&self, len: usize) -> u32 {
+        u32::try_from(len).unwrap_or(u32::MAX).min(self.bytes_max)
+    }
+
+    pub(crate) fn was_connected(&self) -> bool {
+        self.was_connected.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_connected(&self, connack: Arc<ConnAckInfo>) {
+        self.was_connected.store(true, Ordering::Relaxed);
         self.state.send_replace(State::Connected(connack));
+    }
+
+    pub(crate) fn set_connecting(&self) {
+        self.state.send_replace(State::Connecting);
     }
 
     /// From now on everything ends with `reason`; the first one counts.
@@ -55,11 +104,21 @@ impl Shared {
     pub(crate) fn refuse_new(&self) {
         self.unsent.close();
         self.unacknowledged.close();
+        self.bytes.close();
         self.requests.close();
     }
 
     pub(crate) fn set_closed(&self) {
-        self.state.send_replace(State::Closed);
+        let before = self.state.send_replace(State::Closed);
+        if !matches!(before, State::Closed) {
+            let reason = self.closed_error().reason;
+            self.events.send(&Event::Closed { reason });
+            self.events.close();
+        }
+    }
+
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
     }
 
     pub(crate) fn connack(&self) -> Option<Arc<ConnAckInfo>> {

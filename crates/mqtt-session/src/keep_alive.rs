@@ -77,6 +77,13 @@ impl ClientKeepAlive {
         }
     }
 
+    /// PINGREQ waits behind bytes that the transport goes on taking: its answer is due from now on.
+    pub const fn put_off_answer(&mut self, now_ms: u64) {
+        if self.ping_sent_ms.is_some() {
+            self.ping_sent_ms = Some(now_ms);
+        }
+    }
+
     /// What to do at `now_ms`.
     pub fn step(&self, now_ms: u64) -> ClientKeepAliveStep {
         if self.keep_alive_ms == 0 {
@@ -120,6 +127,17 @@ mod tests {
             Some(u64::MAX)
         );
         assert_eq!(ServerKeepAlive::new(0).deadline_ms(1_000), None);
+    }
+
+    #[test]
+    fn an_answer_is_due_from_when_pingreq_has_left() {
+        let mut keep_alive = ClientKeepAlive::new(10, 5_000, 0);
+        keep_alive.put_off_answer(9_000);
+        assert_eq!(keep_alive.step(10_000), SendPing, "nothing to put off");
+        keep_alive.sent_ping(10_000);
+        keep_alive.put_off_answer(14_000);
+        assert_eq!(keep_alive.step(15_000), WaitUntil(Some(19_000)));
+        assert_eq!(keep_alive.step(19_000), Dead);
     }
 
     /// Covers: v5 [MQTT-3.1.2-20], v3.1.1 [MQTT-3.1.2-23].

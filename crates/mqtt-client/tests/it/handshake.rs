@@ -261,7 +261,7 @@ async fn nobody_listening_is_an_error() {
     let (listener, address) = listen().await;
     drop(listener);
     let error = Client::builder(address).connect().await.unwrap_err();
-    assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
+    assert!(matches!(error, ConnectError::Io { .. }), "{error:?}");
 }
 
 #[tokio::test]

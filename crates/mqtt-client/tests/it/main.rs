@@ -7,10 +7,13 @@
     reason = "tests fail by panicking"
 )]
 
+mod answering;
 mod closing;
 mod handshake;
 mod keep_alive;
+mod net;
 mod publishing;
 mod receiving;
+mod reconnecting;
 mod server;
 mod subscribing;

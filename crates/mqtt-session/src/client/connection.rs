@@ -179,6 +179,11 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
         self.keep_alive.received(now_ms);
     }
 
+    /// PINGREQ is encoded but still behind bytes that the transport goes on taking: its answer cannot be late yet.
+    pub const fn put_off_ping_answer(&mut self, now_ms: u64) {
+        self.keep_alive.put_off_answer(now_ms);
+    }
+
     /// A message without its last acknowledgement that the server has forgotten, in order: after
     /// [`super::ClientEvent::Connected`] without Session Present, until there is none.
     ///

@@ -1,0 +1,167 @@
+//! From an address to a stream of bytes and the credentials to use on it.
+
+use crate::endpoint::Endpoint;
+use crate::options::Options;
+use crate::{Attempt, ConnectError, Stream};
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::timeout;
+
+/// User Name and Password of one attempt.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Credentials {
+    /// The User Name; none sends none.
+    pub username: Option<String>,
+    /// The Password; none sends none. Before v5 there is none without a User Name.
+    pub password: Option<Vec<u8>>,
+}
+
+impl Credentials {
+    /// Both.
+    pub fn new(username: impl Into<String>, password: impl Into<Vec<u8>>) -> Self {
+        Self {
+            username: Some(username.into()),
+            password: Some(password.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "..."))
+            .finish()
+    }
+}
+
+/// What gives the credentials of each attempt.
+pub(crate) trait GiveCredentials: Send + Sync {
+    fn give(
+        &self,
+        attempt: Attempt,
+    ) -> Pin<Box<dyn Future<Output = Result<Credentials, ConnectError>> + Send>>;
+}
+
+impl<F, A, E> GiveCredentials for F
+where
+    F: Fn(Attempt) -> A + Send + Sync,
+    A: Future<Output = Result<Credentials, E>> + Send + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn give(
+        &self,
+        attempt: Attempt,
+    ) -> Pin<Box<dyn Future<Output = Result<Credentials, ConnectError>> + Send>> {
+        let credentials = self(attempt);
+        Box::pin(async move {
+            let failed = |error: E| ConnectError::Credentials(Arc::from(error.into()));
+            credentials.await.map_err(failed)
+        })
+    }
+}
+
+/// What gives the stream of bytes of each attempt.
+pub(crate) trait GiveStream: Send + Sync {
+    fn give(&self, attempt: Attempt) -> Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
+}
+
+impl<F, A> GiveStream for F
+where
+    F: Fn(Attempt) -> A + Send + Sync,
+    A: Future<Output = io::Result<Stream>> + Send + 'static,
+{
+    fn give(&self, attempt: Attempt) -> Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>> {
+        Box::pin(self(attempt))
+    }
+}
+
+/// Where streams come from.
+#[derive(Clone)]
+pub(crate) enum Dial {
+    /// The network.
+    Net,
+    /// The application.
+    Custom(Arc<dyn GiveStream>),
+    /// One stream that is there already, for the first attempt.
+    Given(Arc<Mutex<Option<Stream>>>),
+}
+
+impl Dial {
+    /// Whether there is one stream and never another.
+    pub(crate) const fn is_given(&self) -> bool {
+        matches!(self, Self::Given(_))
+    }
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Net => "Net",
+            Self::Custom(_) => "Custom",
+            Self::Given(_) => "Given",
+        })
+    }
+}
+
+/// A function of the application; shows no more than that it is there.
+#[derive(Clone)]
+pub(crate) struct CredentialsSource(pub(crate) Arc<dyn GiveCredentials>);
+
+impl fmt::Debug for CredentialsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialsSource")
+    }
+}
+
+/// What an attempt has to begin with.
+#[derive(Debug)]
+pub(crate) struct Dialed {
+    pub(crate) stream: Stream,
+    pub(crate) credentials: Credentials,
+}
+
+/// Gets the credentials, then the stream, within the connect timeout.
+pub(crate) async fn dial(
+    options: Arc<Options>,
+    endpoint: Endpoint,
+    attempt: Attempt,
+) -> Result<Dialed, ConnectError> {
+    let connect_timeout = options.connect_timeout;
+    let dialed = async move {
+        let credentials = match &options.credentials_source {
+            Some(CredentialsSource(source)) => source.give(attempt.clone()).await?,
+            None => static_credentials(&options, &endpoint),
+        };
+        let server = attempt.server.clone();
+        let stream = match &options.dial {
+            Dial::Net => Stream::connect_tcp(&endpoint.host, endpoint.port).await,
+            Dial::Custom(source) => source.give(attempt).await,
+            Dial::Given(given) => {
+                // Nothing panics while it is held.
+                let given = given.lock().unwrap_or_else(PoisonError::into_inner).take();
+                given.ok_or_else(|| io::ErrorKind::NotConnected.into())
+            }
+        };
+        let source = |source| ConnectError::Io {
+            server,
+            source: Arc::new(source),
+        };
+        Ok(Dialed {
+            stream: stream.map_err(source)?,
+            credentials,
+        })
+    };
+    timeout(connect_timeout, dialed)
+        .await
+        .unwrap_or(Err(ConnectError::Timeout))
+}
+
+fn static_credentials(options: &Options, endpoint: &Endpoint) -> Credentials {
+    options.credentials.clone().unwrap_or_else(|| Credentials {
+        username: endpoint.username.clone(),
+        password: endpoint.password.clone(),
+    })
+}
