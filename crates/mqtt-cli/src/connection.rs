@@ -38,7 +38,7 @@ pub(crate) async fn connect(args: &ConnectionArgs) -> Result<Client, Failure> {
     let address = address(&args.host, args.port);
     builder(args, &address).connect().await.map_err(|error| {
         let line = match &error {
-            ConnectError::Io { source, .. } => format!("cannot connect to {address}: {source}"),
+            ConnectError::Dial(error) => error.to_string(),
             error => format!("cannot connect to {address}: {error}"),
         };
         match &error {

@@ -2,13 +2,13 @@
 
 use crate::dial::{Credentials, CredentialsSource, Dial};
 use crate::driver::Driver;
-use crate::endpoint::Endpoint;
 use crate::options::Options;
 use crate::{
-    Attempt, Client, CloseReason, ConnectError, EndpointError, Reconnect, Stream, Will, limits,
+    Attempt, Client, CloseReason, ConnectError, EndpointError, Reconnect, Stream, TcpOptions, Will,
+    limits,
 };
 use mqtt_codec::ProtocolVersion;
-use mqtt_io::Transport;
+use mqtt_io::{Connector, Endpoint, Transport};
 use std::future::poll_fn;
 use std::io;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -112,6 +112,30 @@ impl ClientBuilder {
         self.with(|options| options.reconnect = reconnect)
     }
 
+    /// Sets how the server's certificate is checked, and which one is shown to it; without it the system's root
+    /// certificates decide. Feature `tls`.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: crate::TlsConfig) -> Self {
+        self.net(|connector| connector.tls(tls))
+    }
+
+    /// Sets what a WebSocket is asked for: its path, more headers. Feature `ws`.
+    #[cfg(feature = "ws")]
+    pub fn websocket(self, options: crate::WsOptions) -> Self {
+        self.net(|connector| connector.websocket(options))
+    }
+
+    /// Connects through a proxy. Feature `proxy`.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(self, proxy: crate::Proxy) -> Self {
+        self.net(|connector| connector.proxy(proxy))
+    }
+
+    /// Sets the options of TCP sockets.
+    pub fn tcp(self, options: TcpOptions) -> Self {
+        self.net(|connector| connector.tcp(options))
+    }
+
     /// Takes the streams of bytes from `source` instead of the network: a transport of one's own, or a test's.
     pub fn connector<F, A>(self, source: F) -> Self
     where
@@ -130,6 +154,11 @@ impl ClientBuilder {
     pub fn user_property(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let pair = (name.into(), value.into());
         self.with(|options| options.user_properties.push(pair))
+    }
+
+    /// Sets how long the server may take to answer PINGREQ; 10 seconds when not set.
+    pub fn ping_timeout(self, ping_timeout: Duration) -> Self {
+        self.with(|options| options.ping_timeout = ping_timeout)
     }
 
     /// Asks the server for words with its errors, or asks it not to give any; it gives them when not set.
@@ -281,6 +310,15 @@ impl ClientBuilder {
     pub fn build(self) -> Result<(Client, Driver), ConnectError> {
         let (client, parts) = Client::with_driver(self.options?);
         Ok((client, Driver::new(parts)))
+    }
+
+    /// Changes how the network is used; that is without effect where streams come from elsewhere.
+    fn net(self, change: impl FnOnce(Connector) -> Connector) -> Self {
+        self.with(|options| {
+            if let Dial::Net(connector) = &mut options.dial {
+                *connector = change(std::mem::take(connector));
+            }
+        })
     }
 
     fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {

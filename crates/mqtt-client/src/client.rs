@@ -32,9 +32,11 @@ pub(crate) struct Handle {
 }
 
 impl Client {
-    /// Begins a client of the server at `address`: `mqtt://host:port`, `tcp://host:port` or just `host:port`.
+    /// Begins a client of the server at `address`: `mqtt://`, `mqtts://`, `ws://`, `wss://` or `unix://`, the names
+    /// `tcp`, `ssl` and `tls` that others use for the first two, or just `host:port`.
     ///
-    /// The port is 1883 when missing; `user:password@` may stand before the host, percent-encoded.
+    /// The port is that of the scheme when missing (1883, 8883, 80, 443); `user:password@` may stand before the host,
+    /// percent-encoded.
     pub fn builder(address: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder::new(address.as_ref())
     }

@@ -1,13 +1,13 @@
 //! From an address to a stream of bytes and the credentials to use on it.
 
-use crate::endpoint::Endpoint;
 use crate::options::Options;
 use crate::{Attempt, ConnectError, Stream};
+use mqtt_io::{Connector, Endpoint};
 use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// User Name and Password of one attempt.
 #[derive(Clone, Default, Eq, PartialEq)]
@@ -82,7 +82,7 @@ where
 #[derive(Clone)]
 pub(crate) enum Dial {
     /// The network.
-    Net,
+    Net(Connector),
     /// The application.
     Custom(Arc<dyn GiveStream>),
     /// One stream that is there already, for the first attempt.
@@ -99,7 +99,7 @@ impl Dial {
 impl fmt::Debug for Dial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Net => "Net",
+            Self::Net(_) => "Net",
             Self::Custom(_) => "Custom",
             Self::Given(_) => "Given",
         })
@@ -123,45 +123,54 @@ pub(crate) struct Dialed {
     pub(crate) credentials: Credentials,
 }
 
-/// Gets the credentials, then the stream, within the connect timeout.
+/// Gets the credentials, then the stream, all within the connect timeout.
 pub(crate) async fn dial(
     options: Arc<Options>,
     endpoint: Endpoint,
     attempt: Attempt,
 ) -> Result<Dialed, ConnectError> {
-    let connect_timeout = options.connect_timeout;
-    let dialed = async move {
-        let credentials = match &options.credentials_source {
-            Some(CredentialsSource(source)) => source.give(attempt.clone()).await?,
-            None => static_credentials(&options, &endpoint),
-        };
-        let server = attempt.server.clone();
-        let stream = match &options.dial {
-            Dial::Net => Stream::connect_tcp(&endpoint.host, endpoint.port).await,
-            Dial::Custom(source) => source.give(attempt).await,
-            Dial::Given(given) => {
-                // Nothing panics while it is held.
-                let given = given.lock().unwrap_or_else(PoisonError::into_inner).take();
-                given.ok_or_else(|| io::ErrorKind::NotConnected.into())
-            }
-        };
-        let source = |source| ConnectError::Io {
-            server,
-            source: Arc::new(source),
-        };
-        Ok(Dialed {
-            stream: stream.map_err(source)?,
-            credentials,
-        })
+    let until = Instant::now() + options.connect_timeout;
+    let credentials = match &options.credentials_source {
+        Some(CredentialsSource(source)) => timeout_at(until, source.give(attempt.clone()))
+            .await
+            .unwrap_or(Err(ConnectError::Timeout))?,
+        None => static_credentials(&options, &endpoint),
     };
-    timeout(connect_timeout, dialed)
-        .await
-        .unwrap_or(Err(ConnectError::Timeout))
+    let server = attempt.server.clone();
+    let stream = match &options.dial {
+        Dial::Net(connector) => {
+            let limit = until.saturating_duration_since(Instant::now());
+            let dialed = connector.connect_within(&endpoint, limit).await;
+            dialed.map_err(|error| ConnectError::Dial(Arc::new(error)))?
+        }
+        Dial::Custom(source) => {
+            let given = timeout_at(until, source.give(attempt)).await;
+            given
+                .unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+                .map_err(|error| io_error(server, error))?
+        }
+        Dial::Given(given) => {
+            // Nothing panics while it is held.
+            let given = given.lock().unwrap_or_else(PoisonError::into_inner).take();
+            given.ok_or_else(|| io_error(server, io::ErrorKind::NotConnected.into()))?
+        }
+    };
+    Ok(Dialed {
+        stream,
+        credentials,
+    })
+}
+
+fn io_error(server: String, error: io::Error) -> ConnectError {
+    ConnectError::Io {
+        server,
+        source: Arc::new(error),
+    }
 }
 
 fn static_credentials(options: &Options, endpoint: &Endpoint) -> Credentials {
     options.credentials.clone().unwrap_or_else(|| Credentials {
-        username: endpoint.username.clone(),
-        password: endpoint.password.clone(),
+        username: endpoint.username().map(Into::into),
+        password: endpoint.password().map(Into::into),
     })
 }

@@ -1,8 +1,8 @@
 //! One error type per operation, each with the server's Reason Code where there is one.
 
-use crate::EndpointError;
 use crate::properties::owned_pairs;
 use crate::reconnect::is_refusal_passing;
+use crate::{DialError, EndpointError};
 use mqtt_codec::{Disconnect, ReasonCode, TopicError};
 use mqtt_session::{ClientError, SendRefusal};
 use std::fmt;
@@ -22,10 +22,13 @@ pub enum ConnectError {
     /// The options cannot be put into a CONNECT of the version.
     #[error("connect packet: {0}")]
     Options(SendRefusal),
+    /// There is no way to the server; the error names the address and the step that failed.
+    #[error(transparent)]
+    Dial(Arc<DialError>),
     /// The transport failed.
     #[error("{server}: connection failed: {source}")]
     Io {
-        /// Host and port that were tried.
+        /// The address that was tried.
         server: String,
         /// What the system says.
         source: Arc<io::Error>,

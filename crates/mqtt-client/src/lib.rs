@@ -11,7 +11,6 @@ mod core;
 mod dial;
 mod disconnect;
 mod driver;
-mod endpoint;
 mod error;
 mod event;
 pub mod limits;
@@ -40,7 +39,6 @@ pub use connack::ConnAckInfo;
 pub use dial::Credentials;
 pub use disconnect::Disconnect;
 pub use driver::Driver;
-pub use endpoint::EndpointError;
 pub use error::{
     CloseReason, ClosedError, ConnectError, DisconnectError, PublishError, ServerDisconnect,
     SubscribeError, UnsubscribeError,
@@ -63,5 +61,11 @@ pub use bytes::Bytes;
 pub use mqtt_codec::{
     EncodeError, PayloadFormat, ProtocolVersion, QoS, ReasonCode, RetainHandling, TopicError,
 };
-pub use mqtt_io::Stream;
+pub use mqtt_io::{DialError, Endpoint, EndpointError, Scheme, Stream, TcpOptions};
+#[cfg(feature = "proxy")]
+pub use mqtt_io::{Proxy, ProxyParseError};
+#[cfg(feature = "tls")]
+pub use mqtt_io::{TlsConfig, TlsError, TlsOptions};
+#[cfg(feature = "ws")]
+pub use mqtt_io::{WsError, WsOptions};
 pub use mqtt_session::{ClientError, SendRefusal, ServerGrants};

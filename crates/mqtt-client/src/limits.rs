@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long connecting may take in all, name lookup and fallback included, when nothing else is chosen.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the answer to PINGREQ may take.
+/// How long the answer to PINGREQ may take when nothing else is chosen.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long [`Client::disconnect`](crate::Client::disconnect) waits for acknowledgements when nothing else is chosen.
 pub const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);

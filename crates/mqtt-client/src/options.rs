@@ -1,11 +1,11 @@
 //! What a client was told before it connects, and the CONNECT packet that says it.
 
 use crate::dial::{Credentials, CredentialsSource, Dial};
-use crate::endpoint::Endpoint;
 use crate::{Reconnect, Will, limits};
 use mqtt_codec::{
     Connect, Properties, Property, PropertyList, ProtocolVersion, TopicError, TopicName,
 };
+use mqtt_io::{Connector, Endpoint};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) request_problem_information: bool,
     pub(crate) request_response_information: bool,
     pub(crate) connect_timeout: Duration,
+    pub(crate) ping_timeout: Duration,
     pub(crate) receive_maximum: NonZeroU16,
     pub(crate) packet_len_max: NonZeroU32,
     pub(crate) topic_alias_max: u16,
@@ -54,7 +55,7 @@ impl Options {
         Self {
             endpoint,
             fallback_servers: Vec::new(),
-            dial: Dial::Net,
+            dial: Dial::Net(Connector::new()),
             reconnect: Reconnect::new(),
             version: None,
             client_id: String::new(),
@@ -68,6 +69,7 @@ impl Options {
             request_problem_information: true,
             request_response_information: false,
             connect_timeout: limits::CONNECT_TIMEOUT,
+            ping_timeout: limits::PING_TIMEOUT,
             receive_maximum: NonZeroU16::new(limits::RECEIVE_MAXIMUM).unwrap_or(NonZeroU16::MIN),
             packet_len_max: NonZeroU32::new(limits::PACKET_LEN_MAX).unwrap_or(NonZeroU32::MIN),
             topic_alias_max: limits::TOPIC_ALIAS_MAXIMUM,

@@ -102,6 +102,7 @@ impl ConnectError {
         match self {
             Self::Endpoint(_) | Self::Will(_) | Self::Options(_) => false,
             Self::Refused { reason, .. } => is_refusal_passing(*reason),
+            Self::Dial(error) => error.is_retryable(),
             Self::Io { .. }
             | Self::NoAnswer
             | Self::Timeout

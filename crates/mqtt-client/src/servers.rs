@@ -1,7 +1,8 @@
 //! Which server is tried next.
 
 use crate::ConnectError;
-use crate::endpoint::{Endpoint, EndpointError};
+use crate::EndpointError;
+use mqtt_io::Endpoint;
 use std::collections::VecDeque;
 
 /// An attempt at connecting, as the functions that credentials and transports come from see it.
@@ -134,41 +135,41 @@ mod tests {
 
     #[test]
     fn every_server_is_tried_before_a_delay() {
-        let mut servers = servers(&["a:1", "b:2"]);
-        assert_eq!(current(&servers), "a:1");
+        let mut servers = servers(&["mqtt://a:1", "mqtt://b:2"]);
+        assert_eq!(current(&servers), "mqtt://a:1");
         assert!(servers.fail());
-        assert_eq!(current(&servers), "b:2");
+        assert_eq!(current(&servers), "mqtt://b:2");
         assert!(!servers.fail(), "now a delay");
-        assert_eq!(current(&servers), "a:1");
+        assert_eq!(current(&servers), "mqtt://a:1");
         servers.succeed();
         assert!(servers.fail());
-        assert_eq!(current(&servers), "b:2");
+        assert_eq!(current(&servers), "mqtt://b:2");
     }
 
     #[test]
     fn a_detour_comes_first_and_is_forgotten() {
-        let mut servers = servers(&["a:1"]);
-        assert_eq!(servers.redirect("c:3 d:4", false).unwrap(), "c:3");
-        assert_eq!(current(&servers), "c:3");
+        let mut servers = servers(&["mqtt://a:1"]);
+        assert_eq!(servers.redirect("c:3 d:4", false).unwrap(), "mqtt://c:3");
+        assert_eq!(current(&servers), "mqtt://c:3");
         assert!(servers.fail());
-        assert_eq!(current(&servers), "d:4");
+        assert_eq!(current(&servers), "mqtt://d:4");
         servers.succeed();
-        assert_eq!(current(&servers), "a:1");
+        assert_eq!(current(&servers), "mqtt://a:1");
     }
 
     #[test]
     fn a_server_that_has_moved_is_replaced() {
-        let mut servers = servers(&["a:1", "b:2"]);
-        servers.redirect("c:3", true).unwrap();
+        let mut servers = servers(&["mqtt://a:1", "mqtt://b:2"]);
+        servers.redirect("mqtt://c:3", true).unwrap();
         servers.succeed();
-        assert_eq!(current(&servers), "c:3");
+        assert_eq!(current(&servers), "mqtt://c:3");
         assert!(servers.redirect(" ", true).is_err());
-        assert_eq!(current(&servers), "c:3");
+        assert_eq!(current(&servers), "mqtt://c:3");
     }
 
     #[test]
     fn who_does_not_know_the_newest_version_is_remembered() {
-        let mut servers = servers(&["a:1", "b:2"]);
+        let mut servers = servers(&["mqtt://a:1", "mqtt://b:2"]);
         servers.set_older();
         assert!(servers.is_older());
         servers.fail();

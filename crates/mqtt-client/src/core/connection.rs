@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::options::ConnectWords;
 use crate::properties::owned_pairs;
 use crate::time::millis;
-use crate::{CloseReason, ConnectError, limits};
+use crate::{CloseReason, ConnectError};
 use mqtt_codec::{ConnAck, ProtocolVersion, QoS, ReasonCode};
 use mqtt_session::{ClientConnection, ClientError, ClientSession, ClientSettings, UnknownSession};
 use std::collections::VecDeque;
@@ -43,7 +43,7 @@ impl Core {
             credentials,
         };
         let settings = ClientSettings {
-            ping_answer_within_ms: millis(limits::PING_TIMEOUT),
+            ping_answer_within_ms: millis(options.ping_timeout),
             unknown_session: match options.strict_session {
                 true => UnknownSession::Refuse,
                 false => UnknownSession::TakeOver,

@@ -260,8 +260,11 @@ async fn a_silent_server_is_given_up() {
 async fn nobody_listening_is_an_error() {
     let (listener, address) = listen().await;
     drop(listener);
-    let error = Client::builder(address).connect().await.unwrap_err();
-    assert!(matches!(error, ConnectError::Io { .. }), "{error:?}");
+    let error = Client::builder(&address).connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Dial(_)), "{error:?}");
+    let host_and_port = address.trim_start_matches("mqtt://");
+    assert!(error.to_string().contains(host_and_port), "{error}");
+    assert!(error.is_retryable());
 }
 
 #[tokio::test]

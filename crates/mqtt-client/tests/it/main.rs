@@ -13,6 +13,7 @@ mod handshake;
 mod keep_alive;
 mod net;
 mod publishing;
+mod queueing;
 mod receiving;
 mod reconnecting;
 mod server;

@@ -504,12 +504,12 @@ async fn every_server_is_tried_before_each_delay() {
     let mut bounds = Vec::new();
     for round in 0..5u32 {
         let first = net.attempt().await;
-        assert_eq!(&*first.server, "first.example:1883");
+        assert_eq!(&*first.server, "mqtt://first.example:1883");
         assert_eq!(first.number, 2 * round + 1);
         assert_eq!(first.last_error.is_some(), round > 0);
         bounds.push(last.elapsed());
         let second = net.attempt().await;
-        assert_eq!(&*second.server, "second.example:1884");
+        assert_eq!(&*second.server, "mqtt://second.example:1884");
         assert!(last.elapsed() < bounds[bounds.len() - 1] + Duration::from_millis(2));
         last = Instant::now();
     }
@@ -534,7 +534,7 @@ async fn a_fallback_server_takes_over() {
     let (mut net, builder) = net("first.example");
     net.refuse(1);
     let script = async {
-        assert_eq!(&*net.attempt().await.server, "first.example:1883");
+        assert_eq!(&*net.attempt().await.server, "mqtt://first.example:1883");
         net.accept(false).await
     };
     let connect = builder.fallback_server("second.example").connect();
@@ -621,12 +621,12 @@ async fn a_server_reference_is_followed() {
         disconnect(&mut server, reason, &reference).await;
         drop(server);
         let to = net.attempt().await;
-        assert_eq!(&*to.server, "other.example:2000");
+        assert_eq!(&*to.server, "mqtt://other.example:2000");
         // Where to go after that connection depends on what was said.
         let then = net.attempt().await;
         let expected = match permanent {
-            true => "other.example:2000",
-            false => "first.example:1883",
+            true => "mqtt://other.example:2000",
+            false => "mqtt://first.example:1883",
         };
         assert_eq!(&*then.server, expected);
         let redirected = loop {
@@ -634,7 +634,7 @@ async fn a_server_reference_is_followed() {
                 break (to, permanent);
             }
         };
-        assert_eq!(redirected, ("other.example:2000".into(), permanent));
+        assert_eq!(redirected, ("mqtt://other.example:2000".into(), permanent));
     }
 }
 

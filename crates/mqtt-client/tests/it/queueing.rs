@@ -1,0 +1,145 @@
+//! Places for messages: waiting for them, keeping them, and what happens when there is none.
+
+use crate::net::connected_over;
+use crate::server::{ack, connected, connected_with};
+use mqtt_client::{ProtocolVersion, PublishError, QoS, TryEnqueueError};
+use mqtt_codec::Packet;
+use std::future::IntoFuture;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn a_message_without_a_place_comes_back() {
+    let (client, mut server) =
+        connected_with(ProtocolVersion::V5, |b| b.publish_capacity(1), &[]).await;
+    let publish = |topic_name: &str| client.publish(topic_name, "x").qos(QoS::AtLeastOnce);
+    let first = publish("1").try_enqueue().unwrap();
+    let Err(TryEnqueueError::Full(second)) = publish("2").try_enqueue() else {
+        panic!("there is one place")
+    };
+    let error = publish("a/+").try_enqueue().unwrap_err();
+    let is_topic = matches!(&error, TryEnqueueError::Publish(PublishError::TopicName(_)));
+    assert!(is_topic, "{error}");
+    let _other = client.publish("other", "").try_enqueue().unwrap();
+    let packet_id = server.recv().await.packet_id();
+    server.send(Packet::PubAck(ack(packet_id))).await;
+    first.await.unwrap();
+    let _second = second.try_enqueue().unwrap();
+    assert_eq!(
+        server.recv().await.publish().topic_name.unwrap().as_str(),
+        "other"
+    );
+    assert_eq!(
+        server.recv().await.publish().topic_name.unwrap().as_str(),
+        "2"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_are_bounded_too() {
+    let (client, mut server) =
+        connected_with(ProtocolVersion::V5, |b| b.publish_bytes(100), &[]).await;
+    let publish = |len: usize| client.publish("t", vec![0; len]).qos(QoS::AtLeastOnce);
+    let _first = publish(60).try_enqueue().unwrap();
+    assert!(matches!(
+        publish(60).try_enqueue(),
+        Err(TryEnqueueError::Full(_))
+    ));
+    let mut second = pin!(publish(60).enqueue());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(second.as_mut().poll(&mut cx).is_pending());
+    let packet_id = server.recv().await.packet_id();
+    server.send(Packet::PubAck(ack(packet_id))).await;
+    let second = second.await.unwrap();
+    let packet_id = server.recv().await.packet_id();
+    server.send(Packet::PubAck(ack(packet_id))).await;
+    second.await.unwrap();
+    // One that is longer than all goes alone.
+    let _longer = publish(1000).enqueue().await.unwrap();
+    assert!(matches!(
+        publish(0).try_enqueue(),
+        Err(TryEnqueueError::Full(_))
+    ));
+    assert_eq!(server.recv().await.publish().payload.len(), 1000);
+}
+
+/// In a `select!`, waiting for a place loses no message and half publishes none.
+#[tokio::test(start_paused = true)]
+async fn a_place_can_be_kept_and_given_back() {
+    let (client, mut server) =
+        connected_with(ProtocolVersion::V5, |b| b.publish_capacity(1), &[]).await;
+    let permit = client.reserve(QoS::AtLeastOnce, 10).await.unwrap();
+    let second = tokio::time::timeout(Duration::from_secs(1), client.reserve(QoS::AtLeastOnce, 10));
+    assert!(second.await.is_err(), "the only place is kept");
+    drop(permit);
+    let permit = client.reserve(QoS::AtLeastOnce, 10).await.unwrap();
+    let too_long = permit.send(|client| client.publish("topic", "longer than that"));
+    let error = too_long.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PublishError::LongerThanReserved {
+                len: 21,
+                len_max: 10
+            }
+        ),
+        "{error}"
+    );
+    let permit = client.reserve(QoS::AtLeastOnce, 10).await.unwrap();
+    let receipt = permit
+        .send(|client| client.publish("topic", "x").retain())
+        .unwrap();
+    let received = server.recv().await;
+    assert!(received.publish().retain);
+    server.send(Packet::PubAck(ack(received.packet_id()))).await;
+    receipt.await.unwrap();
+}
+
+/// The application goes on while the broker is away and everything is full.
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_without_a_connection_blocks_nobody_who_does_not_want_it() {
+    let (client, server, net) = connected_over(|b| b.publish_capacity(2)).await;
+    net.set_down(true);
+    drop(server);
+    let mut receipts = Vec::new();
+    let full = loop {
+        match client.publish("t", "x").qos(QoS::AtLeastOnce).try_enqueue() {
+            Ok(receipt) => receipts.push(receipt),
+            Err(full) => break full,
+        }
+    };
+    assert!(matches!(full, TryEnqueueError::Full(_)));
+    assert_eq!(receipts.len(), 2);
+    client
+        .disconnect()
+        .timeout(Duration::from_secs(1))
+        .await
+        .unwrap_err();
+    for receipt in receipts {
+        assert!(matches!(receipt.await, Err(PublishError::Closed(_))));
+    }
+}
+
+/// Whatever becomes of a future that is dropped, the message is sent once or not at all.
+#[tokio::test]
+async fn a_publish_that_is_dropped_is_sent_whole_or_not_at_all() {
+    let (client, mut server) = connected(ProtocolVersion::V5).await;
+    let unpolled = client.publish("never", "x");
+    drop(unpolled);
+    let mut cx = Context::from_waker(Waker::noop());
+    {
+        let polled = client.publish("sent", "x").into_future();
+        let mut polled = pin!(polled);
+        assert!(polled.as_mut().poll(&mut cx).is_pending());
+    }
+    client.publish("last", "x").await.unwrap();
+    assert_eq!(
+        server.recv().await.publish().topic_name.unwrap().as_str(),
+        "sent"
+    );
+    assert_eq!(
+        server.recv().await.publish().topic_name.unwrap().as_str(),
+        "last"
+    );
+}
