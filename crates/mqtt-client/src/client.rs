@@ -5,8 +5,8 @@ use crate::driver::DriverParts;
 use crate::options::Options;
 use crate::shared::{CloseOnDrop, Shared};
 use crate::{
-    ClientBuilder, CloseReason, ClosedError, ConnAckInfo, Disconnect, Events, Permit, Publish,
-    PublishError, State, Subscribe, Unclaimed, Unsubscribe,
+    ClientBuilder, CloseReason, ClosedError, ConnAckInfo, Disconnect, Events, Message, Permit,
+    Publish, PublishError, Request, State, Subscribe, Unclaimed, Unsubscribe,
 };
 use bytes::Bytes;
 use mqtt_codec::QoS;
@@ -64,6 +64,21 @@ impl Client {
     /// Publishes a message; see [`Publish`] for what can be set, and for what `.await` on it means.
     pub fn publish(&self, topic_name: impl Into<String>, payload: impl Into<Bytes>) -> Publish {
         Publish::new(self.clone(), topic_name.into(), payload.into())
+    }
+
+    /// Publishes a message that asks for an answer, and waits for that; see [`Request`].
+    pub fn request(&self, topic_name: impl Into<String>, payload: impl Into<Bytes>) -> Request {
+        Request::new(self.clone(), topic_name.into(), payload.into())
+    }
+
+    /// The answer to a message that asks for one, to be published; none if it does not ask.
+    pub fn respond(&self, request: &Message, payload: impl Into<Bytes>) -> Option<Publish> {
+        let asked = request.properties();
+        let publish = self.publish(asked.response_topic.as_deref()?, payload);
+        Some(match &asked.correlation_data {
+            Some(correlation_data) => publish.correlation_data(correlation_data.clone()),
+            None => publish,
+        })
     }
 
     /// Subscribes to `topic_filter`; see [`Subscribe`].

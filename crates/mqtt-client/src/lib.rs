@@ -3,6 +3,8 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod client;
 mod command;
@@ -16,11 +18,14 @@ mod event;
 pub mod limits;
 mod message;
 mod metrics;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod options;
 mod properties;
 mod publish;
 mod queue;
 mod reconnect;
+mod request;
 mod router;
 mod servers;
 mod shared;
@@ -50,6 +55,7 @@ pub use metrics::Metrics;
 pub use properties::MessageProperties;
 pub use publish::{Permit, Publish, Published, Receipt, TryEnqueueError};
 pub use reconnect::Reconnect;
+pub use request::{Request, RequestError};
 pub use servers::Attempt;
 pub use subscribe::{Subscribe, WhenStalled};
 pub use subscription::Subscription;

@@ -12,6 +12,8 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last bytes and the server's end of the stream are waited for.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a response may take when nothing else is chosen.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages of QoS 1 and 2 received and not taken by the application, over all subscriptions, when no other
 /// Receive Maximum is chosen. Unit: messages.
 pub const RECEIVE_MAXIMUM: u16 = 1024;

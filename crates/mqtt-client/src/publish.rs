@@ -276,7 +276,11 @@ impl Published {
     /// # Errors
     /// The acknowledgement refuses the message.
     pub(crate) fn of(ack: &Ack<'_>) -> Result<Self, PublishError> {
-        let reason = ack.reason;
+        let reason = match ack.reason {
+            // Only PUBCOMP says this: the server had it all, and its first PUBCOMP was lost with a connection.
+            ReasonCode::PACKET_IDENTIFIER_NOT_FOUND => ReasonCode::SUCCESS,
+            reason => reason,
+        };
         let reason_string = ack.properties.reason_string().map(Into::into);
         let user_properties = owned_pairs(&ack.properties);
         if reason.is_error() {

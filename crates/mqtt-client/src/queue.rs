@@ -1,6 +1,7 @@
 //! Messages between the driver and the application.
 
 use crate::answer::{Acker, Answer, Unanswered};
+use crate::request::Responses;
 use crate::{Message, WhenStalled};
 use mqtt_codec::QoS;
 use std::collections::VecDeque;
@@ -46,6 +47,8 @@ impl QueueOptions {
 pub(crate) struct MessageQueue {
     inner: Mutex<Inner>,
     options: QueueOptions,
+    /// Where messages go at once instead of waiting.
+    responses: Option<Arc<Responses>>,
 }
 
 /// One of those who take from a queue, each from one task at a time.
@@ -91,6 +94,15 @@ impl MessageQueue {
         Self {
             inner: Mutex::new(inner),
             options,
+            responses: None,
+        }
+    }
+
+    /// A queue where nothing waits: each message goes to the request it answers.
+    pub(crate) fn of_responses(responses: Arc<Responses>) -> Self {
+        Self {
+            responses: Some(responses),
+            ..Self::new(1)
         }
     }
 
@@ -138,6 +150,12 @@ impl MessageQueue {
 
     /// Puts a message at the end; discards it when the queue is closed.
     pub(crate) fn push(&self, waiting: Waiting) {
+        if let Some(responses) = &self.responses {
+            if !responses.give(waiting.message) {
+                tracing::debug!("a response came that nobody waits for");
+            }
+            return;
+        }
         let mut inner = self.lock();
         if inner.closed {
             return;

@@ -5,6 +5,7 @@ use crate::limits::{REQUEST_CAPACITY, UNCLAIMED_CAPACITY};
 use crate::metrics::Counters;
 use crate::options::Options;
 use crate::queue::MessageQueue;
+use crate::request::Responses;
 use crate::time::millis;
 use crate::{CloseReason, ClosedError, ConnAckInfo};
 use mqtt_codec::QoS;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) events: EventHub,
     pub(crate) counters: Counters,
     pub(crate) unclaimed: Arc<MessageQueue>,
+    pub(crate) responses: Arc<Responses>,
     /// Places for messages of QoS 0 that are not handed to the transport yet.
     pub(crate) unsent: Arc<Semaphore>,
     /// Places for messages of QoS 1 and 2 without their last acknowledgement.
@@ -52,6 +54,7 @@ impl Shared {
             events: EventHub::default(),
             counters: Counters::default(),
             unclaimed: Arc::new(MessageQueue::new(UNCLAIMED_CAPACITY)),
+            responses: Arc::new(Responses::default()),
             unsent: Arc::new(Semaphore::new(options.publish_capacity)),
             unacknowledged: Arc::new(Semaphore::new(options.publish_capacity)),
             bytes: Arc::new(Semaphore::new(usize::try_from(bytes_max).unwrap_or(1))),
@@ -98,6 +101,7 @@ impl Shared {
         let _ = self.close_reason.set(reason);
         self.refuse_new();
         self.unclaimed.close();
+        self.responses.close();
     }
 
     /// Nothing new is taken from the application.

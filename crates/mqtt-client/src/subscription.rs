@@ -32,6 +32,8 @@ pub struct Subscription {
 enum OnDrop {
     Unsubscribe,
     Detach,
+    /// Its queue is used on without it.
+    Nothing,
 }
 
 impl Subscription {
@@ -100,6 +102,11 @@ impl Subscription {
         self.queue.dropped()
     }
 
+    /// The subscription stays as long as its client, for a queue that needs nobody to take from it.
+    pub(crate) fn keep(mut self) {
+        self.on_drop = OnDrop::Nothing;
+    }
+
     /// Stops listening but leaves the subscription with the server, for a session that is continued later.
     ///
     /// What was not taken, and what the server still sends, is [unclaimed](Client::unclaimed).
@@ -130,6 +137,7 @@ impl Drop for Subscription {
                 Command::Drop(queue)
             }
             OnDrop::Detach => Command::Detach(queue),
+            OnDrop::Nothing => return,
         };
         // Without a driver the server has dropped the connection, and with it what was not acknowledged.
         let _ = self.client.send(command);

@@ -8,13 +8,16 @@
 )]
 
 mod answering;
+mod blocking;
 mod closing;
 mod handshake;
 mod keep_alive;
+mod mocking;
 mod net;
 mod publishing;
 mod queueing;
 mod receiving;
 mod reconnecting;
+mod requesting;
 mod server;
 mod subscribing;

@@ -1,7 +1,7 @@
 //! Connections that are lost and made again: what outlives them, and when the client gives up.
 
 use crate::net::{connected_over, net};
-use crate::server::{Server, ack};
+use crate::server::{Server, ack, ack_with};
 use mqtt_client::{
     Client, ClientBuilder, CloseReason, ConnectError, Credentials, Event, ProtocolVersion,
     PublishError, QoS, ReasonCode, Receipt, Reconnect, State,
@@ -87,6 +87,24 @@ async fn a_message_of_qos_2_goes_on_where_it_was() {
     assert_eq!(server.recv().await.packet(), Packet::PubRel(ack(packet_id)));
     server.send(Packet::PubComp(ack(packet_id))).await;
     receipt.await.unwrap();
+}
+
+/// A server that has released the message already says that it does not know it: it was published all the same.
+#[tokio::test(start_paused = true)]
+async fn regress_a_pubcomp_lost_with_its_connection_is_no_failure() {
+    let (client, mut server, mut net) = connected_over(kept).await;
+    let receipt = enqueue(&client, "t", QoS::ExactlyOnce).await;
+    let packet_id = server.recv().await.packet_id();
+    server.send(Packet::PubRec(ack(packet_id))).await;
+    server.recv().await;
+    drop(server);
+    let mut server = net.accept(true).await;
+    assert_eq!(server.recv().await.packet(), Packet::PubRel(ack(packet_id)));
+    let unknown = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+    server
+        .send(Packet::PubComp(ack_with(packet_id, unknown)))
+        .await;
+    assert_eq!(receipt.await.unwrap().reason(), ReasonCode::SUCCESS);
 }
 
 /// A server without the session: what is safe to send twice is sent as new, the rest ends with an error.
