@@ -29,7 +29,10 @@ pub use builder::ClientBuilder;
 pub use operations::{Disconnect, Publish, Receipt, Request, Subscribe, Unsubscribe};
 pub use receive::{Events, Subscription, Unclaimed};
 
-use crate::{CloseReason, ClosedError, ConnAckInfo, Message, PublishError, QoS, State, limits};
+use crate::{
+    CloseReason, ClosedError, ConnAckInfo, Message, PublishError, QoS, ReauthenticateError, State,
+    limits,
+};
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
@@ -182,6 +185,14 @@ impl Client {
     /// The client has ended.
     pub fn drain(&self) -> Result<(), ClosedError> {
         self.thread.wait(self.inner.drain())
+    }
+
+    /// As [`crate::Client::reauthenticate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reauthenticate(&self) -> Result<(), ReauthenticateError> {
+        self.thread.wait(self.inner.reauthenticate())
     }
 
     /// As [`crate::Client::disconnect`].

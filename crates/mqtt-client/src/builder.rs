@@ -1,5 +1,6 @@
 //! `ClientBuilder`: everything that is decided before connecting.
 
+use crate::authenticate::AuthSource;
 use crate::dial::{Credentials, CredentialsSource, Dial};
 use crate::driver::Driver;
 use crate::options::Options;
@@ -7,6 +8,7 @@ use crate::{
     Attempt, Client, CloseReason, ConnectError, EndpointError, Reconnect, Stream, TcpOptions, Will,
     limits,
 };
+use mqtt_auth::ClientAuth;
 use mqtt_codec::ProtocolVersion;
 use mqtt_io::{Connector, Endpoint, Transport};
 use std::future::poll_fn;
@@ -92,6 +94,18 @@ impl ClientBuilder {
     {
         let source = CredentialsSource(Arc::new(source));
         self.with(|options| options.credentials_source = Some(source))
+    }
+
+    /// Authenticates by AUTH packets with what `method` makes for each connection, from v5 on; for SCRAM-SHA-256 see
+    /// [`ScramSha256Client`](crate::ScramSha256Client).
+    ///
+    /// A client that has to authenticate does not fall back to a version without that. Spec: v5 §4.12.
+    pub fn authentication<A: ClientAuth + 'static>(
+        self,
+        method: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Self {
+        let source = AuthSource(Arc::new(move || Box::new(method())));
+        self.with(|options| options.authentication = Some(source))
     }
 
     /// Adds a server that is tried when those before it cannot be reached.

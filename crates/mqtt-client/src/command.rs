@@ -1,6 +1,7 @@
 //! What handles tell the driver.
 
 use crate::answer::Answered;
+use crate::authenticate::ReauthenticateError;
 use crate::client::Handle;
 use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
 use crate::queue::MessageQueue;
@@ -35,6 +36,7 @@ pub(crate) enum Control {
     Disconnect(DisconnectRequest),
     /// Tell when nothing is under way any more.
     Drain(oneshot::Sender<()>),
+    Reauthenticate(oneshot::Sender<Result<(), ReauthenticateError>>),
     /// The last handle was dropped.
     Release,
 }

@@ -1,5 +1,6 @@
 //! What the driver does with packets, commands and time, apart from reading, writing and connecting.
 
+mod authenticate;
 mod connection;
 mod drain;
 mod held;
@@ -7,6 +8,7 @@ mod requests;
 
 use crate::answer::Answered;
 use crate::command::{Command, Control, Outgoing, Place, Request};
+use crate::connack::ConnAckWords;
 use crate::error::{DisconnectError, PublishError};
 use crate::event::Event;
 use crate::options::Options;
@@ -14,6 +16,7 @@ use crate::queue::Waiting;
 use crate::router::{Routed, Router};
 use crate::shared::Shared;
 use crate::{CloseReason, Message, Published, ServerDisconnect};
+use authenticate::Exchange;
 use drain::Drain;
 use held::Held;
 use mqtt_codec::{Ack, Delivery, Frame, PacketType, QoS, ReasonCode};
@@ -67,6 +70,7 @@ pub(crate) struct Core {
     late_answers: Vec<(AckToken, ReasonCode)>,
     /// Where PINGREQ ends in the bytes of the connection, until it is handed to the transport.
     ping_until: Option<u64>,
+    exchange: Exchange,
     drain: Option<Drain>,
     /// Who waits until nothing is under way.
     idle_waiters: Vec<oneshot::Sender<()>>,
@@ -129,6 +133,7 @@ impl Core {
             held: Held::default(),
             late_answers: Vec::new(),
             ping_until: None,
+            exchange: Exchange::default(),
             drain: None,
             idle_waiters: Vec::new(),
             ending: None,
@@ -171,8 +176,21 @@ impl Core {
                 UnsubscribeAnswer::of(&unsuback).give(request);
             }
             Ok(ClientEvent::Connected { connack }) => {
-                let words = crate::connack::ConnAckWords::of(&connack);
-                self.accept(words);
+                let words = ConnAckWords::of(&connack);
+                let data = connack.properties.authentication_data();
+                match self.exchange.finish(data) {
+                    Ok(()) => self.accept(words),
+                    Err(error) => self.end_unauthenticated(error),
+                }
+            }
+            Ok(ClientEvent::Authenticate(auth)) => {
+                let data = auth.properties.authentication_data();
+                let data = data.unwrap_or_default().to_vec();
+                self.answer_challenge(data);
+            }
+            Ok(ClientEvent::Authenticated(auth)) => {
+                let data = auth.properties.authentication_data().map(Into::into);
+                self.finish_again(data);
             }
             Ok(ClientEvent::Refused(connack)) => {
                 let refused = connection::refused(&connack);
@@ -266,6 +284,7 @@ impl Core {
     pub(crate) fn handle_control(&mut self, control: Control) {
         match control {
             Control::Disconnect(request) => self.begin_drain(request),
+            Control::Reauthenticate(reply) => self.reauthenticate(reply),
             Control::Drain(reply) => self.idle_waiters.push(reply),
             Control::Release => self.begin_release(),
         }

@@ -3,6 +3,7 @@
 use crate::properties::owned_pairs;
 use crate::reconnect::is_refusal_passing;
 use crate::{DialError, EndpointError};
+use mqtt_auth::AuthError;
 use mqtt_codec::{Disconnect, ReasonCode, TopicError};
 use mqtt_session::{ClientError, SendRefusal};
 use std::fmt;
@@ -22,6 +23,12 @@ pub enum ConnectError {
     /// The options cannot be put into a CONNECT of the version.
     #[error("connect packet: {0}")]
     Options(SendRefusal),
+    /// The Authentication Method does not go on, or the server has not proven itself.
+    #[error("authentication: {0}")]
+    Authentication(AuthError),
+    /// An Authentication Method is set, and the version in use has no AUTH.
+    #[error("authentication: the version in use has none but user name and password")]
+    AuthenticationNotSupported,
     /// There is no way to the server; the error names the address and the step that failed.
     #[error(transparent)]
     Dial(Arc<DialError>),

@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod authenticate;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
@@ -38,6 +39,7 @@ mod will;
 mod wire;
 
 pub use answer::{Acker, Unanswered};
+pub use authenticate::ReauthenticateError;
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use connack::ConnAckInfo;
@@ -64,6 +66,7 @@ pub use unsubscribe::Unsubscribe;
 pub use will::Will;
 
 pub use bytes::Bytes;
+pub use mqtt_auth::{AuthError, ClientAuth, ScramSha256Client};
 pub use mqtt_codec::{
     EncodeError, PayloadFormat, ProtocolVersion, QoS, ReasonCode, RetainHandling, TopicError,
 };

@@ -1,5 +1,6 @@
 //! What a client was told before it connects, and the CONNECT packet that says it.
 
+use crate::authenticate::AuthSource;
 use crate::dial::{Credentials, CredentialsSource, Dial};
 use crate::{Reconnect, Will, limits};
 use mqtt_codec::{
@@ -25,6 +26,7 @@ pub(crate) struct Options {
     /// None takes those of the server's address.
     pub(crate) credentials: Option<Credentials>,
     pub(crate) credentials_source: Option<CredentialsSource>,
+    pub(crate) authentication: Option<AuthSource>,
     pub(crate) will: Option<Will>,
     pub(crate) user_properties: Vec<(String, String)>,
     pub(crate) request_problem_information: bool,
@@ -48,6 +50,8 @@ pub(crate) struct ConnectWords<'a> {
     pub(crate) clean_start: bool,
     pub(crate) client_id: &'a str,
     pub(crate) credentials: &'a Credentials,
+    /// Authentication Method and Authentication Data.
+    pub(crate) authentication: Option<(&'a str, &'a [u8])>,
 }
 
 impl Options {
@@ -64,6 +68,7 @@ impl Options {
             keep_alive: limits::KEEP_ALIVE,
             credentials: None,
             credentials_source: None,
+            authentication: None,
             will: None,
             user_properties: Vec::new(),
             request_problem_information: true,
@@ -108,7 +113,11 @@ impl Options {
                 properties: Properties::from(&will_list),
             }),
         };
-        let list = self.properties();
+        let mut list = self.properties();
+        if let Some((method, data)) = words.authentication {
+            list.push(Property::AuthenticationMethod(method));
+            list.extend((!data.is_empty()).then_some(Property::AuthenticationData(data)));
+        }
         let list = PropertyList::new(&list);
         Ok(use_connect(&Connect {
             version: words.version,

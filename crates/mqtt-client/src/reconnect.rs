@@ -100,7 +100,11 @@ impl ConnectError {
     /// its Will, its version.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Endpoint(_) | Self::Will(_) | Self::Options(_) => false,
+            Self::Endpoint(_)
+            | Self::Will(_)
+            | Self::Options(_)
+            | Self::Authentication(_)
+            | Self::AuthenticationNotSupported => false,
             Self::Refused { reason, .. } => is_refusal_passing(*reason),
             Self::Dial(error) => error.is_retryable(),
             Self::Io { .. }
@@ -114,6 +118,7 @@ impl ConnectError {
     /// Whether the server does not accept who this client is or what it may do.
     pub const fn is_auth(&self) -> bool {
         match self {
+            Self::Authentication(_) => true,
             Self::Refused { reason, .. } => is_auth(*reason),
             _ => false,
         }

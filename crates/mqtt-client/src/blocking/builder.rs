@@ -4,6 +4,7 @@ use super::{Client, Thread};
 use crate::{
     Attempt, ConnectError, Credentials, ProtocolVersion, Reconnect, Stream, TcpOptions, Will,
 };
+use mqtt_auth::ClientAuth;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +77,14 @@ impl ClientBuilder {
     {
         let source = move |attempt| std::future::ready(source(attempt));
         Self(self.0.credentials_with(source))
+    }
+
+    /// As [`crate::ClientBuilder::authentication`].
+    pub fn authentication<A: ClientAuth + 'static>(
+        self,
+        method: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Self {
+        Self(self.0.authentication(method))
     }
 
     /// As [`crate::ClientBuilder::connector`]; the streams have to be of tokio all the same.

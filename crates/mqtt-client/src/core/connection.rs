@@ -35,8 +35,18 @@ impl Core {
             true => false,
             false => options.clean_start,
         };
+        let authentication = self
+            .exchange
+            .begin(options.authentication.as_ref())
+            .map_err(ConnectError::Authentication)?;
+        if authentication.is_some() && !version.has_auth() {
+            return Err(ConnectError::AuthenticationNotSupported);
+        }
         let assigned = self.assigned_client_id.as_deref();
         let words = ConnectWords {
+            authentication: authentication
+                .as_ref()
+                .map(|(method, data)| (method.as_str(), data.as_slice())),
             version,
             clean_start,
             client_id: assigned.unwrap_or(&options.client_id),
@@ -156,6 +166,7 @@ impl Core {
     /// The connection is gone, and another one follows: what it leaves behind.
     pub(crate) fn lose(&mut self, reason: &CloseReason) {
         self.is_accepted = false;
+        self.exchange.lose();
         self.ping_until = None;
         self.ending = None;
         self.out = Vec::new();

@@ -8,6 +8,7 @@
 )]
 
 mod answering;
+mod authenticating;
 mod blocking;
 mod closing;
 mod handshake;
