@@ -4,27 +4,24 @@
 use mqtt_client::{Client, QoS};
 use std::error::Error;
 
-const TOPICS: [&str; 2] = ["rust/mqtt", "rust/test"];
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1);
-    run(address.as_deref().unwrap_or("mqtt://localhost:1883")).await
+    run("mqtt://localhost:1883").await
 }
 
-/// Does the work against the server at `address`.
 pub async fn run(address: &str) -> Result<(), Box<dyn Error>> {
-    let client = Client::builder(address)
-        .client_id("rust_publish")
-        .connect()
-        .await?;
-    for (number, topic_name) in TOPICS.into_iter().cycle().take(5).enumerate() {
+    let client = Client::builder(address).client_id("rust_publish");
+    let client = client.connect().await?;
+    for number in 0..5 {
+        let topic_name = if number % 2 == 0 {
+            "rust/mqtt"
+        } else {
+            "rust/test"
+        };
         let payload = format!("Hello world! {number}");
-        println!("Publishing to {topic_name}");
-        client
-            .publish(topic_name, payload)
-            .qos(QoS::AtLeastOnce)
-            .await?;
+        let publish = client.publish(topic_name, payload);
+        publish.qos(QoS::AtLeastOnce).await?;
+        println!("published to {topic_name}");
     }
     client.disconnect().await?;
     Ok(())

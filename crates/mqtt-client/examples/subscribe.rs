@@ -6,21 +6,16 @@ use std::{error::Error, time::Duration};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1);
-    run(
-        address.as_deref().unwrap_or("mqtt://localhost:1883"),
-        usize::MAX,
-    )
-    .await
+    run("mqtt://localhost:1883", usize::MAX).await
 }
 
-/// Prints `count` messages of the server at `address`; a lost connection is made again meanwhile.
 pub async fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
-    let client = Client::builder(address)
-        .client_id("rust_subscribe")
+    let client = Client::builder(address).client_id("rust_subscribe");
+    let client = client.will(Will::new("rust/gone", "Subscriber lost connection"));
+    let hour = Duration::from_secs(3600);
+    let client = client
         .clean_start(false)
-        .session_expiry(Duration::from_secs(3600))
-        .will(Will::new("rust/gone", "Subscriber lost connection"))
+        .session_expiry(hour)
         .connect()
         .await?;
     let topics = client
@@ -28,9 +23,7 @@ pub async fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
         .and("rust/test", QoS::AtLeastOnce);
     let mut messages = topics.await?;
     for _ in 0..count {
-        let Some(message) = messages.next().await else {
-            break;
-        };
+        let message = messages.next().await.ok_or("the client has ended")?;
         println!("{}: {}", message.topic_name(), message.text()?);
     }
     Ok(client.disconnect().await?)

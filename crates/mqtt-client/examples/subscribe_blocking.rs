@@ -5,21 +5,14 @@ use mqtt_client::{QoS, Will, blocking::Client};
 use std::{error::Error, time::Duration};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1);
-    run(
-        address.as_deref().unwrap_or("mqtt://localhost:1883"),
-        usize::MAX,
-    )
+    run("mqtt://localhost:1883", usize::MAX)
 }
 
-/// Prints `count` messages of the server at `address`; a lost connection is made again meanwhile.
 pub fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
-    let client = Client::builder(address)
-        .client_id("rust_subscribe")
-        .clean_start(false)
-        .session_expiry(Duration::from_secs(3600))
-        .will(Will::new("rust/gone", "Subscriber lost connection"))
-        .connect()?;
+    let client = Client::builder(address).client_id("rust_subscribe");
+    let client = client.will(Will::new("rust/gone", "Subscriber lost connection"));
+    let hour = Duration::from_secs(3600);
+    let client = client.clean_start(false).session_expiry(hour).connect()?;
     let topics = client
         .subscribe("rust/mqtt")
         .and("rust/test", QoS::AtLeastOnce);

@@ -145,6 +145,14 @@ impl ClientBuilder {
         self.net(|connector| connector.proxy(proxy))
     }
 
+    /// Takes the host of each address for a domain whose SRV records name the servers, asked for on each attempt.
+    ///
+    /// Feature `srv`.
+    #[cfg(feature = "srv")]
+    pub fn srv(self, resolver: crate::SrvResolver) -> Self {
+        self.with(|options| options.srv = Some(crate::dial::SrvSource(resolver)))
+    }
+
     /// Sets the options of TCP sockets.
     pub fn tcp(self, options: TcpOptions) -> Self {
         self.net(|connector| connector.tcp(options))

@@ -116,6 +116,18 @@ impl fmt::Debug for CredentialsSource {
     }
 }
 
+/// What finds the servers of a domain; shows no more than that it is there.
+#[cfg(feature = "srv")]
+#[derive(Clone)]
+pub(crate) struct SrvSource(pub(crate) mqtt_io::SrvResolver);
+
+#[cfg(feature = "srv")]
+impl fmt::Debug for SrvSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SrvSource")
+    }
+}
+
 /// What an attempt has to begin with.
 #[derive(Debug)]
 pub(crate) struct Dialed {
@@ -139,9 +151,8 @@ pub(crate) async fn dial(
     let server = attempt.server.clone();
     let stream = match &options.dial {
         Dial::Net(connector) => {
-            let limit = until.saturating_duration_since(Instant::now());
-            let dialed = connector.connect_within(&endpoint, limit).await;
-            dialed.map_err(|error| ConnectError::Dial(Arc::new(error)))?
+            let endpoints = servers_of(&options, &endpoint, until).await?;
+            connect_one(connector, &endpoints, until).await?
         }
         Dial::Custom(source) => {
             let given = timeout_at(until, source.give(attempt)).await;
@@ -159,6 +170,40 @@ pub(crate) async fn dial(
         stream,
         credentials,
     })
+}
+
+/// The servers of a domain where the address names one, else the address itself; never none.
+async fn servers_of(
+    options: &Options,
+    endpoint: &Endpoint,
+    until: Instant,
+) -> Result<Vec<Endpoint>, ConnectError> {
+    #[cfg(feature = "srv")]
+    if let Some(SrvSource(resolver)) = &options.srv {
+        let lookup = resolver.lookup(endpoint.host(), endpoint.scheme());
+        let servers = timeout_at(until, lookup).await;
+        let servers = servers.map_err(|_| ConnectError::Timeout)?;
+        return servers.map_err(|error| ConnectError::Srv(Arc::new(error)));
+    }
+    let _ = (options, until);
+    Ok(vec![endpoint.clone()])
+}
+
+/// Connects to the first of `endpoints` that answers.
+async fn connect_one(
+    connector: &Connector,
+    endpoints: &[Endpoint],
+    until: Instant,
+) -> Result<Stream, ConnectError> {
+    let mut failed = ConnectError::Timeout;
+    for endpoint in endpoints {
+        let limit = until.saturating_duration_since(Instant::now());
+        match connector.connect_within(endpoint, limit).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = ConnectError::Dial(Arc::new(error)),
+        }
+    }
+    Err(failed)
 }
 
 fn io_error(server: String, error: io::Error) -> ConnectError {

@@ -29,6 +29,10 @@ pub enum ConnectError {
     /// An Authentication Method is set, and the version in use has no AUTH.
     #[error("authentication: the version in use has none but user name and password")]
     AuthenticationNotSupported,
+    /// The SRV records of the domain name no server. Feature `srv`.
+    #[cfg(feature = "srv")]
+    #[error(transparent)]
+    Srv(Arc<mqtt_io::SrvError>),
     /// There is no way to the server; the error names the address and the step that failed.
     #[error(transparent)]
     Dial(Arc<DialError>),

@@ -73,8 +73,15 @@ pub use mqtt_codec::{
 pub use mqtt_io::{DialError, Endpoint, EndpointError, Scheme, Stream, TcpOptions};
 #[cfg(feature = "proxy")]
 pub use mqtt_io::{Proxy, ProxyParseError};
+#[cfg(feature = "srv")]
+pub use mqtt_io::{SrvError, SrvResolver};
 #[cfg(feature = "tls")]
 pub use mqtt_io::{TlsConfig, TlsError, TlsOptions};
 #[cfg(feature = "ws")]
 pub use mqtt_io::{WsError, WsOptions};
 pub use mqtt_session::{ClientError, SendRefusal, ServerGrants};
+
+/// The recipes, so that they compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct Recipes;

@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) endpoint: Endpoint,
     pub(crate) fallback_servers: Vec<Endpoint>,
     pub(crate) dial: Dial,
+    #[cfg(feature = "srv")]
+    pub(crate) srv: Option<crate::dial::SrvSource>,
     pub(crate) reconnect: Reconnect,
     /// None for the newest, with one step back when the server asks for it.
     pub(crate) version: Option<ProtocolVersion>,
@@ -60,6 +62,8 @@ impl Options {
             endpoint,
             fallback_servers: Vec::new(),
             dial: Dial::Net(Connector::new()),
+            #[cfg(feature = "srv")]
+            srv: None,
             reconnect: Reconnect::new(),
             version: None,
             client_id: String::new(),

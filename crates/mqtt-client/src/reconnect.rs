@@ -107,6 +107,8 @@ impl ConnectError {
             | Self::AuthenticationNotSupported => false,
             Self::Refused { reason, .. } => is_refusal_passing(*reason),
             Self::Dial(error) => error.is_retryable(),
+            #[cfg(feature = "srv")]
+            Self::Srv(error) => error.is_retryable(),
             Self::Io { .. }
             | Self::NoAnswer
             | Self::Timeout

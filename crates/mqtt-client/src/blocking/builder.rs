@@ -61,6 +61,8 @@ impl ClientBuilder {
         tls(tls: crate::TlsConfig);
         #[cfg(feature = "ws")]
         websocket(options: crate::WsOptions);
+        #[cfg(feature = "srv")]
+        srv(resolver: crate::SrvResolver);
         #[cfg(feature = "proxy")]
         proxy(proxy: crate::Proxy);
     }

@@ -8,5 +8,6 @@
     reason = "the README's examples print, and tests fail by panicking"
 )]
 
+mod examples;
 mod faults;
 mod readme;
