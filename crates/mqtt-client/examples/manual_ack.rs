@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Does `count` jobs that come from the server at `address`.
-pub async fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(address)
         .client_id("worker-1")
         .clean_start(false)

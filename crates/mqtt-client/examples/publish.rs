@@ -9,7 +9,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     run("mqtt://localhost:1883").await
 }
 
-pub async fn run(address: &str) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(address: &str) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(address).client_id("rust_publish");
     let client = client.connect().await?;
     for number in 0..5 {

@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run("mqtt://localhost:1883")
 }
 
-pub fn run(address: &str) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(address: &str) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(address).client_id("rust_publish");
     let client = client.connect()?;
     for number in 0..5 {

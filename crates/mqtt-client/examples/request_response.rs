@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The answer of a service, which runs here as well, to `question`.
-pub async fn run(address: &str, question: &str) -> Result<String, Box<dyn Error>> {
+pub(crate) async fn run(address: &str, question: &str) -> Result<String, Box<dyn Error>> {
     let service = Client::builder(address).connect().await?;
     let mut questions = service
         .subscribe("service/shout")

@@ -9,19 +9,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     run("mqtt://localhost:1883", usize::MAX).await
 }
 
-pub async fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(address).client_id("rust_subscribe");
     let client = client.will(Will::new("rust/gone", "Subscriber lost connection"));
-    let hour = Duration::from_secs(3600);
-    let client = client
-        .clean_start(false)
-        .session_expiry(hour)
-        .connect()
-        .await?;
-    let topics = client
-        .subscribe("rust/mqtt")
-        .and("rust/test", QoS::AtLeastOnce);
-    let mut messages = topics.await?;
+    let client = client.session_expiry(Duration::from_secs(3600));
+    let client = client.clean_start(false).connect().await?;
+    let topics = client.subscribe("rust/mqtt");
+    let mut messages = topics.and("rust/test", QoS::AtLeastOnce).await?;
     for _ in 0..count {
         let message = messages.next().await.ok_or("the client has ended")?;
         println!("{}: {}", message.topic_name(), message.text()?);

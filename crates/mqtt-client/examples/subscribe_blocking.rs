@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     run("mqtt://localhost:1883", usize::MAX)
 }
 
-pub fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(address: &str, count: usize) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(address).client_id("rust_subscribe");
     let client = client.will(Will::new("rust/gone", "Subscriber lost connection"));
     let hour = Duration::from_secs(3600);

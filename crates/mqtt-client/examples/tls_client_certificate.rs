@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Publishes one message over TLS.
-pub async fn run(
+pub(crate) async fn run(
     address: &str,
     authority: &str,
     (certificate, key): (&str, &str),

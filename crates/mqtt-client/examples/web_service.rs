@@ -26,7 +26,7 @@ struct Shared {
 }
 
 /// Serves HTTP on `listener` and talks to the server at `address`.
-pub async fn run(address: &str, listener: TcpListener) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(address: &str, listener: TcpListener) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(address).connect().await?;
     let mut messages = client.subscribe("web/#").qos(QoS::AtLeastOnce).await?;
     let (sender, last) = watch::channel(Arc::from("nothing yet"));

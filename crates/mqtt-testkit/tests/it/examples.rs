@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 macro_rules! example {
     ($name:ident, $path:literal) => {
         #[path = $path]
-        #[expect(dead_code, unreachable_pub, reason = "it is a program elsewhere")]
+        #[expect(dead_code, reason = "it is a program elsewhere")]
         mod $name;
     };
 }
