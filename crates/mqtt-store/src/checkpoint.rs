@@ -5,7 +5,9 @@ use crate::record::{MessageId, SessionId};
 use crate::recovered::Recovered;
 use crate::replay::{FoundFlow, Replay};
 use crate::rows::{Rows, span};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
@@ -14,6 +16,12 @@ const FORMAT: &str = "format";
 const APPLIED: &str = "applied";
 const NEXT_MESSAGE: &str = "next_message";
 const LAST_SESSION: &str = "last_session";
+
+/// How many rows there are, all their checksums added up, and the checksum of all numbers: a row that is gone, or
+/// one of another time, is noticed as well as one that is damaged.
+const ROW_COUNT: &str = "row_count";
+const ROW_SUM: &str = "row_sum";
+const CHECK: &str = "check";
 
 /// The format of the checkpoint.
 const FORMAT_NOW: u64 = 1;
@@ -31,44 +39,42 @@ pub(crate) struct Numbers {
     pub(crate) last_session: SessionId,
 }
 
+/// What all rows together must be.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Digest {
+    count: u64,
+    sum: u64,
+}
+
 impl Checkpoint {
     pub(crate) const fn new(database: Database) -> Self {
         Self(database)
     }
 
+    /// Opens the checkpoint in a file, or makes one.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let database = whole(|| Ok(Database::create(path).map_err(redb::Error::from)?))?;
+        Ok(Self(database))
+    }
+
     /// Begins a replay with what the checkpoint says; an empty one says nothing.
     pub(crate) fn begin(&self) -> Result<(Numbers, Replay), OpenError> {
-        let transaction = self.0.begin_read().map_err(redb::Error::from)?;
+        whole(|| self.begin_whole())
+    }
+
+    fn begin_whole(&self) -> Result<(Numbers, Replay), OpenError> {
         let mut replay = Replay::default();
-        let mut numbers = Numbers::default();
-        let table = match transaction.open_table(NUMBERS) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok((numbers, replay)),
-            Err(error) => return Err(redb::Error::from(error).into()),
+        let Some((numbers, digest)) = self.numbers()? else {
+            return Ok((Numbers::default(), replay));
         };
-        let find = |name| -> Result<u64, OpenError> {
-            let found = table.get(name).map_err(redb::Error::from)?;
-            Ok(found.map_or(0, |found| found.value()))
-        };
-        let found = find(FORMAT)?;
-        if found != FORMAT_NOW {
-            return Err(OpenError::Format {
-                found,
-                known: FORMAT_NOW,
-            });
-        }
-        numbers.applied = find(APPLIED)?;
-        numbers.next_message = MessageId(find(NEXT_MESSAGE)?);
-        numbers.last_session = SessionId(find(LAST_SESSION)?);
         replay.applied = numbers.applied;
         replay.next_id = numbers.next_message;
         replay.last_session = numbers.last_session;
-        let rows = transaction.open_table(ROWS).map_err(redb::Error::from)?;
-        for row in rows.iter().map_err(redb::Error::from)? {
-            let (key, row) = row.map_err(redb::Error::from)?;
-            replay.begin_row(key.value(), row.value())?;
+        let found = self.each_row(|key, row| Ok(replay.begin_row(key, row)?))?;
+        match found == digest {
+            true => Ok((numbers, replay)),
+            false => Err(OpenError::CheckpointDamaged),
         }
-        Ok((numbers, replay))
     }
 
     /// Gives every row to `visit`.
@@ -91,50 +97,170 @@ impl Checkpoint {
         &self,
         replay: &mut Replay,
     ) -> Result<(Recovered, Vec<FoundFlow>), OpenError> {
-        let transaction = self.0.begin_read().map_err(redb::Error::from)?;
-        let rows = match transaction.open_table(ROWS) {
-            Ok(rows) => rows,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(replay.end()?),
-            Err(error) => return Err(redb::Error::from(error).into()),
-        };
-        for row in rows.iter().map_err(redb::Error::from)? {
-            let (key, row) = row.map_err(redb::Error::from)?;
-            replay.end_row(key.value(), row.value())?;
+        if whole(|| self.numbers())?.is_some() {
+            whole(|| self.each_row(|key, row| Ok(replay.end_row(key, row)?)))?;
         }
         Ok(replay.end()?)
     }
 
     /// Writes what has changed, and returns when it is on the disk.
-    pub(crate) fn write(&self, numbers: Numbers, rows: &Rows) -> Result<(), redb::Error> {
+    pub(crate) fn write(&self, numbers: Numbers, rows: &Rows) -> Result<(), OpenError> {
+        whole(|| Ok(self.write_whole(numbers, rows)?))
+    }
+
+    fn write_whole(&self, numbers: Numbers, rows: &Rows) -> Result<(), redb::Error> {
         let mut transaction = self.0.begin_write()?;
         // Without it the whole file would be read after a crash.
         transaction.set_quick_repair(true);
         {
-            let mut table = transaction.open_table(ROWS)?;
-            for session in &rows.ended {
-                let span = span(*session);
-                table
-                    .retain_in::<&[u8], _>(span.start.as_slice()..span.end.as_slice(), |_, _| {
-                        false
-                    })?;
-            }
-            for (key, row) in &rows.changed {
-                match row {
-                    Some(row) => drop(table.insert(key.as_slice(), row.as_slice())?),
-                    None => drop(table.remove(key.as_slice())?),
-                }
-            }
             let mut table = transaction.open_table(NUMBERS)?;
-            for (name, number) in [
-                (FORMAT, FORMAT_NOW),
-                (APPLIED, numbers.applied),
-                (NEXT_MESSAGE, numbers.next_message.0),
-                (LAST_SESSION, numbers.last_session.0),
-            ] {
+            let number = |name| -> Result<u64, redb::Error> {
+                Ok(table.get(name)?.map_or(0, |number| number.value()))
+            };
+            let mut digest = Digest {
+                count: number(ROW_COUNT)?,
+                sum: number(ROW_SUM)?,
+            };
+            write_rows(&mut transaction.open_table(ROWS)?, rows, &mut digest)?;
+            for (name, number) in named(numbers, digest) {
                 table.insert(name, number)?;
             }
+            table.insert(CHECK, check_of(numbers, digest))?;
         }
         transaction.commit()?;
         Ok(())
     }
+
+    /// What is said besides the rows; none in an empty checkpoint.
+    fn numbers(&self) -> Result<Option<(Numbers, Digest)>, OpenError> {
+        let transaction = self.0.begin_read().map_err(redb::Error::from)?;
+        let table = match transaction.open_table(NUMBERS) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(redb::Error::from(error).into()),
+        };
+        let find = |name| -> Result<u64, OpenError> {
+            let found = table.get(name).map_err(redb::Error::from)?;
+            found
+                .map(|found| found.value())
+                .ok_or(OpenError::CheckpointDamaged)
+        };
+        let found = find(FORMAT)?;
+        if found > FORMAT_NOW {
+            return Err(OpenError::Format {
+                found,
+                known: FORMAT_NOW,
+            });
+        }
+        let numbers = Numbers {
+            applied: find(APPLIED)?,
+            next_message: MessageId(find(NEXT_MESSAGE)?),
+            last_session: SessionId(find(LAST_SESSION)?),
+        };
+        let digest = Digest {
+            count: find(ROW_COUNT)?,
+            sum: find(ROW_SUM)?,
+        };
+        match found == FORMAT_NOW && find(CHECK)? == check_of(numbers, digest) {
+            true => Ok(Some((numbers, digest))),
+            false => Err(OpenError::CheckpointDamaged),
+        }
+    }
+
+    /// Gives every row to `visit`, and says what they are together.
+    fn each_row(
+        &self,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), OpenError>,
+    ) -> Result<Digest, OpenError> {
+        let transaction = self.0.begin_read().map_err(redb::Error::from)?;
+        let rows = transaction.open_table(ROWS).map_err(redb::Error::from)?;
+        let mut digest = Digest::default();
+        for row in rows.iter().map_err(redb::Error::from)? {
+            let (key, row) = row.map_err(redb::Error::from)?;
+            let (row, crc) =
+                checked(key.value(), row.value()).ok_or(OpenError::CheckpointDamaged)?;
+            digest.add(crc);
+            visit(key.value(), row)?;
+        }
+        Ok(digest)
+    }
+}
+
+impl Digest {
+    fn add(&mut self, crc: u32) {
+        self.count = self.count.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(u64::from(crc));
+    }
+
+    fn remove(&mut self, stored: &[u8]) {
+        let crc = stored
+            .last_chunk()
+            .map_or(0, |crc| u32::from_le_bytes(*crc));
+        self.count = self.count.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(u64::from(crc));
+    }
+}
+
+/// Does something with the database, which panics where its own structures are damaged.
+fn whole<T>(work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    // What a panic leaves behind is not used again: the store is not opened, or has failed.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(OpenError::CheckpointDamaged))
+}
+
+fn write_rows(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    rows: &Rows,
+    digest: &mut Digest,
+) -> Result<(), redb::Error> {
+    for session in &rows.ended {
+        let span = span(*session);
+        table.retain_in::<&[u8], _>(span.start.as_slice()..span.end.as_slice(), |_, stored| {
+            digest.remove(stored);
+            false
+        })?;
+    }
+    for (key, row) in &rows.changed {
+        let before = match row {
+            Some(row) => {
+                let crc = crc_of(key, row);
+                digest.add(crc);
+                let stored = [row.as_slice(), &crc.to_le_bytes()].concat();
+                table.insert(key.as_slice(), stored.as_slice())?
+            }
+            None => table.remove(key.as_slice())?,
+        };
+        if let Some(before) = before {
+            digest.remove(before.value());
+        }
+    }
+    Ok(())
+}
+
+/// A row as it was given, and its checksum; none if it is damaged.
+fn checked<'a>(key: &[u8], stored: &'a [u8]) -> Option<(&'a [u8], u32)> {
+    let (row, crc) = stored.split_last_chunk()?;
+    let crc = u32::from_le_bytes(*crc);
+    (crc == crc_of(key, row)).then_some((row, crc))
+}
+
+fn crc_of(key: &[u8], row: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(key), row)
+}
+
+const fn named(numbers: Numbers, digest: Digest) -> [(&'static str, u64); 6] {
+    [
+        (FORMAT, FORMAT_NOW),
+        (APPLIED, numbers.applied),
+        (NEXT_MESSAGE, numbers.next_message.0),
+        (LAST_SESSION, numbers.last_session.0),
+        (ROW_COUNT, digest.count),
+        (ROW_SUM, digest.sum),
+    ]
+}
+
+fn check_of(numbers: Numbers, digest: Digest) -> u64 {
+    let crc = named(numbers, digest).iter().fold(0, |crc, (_, number)| {
+        crc32c::crc32c_append(crc, &number.to_le_bytes())
+    });
+    u64::from(crc)
 }

@@ -15,6 +15,9 @@ pub enum OpenError {
     /// The checkpoint cannot be read.
     #[error("the checkpoint cannot be read: {0}")]
     Checkpoint(#[from] redb::Error),
+    /// The checkpoint can be read, but it is not what was written.
+    #[error("the checkpoint is damaged: what it says is not what was written")]
+    CheckpointDamaged,
     /// It was written by another version.
     #[error("format {found} of the stored state is not one this version reads; it reads {known}")]
     Format {

@@ -90,9 +90,9 @@ impl Store {
         files::prepare(dir)?;
         let path = files::log_dir(dir);
         let disk = RealDisk::new(&path).map_err(|source| OpenError::Io { path, source })?;
-        let database = Database::create(files::checkpoint(dir)).map_err(redb::Error::from)?;
+        let checkpoint = Checkpoint::open(&files::checkpoint(dir))?;
         let dir = Some(dir.to_owned());
-        Self::start(disk, database, dir, settings)
+        Self::start(disk, checkpoint, dir, settings)
     }
 
     /// Opens a store on any disk, with its checkpoint in any database; for tests, and for what is no directory.
@@ -104,16 +104,16 @@ impl Store {
         checkpoint: Database,
         settings: Settings,
     ) -> Result<(Self, Recovered, Report), OpenError> {
-        Self::start(disk, checkpoint, None, settings)
+        Self::start(disk, Checkpoint::new(checkpoint), None, settings)
     }
 
     fn start(
         disk: impl Disk,
-        database: Database,
+        checkpoint: Checkpoint,
         dir: Option<PathBuf>,
         settings: Settings,
     ) -> Result<(Self, Recovered, Report), OpenError> {
-        let (shared, recovered, report) = Shared::open(disk, database, dir, settings)?;
+        let (shared, recovered, report) = Shared::open(disk, checkpoint, dir, settings)?;
         let shared = Arc::new(shared);
         let background = Mutex::new(Some(Background::start(Arc::clone(&shared))));
         Ok((Self { shared, background }, recovered, report))
@@ -294,11 +294,10 @@ impl Drop for Store {
 impl Shared {
     fn open(
         disk: impl Disk,
-        database: Database,
+        checkpoint: Checkpoint,
         dir: Option<PathBuf>,
         settings: Settings,
     ) -> Result<(Self, Recovered, Report), OpenError> {
-        let checkpoint = Checkpoint::new(database);
         let (numbers, mut replay) = checkpoint.begin()?;
         let recovery = Recovery::open(disk, settings.of_log())?;
         let applied = Position::new(numbers.applied);

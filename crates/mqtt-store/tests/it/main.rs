@@ -5,6 +5,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod checkpoint;
 mod model;
 mod power;
 mod recovery;

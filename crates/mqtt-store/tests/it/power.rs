@@ -11,18 +11,20 @@ use std::sync::{Arc, Mutex};
 
 /// The file of the checkpoint, which outlives the process.
 #[derive(Clone, Debug, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Memory(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Memory {
     /// As the next process finds it.
-    fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
     }
 
-    fn database(&self) -> Database {
-        Database::builder()
-            .create_with_backend(self.clone())
-            .unwrap()
+    pub(crate) fn database(&self) -> Database {
+        self.try_database().unwrap()
+    }
+
+    pub(crate) fn try_database(&self) -> Result<Database, redb::DatabaseError> {
+        Database::builder().create_with_backend(self.clone())
     }
 }
 
