@@ -79,15 +79,13 @@ impl Checkpoint {
 
     /// Gives every row to `visit`.
     pub(crate) fn rows(&self, mut visit: impl FnMut(&[u8], &[u8])) -> Result<(), OpenError> {
-        let transaction = self.0.begin_read().map_err(redb::Error::from)?;
-        let rows = match transaction.open_table(ROWS) {
-            Ok(rows) => rows,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
-            Err(error) => return Err(redb::Error::from(error).into()),
-        };
-        for row in rows.iter().map_err(redb::Error::from)? {
-            let (key, row) = row.map_err(redb::Error::from)?;
-            visit(key.value(), row.value());
+        if whole(|| self.numbers())?.is_some() {
+            whole(|| {
+                self.each_row(|key, row| {
+                    visit(key, row);
+                    Ok(())
+                })
+            })?;
         }
         Ok(())
     }
