@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// Bytes one read takes at most.
-pub const READ_CHUNK_LEN: usize = 256 * 1024;
+pub const READ_CHUNK_LEN: usize = 64 * 1024;
 
 thread_local! {
     static CHUNK: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };

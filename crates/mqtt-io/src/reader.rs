@@ -1,6 +1,13 @@
 //! `PacketReader`: splits a byte stream into Control Packets, wherever the stream was cut.
 
+use bytes::Bytes;
 use mqtt_codec::{DecodeError, Frame, bytes_missing, frame};
+use std::mem;
+
+/// Packets from this many bytes on are worth keeping without a copy.
+const LARGE: usize = 8 * 1024;
+/// How much more memory than it has sent a client gets for the rest of a packet.
+const GROWTH: usize = 3;
 
 /// What a handler says about the packet it was shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +77,18 @@ impl PacketReader {
         chunk: &[u8],
         mut handle: impl FnMut(Frame<'_>) -> Verdict,
     ) -> Result<Fed, DecodeError> {
+        self.feed_shared(chunk, |frame, _| handle(frame))
+    }
+
+    /// The same; with a large packet that was put together here comes a handle to its bytes, to keep without a copy.
+    ///
+    /// # Errors
+    /// As [`PacketReader::feed`].
+    pub fn feed_shared(
+        &mut self,
+        chunk: &[u8],
+        mut handle: impl FnMut(Frame<'_>, Option<&Bytes>) -> Verdict,
+    ) -> Result<Fed, DecodeError> {
         if self.ended {
             return Ok(Fed::Stopped);
         }
@@ -89,12 +108,12 @@ impl PacketReader {
     fn feed_kept<'c>(
         &mut self,
         chunk: &'c [u8],
-        handle: &mut impl FnMut(Frame<'_>) -> Verdict,
+        handle: &mut impl FnMut(Frame<'_>, Option<&Bytes>) -> Verdict,
     ) -> Result<Step<'c>, DecodeError> {
         let mut rest = chunk;
         while !self.kept.is_empty() {
             let bytes = self.kept.get(self.consumed..).unwrap_or_default();
-            let Some(frame) = frame(bytes, self.packet_len_max)? else {
+            let Some(found) = frame(bytes, self.packet_len_max)? else {
                 if rest.is_empty() {
                     return Ok(Step::Done(Fed::All));
                 }
@@ -103,8 +122,22 @@ impl PacketReader {
                 rest = behind;
                 continue;
             };
-            let len = frame.len;
-            match handle(frame) {
+            let len = found.len;
+            if self.is_one_large(len) {
+                let packet = Bytes::from(mem::take(&mut self.kept));
+                let whole = frame(&packet, self.packet_len_max)?;
+                match whole.map_or(Verdict::Continue, |whole| handle(whole, Some(&packet))) {
+                    Verdict::Continue => {}
+                    Verdict::Pause => {
+                        self.kept = packet.into();
+                        self.keep(rest);
+                        return Ok(Step::Done(Fed::Paused));
+                    }
+                    Verdict::Stop => return Ok(Step::Done(Fed::Stopped)),
+                }
+                continue;
+            }
+            match handle(found, None) {
                 Verdict::Continue => self.consume(len),
                 Verdict::Pause => {
                     self.keep(rest);
@@ -120,11 +153,11 @@ impl PacketReader {
     fn feed_in_place(
         &mut self,
         mut rest: &[u8],
-        handle: &mut impl FnMut(Frame<'_>) -> Verdict,
+        handle: &mut impl FnMut(Frame<'_>, Option<&Bytes>) -> Verdict,
     ) -> Result<Fed, DecodeError> {
         while let Some(frame) = frame(rest, self.packet_len_max)? {
             let len = frame.len;
-            match handle(frame) {
+            match handle(frame, None) {
                 Verdict::Continue => rest = rest.get(len..).unwrap_or_default(),
                 Verdict::Pause => {
                     self.keep(rest);
@@ -133,8 +166,21 @@ impl PacketReader {
                 Verdict::Stop => return Ok(Fed::Stopped),
             }
         }
+        let missing = bytes_missing(rest);
+        if missing <= rest.len() * GROWTH {
+            // Most of it is here, so that the rest has its place at once.
+            self.kept.reserve_exact(rest.len() + missing);
+        }
         self.keep(rest);
         Ok(Fed::All)
+    }
+
+    /// Whether a packet of `len` bytes is all that is kept, and large, in memory not much larger.
+    fn is_one_large(&self, len: usize) -> bool {
+        len >= LARGE
+            && self.consumed == 0
+            && self.kept.len() == len
+            && self.kept.capacity() <= len + len / 4
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -254,6 +300,44 @@ mod tests {
             }
             prop_assert_eq!(&whole, &seen);
         }
+    }
+
+    #[test]
+    fn a_large_packet_in_pieces_is_handed_over_whole() {
+        let bytes = stream(70_000);
+        for cut in [5, 20_000, 65_536] {
+            let mut reader = PacketReader::new(PACKET_LEN_MAX);
+            let mut kept = Vec::new();
+            let mut pauses = 1;
+            let mut handle = |frame: Frame<'_>, packet: Option<&Bytes>| {
+                if frame.len > LARGE && pauses > 0 {
+                    pauses -= 1;
+                    return Verdict::Pause;
+                }
+                kept.extend(packet.cloned().map(|packet| (packet, frame.body.len())));
+                Verdict::Continue
+            };
+            let mut fed = Fed::All;
+            for part in [&bytes[..cut], &bytes[cut..], &[]] {
+                fed = reader.feed_shared(part, &mut handle).unwrap();
+            }
+            assert_eq!((fed, reader.buffered()), (Fed::All, 0));
+            // Bytes from behind the pause lie in the same memory only where it happened to be cut so.
+            for (packet, body_len) in kept {
+                assert_eq!(packet[packet.len() - 70_000..], [b'x'; 70_000]);
+                assert_eq!(body_len, 70_003);
+            }
+        }
+        let mut reader = PacketReader::new(PACKET_LEN_MAX);
+        let mut handles = 0;
+        for part in [&bytes[..60_000], &bytes[60_000..]] {
+            let fed = reader.feed_shared(part, |_, packet| {
+                handles += usize::from(packet.is_some());
+                Verdict::Continue
+            });
+            assert_eq!(fed.unwrap(), Fed::All);
+        }
+        assert_eq!(handles, 1, "the large one and no other");
     }
 
     #[test]

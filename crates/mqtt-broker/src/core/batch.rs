@@ -6,6 +6,7 @@ use super::message::{Message, Source};
 use super::session_cell::{SessionCell, SessionKey};
 use super::share_group::Picked;
 use super::wire::Forms;
+use bytes::Bytes;
 use mqtt_io::WriteQueue;
 use std::sync::Arc;
 use std::task::Waker;
@@ -31,6 +32,8 @@ pub(crate) struct Batch {
     pub(crate) finished: Vec<(SessionKey, MessageId)>,
     /// Members picked for the message in hand, one for each group; empty when none had to be picked early.
     pub(crate) picked: Vec<Option<Picked>>,
+    /// The packet in hand, where its bytes can be kept without a copy.
+    pub(crate) packet: Option<Bytes>,
     spare: Vec<Vec<u8>>,
     /// Empty queues for connections that have something to write.
     #[expect(
@@ -103,5 +106,15 @@ impl Batch {
         {
             self.messages.push(message);
         }
+    }
+
+    /// A handle to `payload`, if the packet in hand ends with it and can be kept.
+    pub(crate) fn payload_of_packet(&self, payload: &[u8]) -> Option<Bytes> {
+        let packet = self.packet.as_ref()?;
+        let at = packet.len().checked_sub(payload.len())?;
+        let is_it = packet
+            .get(at..)
+            .is_some_and(|end| std::ptr::eq(end, payload));
+        is_it.then(|| packet.slice(at..))
     }
 }

@@ -67,27 +67,37 @@ impl Message {
         expires_at_ms: Option<u64>,
         publisher: SessionKey,
     ) -> Self {
-        let mut message = Self {
+        let mut message = Self::empty();
+        let large = source.payload.len() >= SHARE_FROM;
+        let large = large.then(|| Bytes::copy_from_slice(source.payload));
+        message.fill(source, large, qos, retain, expires_at_ms, publisher);
+        message
+    }
+
+    /// One without anything in it, to be filled.
+    pub(crate) fn empty() -> Self {
+        Self {
             block: Vec::new(),
             large: None,
             topic_len: 0,
             properties_len: 0,
-            scope: source.scope,
-            qos,
-            retain,
+            scope: PropertyScope::Packet(PacketType::Publish),
+            qos: QoS::AtMostOnce,
+            retain: false,
             expires_at_ms: NEVER,
-            publisher,
+            publisher: SessionKey::BROKER,
             publisher_tag: 0,
             queues: AtomicU32::new(0),
-        };
-        message.fill(source, qos, retain, expires_at_ms, publisher);
-        message
+        }
     }
 
     /// Becomes what [`Message::new`] makes; memory it has is used again.
+    ///
+    /// `large` is the payload of `source` if that is large, none otherwise.
     pub(crate) fn fill(
         &mut self,
         source: &Source<'_>,
+        large: Option<Bytes>,
         qos: QoS,
         retain: bool,
         expires_at_ms: Option<u64>,
@@ -95,9 +105,9 @@ impl Message {
     ) {
         let topic = source.topic_name.as_str().as_bytes();
         let properties = source.properties.raw().unwrap_or_default();
-        let (payload, large) = match source.payload.len() < SHARE_FROM {
-            true => (source.payload, None),
-            false => (&[][..], Some(Bytes::copy_from_slice(source.payload))),
+        let payload = match &large {
+            None => source.payload,
+            Some(_) => &[],
         };
         self.block.clear();
         self.block
@@ -117,10 +127,9 @@ impl Message {
         *self.queues.get_mut() = 0;
     }
 
-    /// The same, published by the client with this identifier.
-    pub(crate) fn published_by(mut self, client_id: &str) -> Self {
+    /// It was published by the client with this identifier.
+    pub(crate) fn set_published_by(&mut self, client_id: &str) {
         self.publisher_tag = tag_of(client_id);
-        self
     }
 
     /// Whether the client with this session and identifier published it; v5 [MQTT-3.8.3-3].

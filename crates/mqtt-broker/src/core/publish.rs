@@ -13,6 +13,7 @@ use super::subscription::Share;
 use super::wire::{AsReceived, SHARE_FROM};
 use super::{Batch, Core};
 use crate::hooks::{DeliverVerdict, Handover, Interest};
+use bytes::Bytes;
 use mqtt_codec::{PacketId, ProtocolVersion, QoS, ReasonCode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -465,33 +466,32 @@ impl Incoming<'_> {
 
     #[inline(never)]
     fn make(&self, batch: &mut Batch) -> Arc<Message> {
+        let (source, payload) = (&self.source, self.source.payload);
+        let large = (payload.len() >= SHARE_FROM).then(|| {
+            let kept = batch.payload_of_packet(payload);
+            kept.unwrap_or_else(|| Bytes::copy_from_slice(payload))
+        });
         // What is retained stays for long, and gets no more memory than it needs.
-        let spare = match self.retain {
+        let spare = match self.retain || large.is_some() {
             true => None,
-            false => batch.spare_message(&self.source),
+            false => batch.spare_message(source),
         };
-        if let Some(mut spare) = spare
-            && let Some(message) = Arc::get_mut(&mut spare)
-        {
+        let mut message = spare.unwrap_or_else(|| Arc::new(Message::empty()));
+        // Nobody else has a new one, or one that was given back.
+        if let Some(message) = Arc::get_mut(&mut message) {
+            let (expires_at_ms, publisher) = (self.expires_at_ms, self.publisher);
             message.fill(
-                &self.source,
+                source,
+                large,
                 self.qos,
                 self.retain,
-                self.expires_at_ms,
-                self.publisher,
+                expires_at_ms,
+                publisher,
             );
-            return spare;
+            if self.retain {
+                message.set_published_by(self.publisher_id);
+            }
         }
-        let message = Message::new(
-            &self.source,
-            self.qos,
-            self.retain,
-            self.expires_at_ms,
-            self.publisher,
-        );
-        Arc::new(match self.retain {
-            true => message.published_by(self.publisher_id),
-            false => message,
-        })
+        message
     }
 }

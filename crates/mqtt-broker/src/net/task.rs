@@ -20,7 +20,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Sleep, sleep};
 
 /// Chunks read in one turn, so that one busy client cannot keep a worker to itself.
-const CHUNKS_PER_TURN: usize = 2;
+const CHUNKS_PER_TURN: usize = 4;
 /// Unwritten bytes above which nothing more is read from the same client.
 const WRITE_BACKLOG: usize = 256 * 1024;
 /// Bytes kept before CONNECT is whole, which is enough for the largest strings it can hold.
@@ -419,7 +419,12 @@ fn feed(
     now_ms: u64,
 ) -> bool {
     connection.lend_output(batch);
-    match reader.feed(bytes, |frame| connection.handle_frame(frame, batch, now_ms)) {
+    let fed = reader.feed_shared(bytes, |frame, packet| {
+        batch.packet = packet.cloned();
+        connection.handle_frame(frame, batch, now_ms)
+    });
+    batch.packet = None;
+    match fed {
         Ok(Fed::Paused) => true,
         Ok(Fed::All | Fed::Stopped) => {
             if !connection.is_open() && reader.buffered() > CONNECT_LEN_MAX {
