@@ -338,7 +338,7 @@ impl ClientBuilder {
     fn net(self, change: impl FnOnce(Connector) -> Connector) -> Self {
         self.with(|options| {
             if let Dial::Net(connector) = &mut options.dial {
-                *connector = change(std::mem::take(connector));
+                **connector = change(std::mem::take(&mut **connector));
             }
         })
     }

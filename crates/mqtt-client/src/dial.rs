@@ -82,7 +82,7 @@ where
 #[derive(Clone)]
 pub(crate) enum Dial {
     /// The network.
-    Net(Connector),
+    Net(Box<Connector>),
     /// The application.
     Custom(Arc<dyn GiveStream>),
     /// One stream that is there already, for the first attempt.

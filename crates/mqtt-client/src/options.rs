@@ -6,7 +6,7 @@ use crate::{Reconnect, Will, limits};
 use mqtt_codec::{
     Connect, Properties, Property, PropertyList, ProtocolVersion, TopicError, TopicName,
 };
-use mqtt_io::{Connector, Endpoint};
+use mqtt_io::Endpoint;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Options {
         Self {
             endpoint,
             fallback_servers: Vec::new(),
-            dial: Dial::Net(Connector::new()),
+            dial: Dial::Net(Box::default()),
             #[cfg(feature = "srv")]
             srv: None,
             reconnect: Reconnect::new(),

@@ -20,5 +20,6 @@ mod queueing;
 mod receiving;
 mod reconnecting;
 mod requesting;
+mod resuming;
 mod server;
 mod subscribing;

@@ -1,11 +1,14 @@
 //! A network whose every connection a test plays the server of.
 
 use crate::server::{DUPLEX_LEN, Server};
-use mqtt_client::{Attempt, Client, ClientBuilder, ProtocolVersion, Reconnect, Stream};
+use mqtt_client::{
+    Attempt, Client, ClientBuilder, ProtocolVersion, QoS, Receipt, Reconnect, Stream,
+};
 use mqtt_codec::Property;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
@@ -85,4 +88,15 @@ pub(crate) async fn connected_over(
     let (mut net, builder) = net("first.example");
     let (client, server) = tokio::join!(options(builder).connect(), net.accept(false));
     (client.unwrap(), server, net)
+}
+
+/// Hands a message to the client.
+pub(crate) async fn enqueue(client: &Client, topic_name: &str, qos: QoS) -> Receipt {
+    let publish = client.publish(topic_name, "x").qos(qos);
+    publish.enqueue().await.unwrap()
+}
+
+/// The session outlives its connection.
+pub(crate) fn kept(builder: ClientBuilder) -> ClientBuilder {
+    builder.session_expiry(Duration::from_secs(60))
 }
