@@ -223,7 +223,12 @@ impl Model {
             let owed = session.owed.entry(number).or_default();
             // A publisher without a session sends what may have been taken as new.
             owed.place = place;
-            owed.qos = granted.min(qos);
+            let granted = granted.min(qos);
+            // Subscribed otherwise by then, it owes each copy at its own QoS; the lowest is what is sure.
+            owed.qos = match owed.copies {
+                0 => granted,
+                _ => granted.min(owed.qos),
+            };
             owed.copies += 1;
         }
         for (filter, wanted) in groups {
