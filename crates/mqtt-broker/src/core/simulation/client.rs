@@ -59,6 +59,8 @@ pub(super) struct SimClient {
     sending: Vec<(u16, Sending)>,
     /// QoS 2 messages received and not released.
     unreleased: BTreeSet<u16>,
+    /// Its session ended with its last connection, whatever the broker has kept of a later one.
+    has_forgotten: bool,
     /// PUBLISH packets of this connection received and not acknowledged.
     open: BTreeSet<u16>,
     known_aliases: BTreeMap<u16, String>,
@@ -85,6 +87,7 @@ impl SimClient {
             last_number: 0,
             sending: Vec::new(),
             unreleased: BTreeSet::new(),
+            has_forgotten: false,
             open: BTreeSet::new(),
             known_aliases: BTreeMap::new(),
             greeted: false,
@@ -246,7 +249,8 @@ impl SimClient {
                 let is_said = session_present && self.version.level() > 3;
                 assert_eq!(connack.session_present, is_said, "Session Present");
                 self.greeted = true;
-                self.begin(session_present)
+                let has_forgotten = std::mem::take(&mut self.has_forgotten);
+                self.begin(session_present && !has_forgotten)
             }
             Packet::Publish(publish) => self.take_publish(publish, model).into_iter().collect(),
             Packet::PubAck(ack) => {
@@ -356,9 +360,18 @@ impl SimClient {
 
     /// The connection is gone.
     pub(super) fn lost(&mut self) {
+        self.end_session();
         self.open.clear();
         self.known_aliases.clear();
         self.greeted = false;
+    }
+
+    /// What ends with its connection is over for the client too; v3.1.1 §3.1.2.4.
+    fn end_session(&mut self) {
+        if self.greeted && self.session_expiry_s == 0 {
+            self.unreleased.clear();
+            self.has_forgotten = true;
+        }
     }
 
     fn find(&mut self, packet_id: PacketId) -> &mut Sending {
