@@ -298,7 +298,7 @@ impl Core {
         let _ = self.log.append(LogRecord::WillGone { session: cell.key });
     }
 
-    /// The session is over: nothing of it stays. A delayed will is published now; v5 [MQTT-3.1.2-8].
+    /// The session is over: nothing of it stays. A delayed will is published now.
     ///
     /// It is so after a restart, too, once the position is durable.
     pub(crate) fn end_session(
@@ -345,6 +345,7 @@ impl Core {
             // A log that takes not even this has failed.
             position = self.log.append(record).unwrap_or(LogPosition(u64::MAX));
         }
+        // Its delay is over with the session; v5 [MQTT-3.1.2-8].
         if let Some(will) = will {
             self.publish_will(&will, batch, now_ms);
         }
