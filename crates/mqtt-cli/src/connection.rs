@@ -1,11 +1,16 @@
 //! Connecting as the flags say.
 
-use std::{future::pending, process::ExitCode, time::Duration};
+use std::{future::pending, io::Write, process::ExitCode, time::Duration};
 
-use mqtt_client::{Client, ClientBuilder, ConnectError, QoS, Reconnect, Will};
+use mqtt_client::{Client, ClientBuilder, ConnectError, Endpoint, QoS, Reconnect, Will};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{args::ConnectionArgs, exit::Failure, log::LogFilter, signals::Signals};
+use crate::{
+    args::{ConnectionArgs, ServerError},
+    exit::Failure,
+    log::LogFilter,
+    signals::Signals,
+};
 
 /// Runs a command that connects: with its own runtime, logging and quiet as the flags say.
 pub(crate) fn run(
@@ -33,13 +38,21 @@ fn block_on(command: impl Future<Output = Result<ExitCode, Failure>>) -> Result<
     outcome
 }
 
-/// Connects, or tells why not by host and port.
+/// Connects, or tells why not by the server's address.
 pub(crate) async fn connect(args: &ConnectionArgs) -> Result<Client, Failure> {
-    let address = address(&args.host, args.port);
-    builder(args, &address).connect().await.map_err(|error| {
+    let endpoint = args.server.target().map_err(Failure::usage)?.endpoint;
+    if let Some(warning) = args.server.warning().filter(|_| !args.quiet) {
+        // With stderr closed nobody is left to warn.
+        let _ = writeln!(std::io::stderr(), "mqtt: {warning}");
+    }
+    let builder = builder(args, &endpoint).map_err(Failure::usage)?;
+    builder.connect().await.map_err(|error| {
         let line = match &error {
             ConnectError::Dial(error) => error.to_string(),
-            error => format!("cannot connect to {address}: {error}"),
+            ConnectError::Io { source, .. } => {
+                format!("cannot connect to {}: {source}", shown(&endpoint))
+            }
+            error => format!("cannot connect to {}: {error}", shown(&endpoint)),
         };
         match &error {
             ConnectError::Endpoint(_) => Failure::usage(line),
@@ -77,38 +90,45 @@ pub(crate) fn interruption(
     })
 }
 
-/// `host:port`, an IPv6 address in brackets.
-fn address(host: &str, port: u16) -> String {
-    let is_bare_v6 = host.contains(':') && !host.starts_with('[');
-    if is_bare_v6 {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
+/// The server as it is commonly given: by host and port alone, unless it is reached otherwise.
+fn shown(endpoint: &Endpoint) -> String {
+    let address = endpoint.to_string();
+    match address.strip_prefix("mqtt://") {
+        Some(address) => address.to_owned(),
+        None => address,
     }
 }
 
-fn builder(args: &ConnectionArgs, address: &str) -> ClientBuilder {
-    let mut builder = Client::builder(address)
+fn builder(args: &ConnectionArgs, endpoint: &Endpoint) -> Result<ClientBuilder, ServerError> {
+    let mut builder = Client::builder(endpoint.to_string())
         .clean_start(!args.disable_clean_session)
         .session_expiry(Duration::from_secs(args.session_expiry_s().into()))
         .keep_alive(Duration::from_secs(args.keepalive.into()))
         .max_packet_size(mqtt_codec::PACKET_LEN_MAX)
         .reconnect(Reconnect::never());
+    if let Some(tls) = args.server.tls(endpoint.scheme())? {
+        builder = builder.tls(tls);
+    }
+    if let Some(proxy) = args.server.proxy()? {
+        builder = builder.proxy(proxy);
+    }
     if let Some(client_id) = args.client_id() {
         builder = builder.client_id(client_id);
     }
     if let Some(version) = args.protocol_version {
         builder = builder.version(version);
     }
-    builder = match (&args.username, &args.password) {
-        (Some(username), Some(password)) => builder.credentials(username, password.as_str()),
+    let username = args.username.as_deref().or(endpoint.username());
+    let password = args.password.as_deref().map(str::as_bytes);
+    builder = match (username, password.or(endpoint.password())) {
+        (Some(username), Some(password)) => builder.credentials(username, password),
         (Some(username), None) => builder.username(username),
         (None, _) => builder,
     };
-    match will(args) {
+    Ok(match will(args) {
         Some(will) => builder.will(will),
         None => builder,
-    }
+    })
 }
 
 fn will(args: &ConnectionArgs) -> Option<Will> {
@@ -124,20 +144,4 @@ fn will(args: &ConnectionArgs) -> Option<Will> {
     } else {
         will
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::address;
-
-    #[test]
-    fn ipv6_addresses_get_brackets() {
-        for (host, expected) in [
-            ("localhost", "localhost:1"),
-            ("::1", "[::1]:1"),
-            ("[::1]", "[::1]:1"),
-        ] {
-            assert_eq!(address(host, 1), expected);
-        }
-    }
 }

@@ -21,9 +21,10 @@ pub(crate) fn run(args: PublishArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
+    let topic_name = args.topic_name()?;
     let payloads = Payloads::open(args.source)?;
     let target = Target {
-        topic_name: args.topic,
+        topic_name,
         qos: args.qos,
         retain: args.retain,
     };

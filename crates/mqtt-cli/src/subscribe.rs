@@ -31,13 +31,14 @@ pub(crate) fn run(args: SubscribeArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn receive(args: SubscribeArgs) -> Result<ExitCode, Failure> {
+    let topic_filters = args.topic_filters()?;
     let mut interruption = pin!(interruption(args.timeout.map(Duration::from_secs))?);
     let client = tokio::select! {
         code = &mut interruption => return Ok(code),
         client = connect(&args.connection) => client?,
     };
     // Dropped before the connection's end, it would unsubscribe what a kept session has.
-    let mut subscribing = pin!(subscribe(&client, &args));
+    let mut subscribing = pin!(subscribe(&client, &args, &topic_filters));
     let outcome = tokio::select! {
         code = &mut interruption => Ok(Err(code)),
         subscribed = &mut subscribing => subscribed.map(Ok),
@@ -77,13 +78,17 @@ async fn print_until(
     }
 }
 
-async fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<Subscription, Failure> {
+async fn subscribe(
+    client: &Client,
+    args: &SubscribeArgs,
+    topic_filters: &[String],
+) -> Result<Subscription, Failure> {
     let request = client
-        .subscribe_many(&args.topics)
+        .subscribe_many(topic_filters)
         .qos(args.qos)
         .capacity(WAITING_MAX);
     request.await.map_err(|error| {
-        let topics = args.topics.iter().map(String::as_str);
+        let topics = topic_filters.iter().map(String::as_str);
         let refused: Vec<_> = match &error {
             SubscribeError::Refused { reasons, .. } => topics
                 .zip(reasons)

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use clap::ArgAction;
 use mqtt_codec::{ProtocolVersion, QoS, TopicName};
 
+use super::server::ServerArgs;
+
 /// Session Expiry Interval of a session that never expires, in seconds.
 const NEVER_S: u32 = u32::MAX;
 
@@ -12,12 +14,9 @@ const NEVER_S: u32 = u32::MAX;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// Connect to this host
-    #[arg(short = 'h', long, value_name = "HOST", default_value = "localhost")]
-    pub(crate) host: String,
-    /// Connect to this port
-    #[arg(short = 'p', long, value_name = "PORT", default_value_t = 1883)]
-    pub(crate) port: u16,
+    /// Where the broker is.
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
     /// Client Identifier [default: the broker chooses]
     #[arg(short = 'i', long, value_name = "ID")]
     pub(crate) id: Option<String>,

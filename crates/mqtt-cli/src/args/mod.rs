@@ -5,6 +5,7 @@
 mod broker;
 mod connection;
 mod publish;
+mod server;
 mod store;
 mod subscribe;
 mod torture;
@@ -16,6 +17,7 @@ use clap::{ArgAction, error::ErrorKind};
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use publish::{PublishArgs, SourceArgs};
+pub(crate) use server::ServerError;
 pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use subscribe::SubscribeArgs;
 pub(crate) use torture::TortureArgs;

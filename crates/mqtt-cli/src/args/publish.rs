@@ -5,13 +5,20 @@ use std::{ffi::OsString, path::PathBuf};
 use mqtt_codec::QoS;
 
 use super::connection::{ConnectionArgs, qos, topic_name};
+use crate::exit::Failure;
 
 /// Flags of `mqtt pub`.
 #[derive(clap::Args)]
 pub(crate) struct PublishArgs {
     /// Publish to this topic
-    #[arg(short = 't', long, value_name = "TOPIC", value_parser = topic_name)]
-    pub(crate) topic: String,
+    #[arg(
+        short = 't',
+        long,
+        value_name = "TOPIC",
+        required_unless_present = "url",
+        value_parser = topic_name
+    )]
+    pub(crate) topic: Option<String>,
     /// What to publish.
     #[command(flatten)]
     pub(crate) source: SourceArgs,
@@ -24,6 +31,26 @@ pub(crate) struct PublishArgs {
     /// Where to connect.
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+}
+
+impl PublishArgs {
+    /// The topic of `-t`, or that of the address.
+    pub(crate) fn topic_name(&self) -> Result<String, Failure> {
+        let of_address = self
+            .connection
+            .server
+            .target()
+            .map_err(Failure::usage)?
+            .topic;
+        match (&self.topic, of_address) {
+            (Some(topic), None) => Ok(topic.clone()),
+            (None, Some(topic)) => topic_name(&topic).map_err(Failure::usage),
+            (Some(_), Some(_)) => Err(Failure::usage("the topic is in the address, leave out -t")),
+            (None, None) => Err(Failure::usage(
+                "say a topic: with -t, or at the end of the address",
+            )),
+        }
+    }
 }
 
 /// Where the payload comes from: exactly one of these.

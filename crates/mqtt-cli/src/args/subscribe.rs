@@ -3,6 +3,7 @@
 use mqtt_codec::{QoS, TopicFilter};
 
 use super::connection::{ConnectionArgs, qos};
+use crate::exit::Failure;
 
 /// Flags of `mqtt sub`.
 #[derive(clap::Args)]
@@ -12,7 +13,7 @@ pub(crate) struct SubscribeArgs {
         short = 't',
         long = "topic",
         value_name = "FILTER",
-        required = true,
+        required_unless_present = "url",
         value_parser = topic_filter
     )]
     pub(crate) topics: Vec<String>,
@@ -34,6 +35,28 @@ pub(crate) struct SubscribeArgs {
     /// Where to connect.
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+}
+
+impl SubscribeArgs {
+    /// The filters of `-t`, and that of the address.
+    pub(crate) fn topic_filters(&self) -> Result<Vec<String>, Failure> {
+        let mut filters = self.topics.clone();
+        if let Some(of_address) = self
+            .connection
+            .server
+            .target()
+            .map_err(Failure::usage)?
+            .topic
+        {
+            filters.push(topic_filter(&of_address).map_err(Failure::usage)?);
+        }
+        match filters.is_empty() {
+            true => Err(Failure::usage(
+                "say a topic: with -t, or at the end of the address",
+            )),
+            false => Ok(filters),
+        }
+    }
 }
 
 fn topic_filter(text: &str) -> Result<String, String> {

@@ -6,6 +6,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod address;
 mod broker;
 mod messages;
 mod process;

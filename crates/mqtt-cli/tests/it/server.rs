@@ -64,7 +64,7 @@ impl Accept {
 }
 
 /// One connection.
-pub(crate) struct Talk(TcpStream);
+pub(crate) struct Talk<S = TcpStream>(pub(crate) S);
 
 /// A packet as it came.
 pub(crate) struct Heard {
@@ -74,7 +74,7 @@ pub(crate) struct Heard {
     pub(crate) body: Vec<u8>,
 }
 
-impl Talk {
+impl<S: Read + Write> Talk<S> {
     /// The next packet.
     pub(crate) fn hear(&mut self) -> Heard {
         let [first] = self.bytes();
