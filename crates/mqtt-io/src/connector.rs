@@ -14,6 +14,7 @@ use crate::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::WsOptions;
 use crate::{Endpoint, Scheme, Stream, TcpOptions, tcp};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -33,6 +34,11 @@ use tokio::time::timeout;
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Connector {
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Settings {
     tcp: TcpOptions,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
@@ -50,7 +56,7 @@ impl Connector {
 
     /// Sets the options of TCP sockets; they hold for the way to a proxy, too.
     pub fn tcp(mut self, options: TcpOptions) -> Self {
-        self.tcp = options;
+        self.set().tcp = options;
         self
     }
 
@@ -59,21 +65,21 @@ impl Connector {
     /// When not set, the system's root certificates decide; they are read once per process, on the first use.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.tls = Some(tls);
+        self.set().tls = Some(tls);
         self
     }
 
     /// Sets what a WebSocket is asked for.
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, options: WsOptions) -> Self {
-        self.websocket = options;
+        self.set().websocket = options;
         self
     }
 
     /// Connects through a proxy; unix sockets are still reached directly.
     #[cfg(feature = "proxy")]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.proxy = Some(proxy);
+        self.set().proxy = Some(proxy);
         self
     }
 
@@ -108,6 +114,10 @@ impl Connector {
         }
     }
 
+    fn set(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
     async fn dial(&self, endpoint: &Endpoint, progress: &Progress) -> Result<Stream, DialError> {
         let scheme = endpoint.scheme();
         check_built_in(scheme)?;
@@ -123,7 +133,7 @@ impl Connector {
         #[cfg(feature = "ws")]
         let stream = if scheme.is_websocket() {
             progress.begin(Step::WebSocket);
-            let opened = crate::ws::connect(stream, endpoint, &self.websocket).await;
+            let opened = crate::ws::connect(stream, endpoint, &self.settings.websocket).await;
             opened.map_err(|source| DialError::WebSocket {
                 host: endpoint.host().into(),
                 source,
@@ -141,8 +151,9 @@ impl Connector {
     ) -> Result<Stream, DialError> {
         let (host, port) = (endpoint.host(), endpoint.port());
         #[cfg(feature = "proxy")]
-        if let Some(proxy) = &self.proxy {
-            let tcp = tcp::connect(proxy.host(), proxy.port(), &self.tcp, progress).await?;
+        if let Some(proxy) = &self.settings.proxy {
+            let tcp =
+                tcp::connect(proxy.host(), proxy.port(), &self.settings.tcp, progress).await?;
             progress.begin(Step::Proxy);
             let tunnel = proxy.tunnel(tcp, endpoint).await;
             return tunnel.map(Stream::Tcp).map_err(|source| DialError::Proxy {
@@ -150,7 +161,7 @@ impl Connector {
                 source,
             });
         }
-        let tcp = tcp::connect(host, port, &self.tcp, progress).await?;
+        let tcp = tcp::connect(host, port, &self.settings.tcp, progress).await?;
         Ok(Stream::Tcp(tcp))
     }
 
@@ -167,7 +178,7 @@ impl Connector {
             source,
         };
         let roots;
-        let tls = match &self.tls {
+        let tls = match &self.settings.tls {
             Some(tls) => tls,
             None => {
                 roots = TlsConfig::platform().await.map_err(failed)?;
