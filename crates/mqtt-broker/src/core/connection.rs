@@ -1,4 +1,5 @@
 //! One Network Connection without its socket: packets in, bytes and verdicts out.
+// Size: one connection, its input and its turns in one place; the packets have files of their own.
 
 use super::cause::EndCause;
 use super::lane::Lane;

@@ -1,4 +1,5 @@
 //! Encoding PUBLISH for subscribers: once per wire form, whatever the number of receivers.
+// Size: the forms a message is written in share their parts and are read side by side.
 
 use super::message::Source;
 use super::seldom_vec::SeldomVec;

@@ -1,4 +1,5 @@
 //! What a program that embeds the broker sees and changes.
+// Size: one test for each thing a hook can see or change.
 
 use crate::kit::{Client, Hello, Last, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
 use mqtt_broker::{
