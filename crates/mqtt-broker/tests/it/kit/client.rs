@@ -301,20 +301,23 @@ impl Client {
         self.ask_to_subscribe(&[(&barrier, options(QoS::AtMostOnce))], &[]);
         self.publish(&barrier, "");
         let mut messages = Vec::new();
-        loop {
+        // A log may hold SUBACK back for longer than the message.
+        let (mut is_granted, mut is_through) = (false, false);
+        while !(is_granted && is_through) {
             let received = self.receive();
             match received.packet().unwrap() {
-                Packet::SubAck(_) => {}
+                Packet::SubAck(_) => is_granted = true,
                 Packet::Publish(publish) => {
                     let message = Message::of(&publish);
-                    if message.topic_name == barrier {
-                        return messages;
+                    match message.topic_name == barrier {
+                        true => is_through = true,
+                        false => messages.push(message),
                     }
-                    messages.push(message);
                 }
                 other => panic!("not a PUBLISH: {other:?}"),
             }
         }
+        messages
     }
 
     /// Nothing is on its way to this client.
