@@ -28,7 +28,15 @@ const FORMAT_NOW: u64 = 1;
 
 /// The file with the checkpoint.
 #[derive(Debug)]
-pub(crate) struct Checkpoint(Database);
+pub(crate) struct Checkpoint(Option<Database>);
+
+impl Drop for Checkpoint {
+    /// The database panics over its own damaged pages when it is closed, too; nothing is lost with it.
+    fn drop(&mut self) {
+        let database = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+}
 
 /// What a checkpoint says besides its rows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,13 +56,41 @@ struct Digest {
 
 impl Checkpoint {
     pub(crate) const fn new(database: Database) -> Self {
-        Self(database)
+        Self(Some(database))
     }
 
     /// Opens the checkpoint in a file, or makes one.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let database = whole(|| Ok(Database::create(path).map_err(redb::Error::from)?))?;
-        Ok(Self(database))
+        Ok(Self(Some(database)))
+    }
+
+    /// Opens the checkpoint in a file, which must be there.
+    pub(crate) fn open_existing(path: &Path) -> Result<Self, OpenError> {
+        let database = whole(|| Ok(Database::open(path).map_err(redb::Error::from)?))?;
+        Ok(Self(Some(database)))
+    }
+
+    /// The numbers and all rows that are as they were written, as far as the database can be read.
+    pub(crate) fn salvage(&self) -> (Numbers, Rows) {
+        let numbers = whole(|| self.numbers()).ok().flatten();
+        let mut rows = Rows::default();
+        let read = whole(|| {
+            let transaction = self.database()?.begin_read().map_err(redb::Error::from)?;
+            let table = transaction.open_table(ROWS).map_err(redb::Error::from)?;
+            for row in table.iter().map_err(redb::Error::from)? {
+                let (key, stored) = row.map_err(redb::Error::from)?;
+                if let Some((row, _)) = checked(key.value(), stored.value()) {
+                    let row = Some(row.to_vec());
+                    rows.changed.insert(key.value().to_vec(), row);
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = read {
+            tracing::warn!(%error, "the rest of the checkpoint cannot be read");
+        }
+        (numbers.unwrap_or_default().0, rows)
     }
 
     /// Begins a replay with what the checkpoint says; an empty one says nothing.
@@ -103,11 +139,11 @@ impl Checkpoint {
 
     /// Writes what has changed, and returns when it is on the disk.
     pub(crate) fn write(&self, numbers: Numbers, rows: &Rows) -> Result<(), OpenError> {
-        whole(|| Ok(self.write_whole(numbers, rows)?))
+        whole(|| Ok(Self::write_whole(self.database()?, numbers, rows)?))
     }
 
-    fn write_whole(&self, numbers: Numbers, rows: &Rows) -> Result<(), redb::Error> {
-        let mut transaction = self.0.begin_write()?;
+    fn write_whole(database: &Database, numbers: Numbers, rows: &Rows) -> Result<(), redb::Error> {
+        let mut transaction = database.begin_write()?;
         // Without it the whole file would be read after a crash.
         transaction.set_quick_repair(true);
         {
@@ -129,9 +165,13 @@ impl Checkpoint {
         Ok(())
     }
 
+    fn database(&self) -> Result<&Database, OpenError> {
+        self.0.as_ref().ok_or(OpenError::CheckpointDamaged)
+    }
+
     /// What is said besides the rows; none in an empty checkpoint.
     fn numbers(&self) -> Result<Option<(Numbers, Digest)>, OpenError> {
-        let transaction = self.0.begin_read().map_err(redb::Error::from)?;
+        let transaction = self.database()?.begin_read().map_err(redb::Error::from)?;
         let table = match transaction.open_table(NUMBERS) {
             Ok(table) => table,
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -170,7 +210,7 @@ impl Checkpoint {
         &self,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), OpenError>,
     ) -> Result<Digest, OpenError> {
-        let transaction = self.0.begin_read().map_err(redb::Error::from)?;
+        let transaction = self.database()?.begin_read().map_err(redb::Error::from)?;
         let rows = transaction.open_table(ROWS).map_err(redb::Error::from)?;
         let mut digest = Digest::default();
         for row in rows.iter().map_err(redb::Error::from)? {

@@ -18,6 +18,12 @@ pub enum OpenError {
     /// The checkpoint can be read, but it is not what was written.
     #[error("the checkpoint is damaged: what it says is not what was written")]
     CheckpointDamaged,
+    /// There is a log, but not the checkpoint it belongs to.
+    #[error("{}: missing, and the log cannot be read without it", path.display())]
+    CheckpointMissing {
+        /// The file.
+        path: PathBuf,
+    },
     /// It was written by another version.
     #[error("format {found} of the stored state is not one this version reads; it reads {known}")]
     Format {

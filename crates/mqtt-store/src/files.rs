@@ -49,6 +49,25 @@ pub(crate) fn must_be_empty(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Makes sure that files made in the directory survive a power cut.
+pub(crate) fn sync(dir: &Path) -> Result<(), OpenError> {
+    #[cfg(unix)]
+    fs::File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|source| unusable(dir, source))?;
+    // Elsewhere directories cannot be synced.
+    #[cfg(not(unix))]
+    let _ = dir;
+    Ok(())
+}
+
+/// Whether a log has been written that a checkpoint belongs to.
+pub(crate) fn has_log(dir: &Path) -> bool {
+    let files = fs::read_dir(log_dir(dir)).into_iter().flatten().flatten();
+    let is_segment = |path: PathBuf| path.extension().is_some_and(|kind| kind == "seg");
+    files.map(|file| file.path()).any(is_segment)
+}
+
 pub(crate) fn copy_checkpoint(from: &Path, to: &Path) -> Result<(), OpenError> {
     let from = checkpoint(from);
     let copied = fs::copy(&from, checkpoint(to));

@@ -9,7 +9,6 @@ use crate::rows::Row;
 use crate::settings::Settings;
 use crate::store::Store;
 use mqtt_log::{DumpItem, Position, RealDisk};
-use redb::Database;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -43,7 +42,7 @@ impl CheckReport {
 pub struct SalvageReport {
     /// What was saved of the log.
     pub log: mqtt_log::SalvageReport,
-    /// Why the checkpoint could not be saved, if it could not: what only it knew is lost.
+    /// Why the checkpoint could not be saved as it was, if it could not: only rows that are whole were.
     pub checkpoint: Option<String>,
     /// Sessions in the new store.
     pub sessions: usize,
@@ -127,9 +126,11 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<SalvageRe
     files::prepare(to)?;
     let (checkpoint, applied) = match open_checkpoint(from) {
         Ok((_, numbers)) => (files::copy_checkpoint(from, to).err(), numbers.applied),
-        Err(error) => (Some(error), 0),
+        Err(error) => (Some(error), salvage_checkpoint(from, to)?),
     };
-    let (old, new) = (log_of(from)?, log_of(to)?);
+    let path = files::log_dir(to);
+    let new = RealDisk::new(&path).map_err(|source| OpenError::Io { path, source })?;
+    let old = log_of(from)?;
     let log = mqtt_log::salvage(old, new, Position::new(applied))?;
     let (store, recovered, _) = Store::open(to, Settings::default())?;
     let report = SalvageReport {
@@ -143,14 +144,24 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<SalvageRe
     Ok(report)
 }
 
+/// Writes the rows that are whole to a new checkpoint; how far it goes.
+fn salvage_checkpoint(from: &Path, to: &Path) -> Result<u64, OpenError> {
+    let new = Checkpoint::open(&files::checkpoint(to))?;
+    let Ok(old) = Checkpoint::open_existing(&files::checkpoint(from)) else {
+        return Ok(0);
+    };
+    let (numbers, rows) = old.salvage();
+    new.write(numbers, &rows)?;
+    Ok(numbers.applied)
+}
+
 fn open_checkpoint(dir: &Path) -> Result<(Checkpoint, Numbers), OpenError> {
-    let database = Database::open(files::checkpoint(dir)).map_err(redb::Error::from)?;
-    let checkpoint = Checkpoint::new(database);
+    let checkpoint = Checkpoint::open_existing(&files::checkpoint(dir))?;
     let (numbers, _) = checkpoint.begin()?;
     Ok((checkpoint, numbers))
 }
 
 fn log_of(dir: &Path) -> Result<RealDisk, OpenError> {
     let path = files::log_dir(dir);
-    RealDisk::new(&path).map_err(|source| OpenError::Io { path, source })
+    RealDisk::existing(&path).map_err(|source| OpenError::Io { path, source })
 }

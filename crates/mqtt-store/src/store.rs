@@ -90,7 +90,12 @@ impl Store {
         files::prepare(dir)?;
         let path = files::log_dir(dir);
         let disk = RealDisk::new(&path).map_err(|source| OpenError::Io { path, source })?;
-        let checkpoint = Checkpoint::open(&files::checkpoint(dir))?;
+        let path = files::checkpoint(dir);
+        if !path.exists() && files::has_log(dir) {
+            return Err(OpenError::CheckpointMissing { path });
+        }
+        let checkpoint = Checkpoint::open(&path)?;
+        files::sync(dir)?;
         let dir = Some(dir.to_owned());
         Self::start(disk, checkpoint, dir, settings)
     }

@@ -15,18 +15,35 @@ pub struct RealDisk {
 }
 
 impl RealDisk {
-    /// The directory at `path`, made if it is missing.
+    /// The directory at `path`, made if it is missing, so that it survives a power cut.
     ///
     /// # Errors
     /// It cannot be made, or is no directory.
     pub fn new(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
+        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made: Vec<_> = path.ancestors().take_while(is_missing).collect();
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path)?;
+        for parent in made.iter().filter_map(|path| path.parent()) {
+            sync_directory(parent)?;
+        }
         Ok(Self { path })
+    }
+
+    /// The directory at `path`, which must be there.
+    ///
+    /// # Errors
+    /// It is not there, or is no directory.
+    pub fn existing(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        match path.metadata()?.is_dir() {
+            true => Ok(Self { path }),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        }
     }
 
     fn file_options() -> OpenOptions {
@@ -68,15 +85,8 @@ impl Disk for RealDisk {
         std::fs::remove_file(self.path.join(name))
     }
 
-    #[cfg(unix)]
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
-    }
-
-    /// Directories cannot be synced here; the file system keeps its names by itself.
-    #[cfg(not(unix))]
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
+        sync_directory(&self.path)
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
@@ -166,6 +176,23 @@ impl DiskFile for RealFile {
 
     #[cfg(not(target_os = "linux"))]
     fn forget_cached(&self) {}
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let here = Path::new(".");
+    let path = if path.as_os_str().is_empty() {
+        here
+    } else {
+        path
+    };
+    File::open(path)?.sync_all()
+}
+
+/// Directories cannot be synced here; the file system keeps its names by itself.
+#[cfg(not(unix))]
+fn sync_directory(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn lengthen(file: &File, len: u64) -> io::Result<()> {

@@ -7,6 +7,7 @@
 )]
 
 mod checkpoint;
+mod inspect;
 mod model;
 mod power;
 mod recovery;

@@ -20,7 +20,7 @@ pub(crate) struct Queued {
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Session {
-    client_id: String,
+    pub(crate) client_id: String,
     expiry_s: u32,
     was_connected: bool,
     at_ms: u64,
