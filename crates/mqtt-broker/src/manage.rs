@@ -10,6 +10,7 @@ pub use page::{Cursor, PAGE_MAX, Page};
 pub use publish::{NotPublished, Post, Published};
 pub use views::{BrokerInfo, ClientView, RetainedView, SubscriptionView};
 
+use crate::LogPosition;
 use crate::core::cause::{EndCause, SessionEnd};
 use crate::core::session_cell::SessionCell;
 use crate::core::{Batch, Core, Wanted};
@@ -183,7 +184,8 @@ impl Manager {
                 subscription_id: None,
             };
             let made = core.subscribe(&cell, &wanted).map_err(Some)?;
-            let mut left = core.follow_up(&cell, &wanted, made, batch, now_ms);
+            let now = LogPosition::NONE;
+            let mut left = core.follow_up(&cell, &wanted, made, now, batch, now_ms);
             while let Some(asked) = &mut left
                 && core.send_more_retained(&cell, asked, batch, now_ms)
             {}

@@ -340,10 +340,16 @@ impl Connection {
         let held_max = usize::from(self.core.limits.receive_maximum);
         // Before CONNACK nothing may be answered, so nothing is looked at; v5 [MQTT-3.2.0-1].
         let is_held = self.open.as_ref().is_some_and(|open| {
-            !self.is_greeted || !open.retained.is_empty() || open.held.len() > held_max
+            !self.is_greeted || self.is_looking_up(open) || open.held.len() > held_max
         });
         let is_stopped = self.waiting_for.is_some() || self.resume_at_ms(now_ms).is_some();
         self.gate.is_pending() || is_held || is_stopped
+    }
+
+    /// Whether retained messages are being looked up, and not only to be once their SUBACK is out.
+    fn is_looking_up(&self, open: &Open) -> bool {
+        let first = open.retained.first();
+        first.is_some_and(|asked| asked.after <= self.durability.reached(&*self.core.log))
     }
 
     /// The client gave a sign of life at `now_ms`.
@@ -382,6 +388,11 @@ impl Connection {
         let Some(asked) = retained.first_mut() else {
             return;
         };
+        let log = &*self.core.log;
+        if asked.after > self.durability.reached(log) {
+            self.durability.wake(log, asked.after, waker);
+            return;
+        }
         if !self.core.send_more_retained(cell, asked, batch, now_ms) {
             retained.remove(0);
             if retained.is_empty() {
@@ -404,6 +415,16 @@ impl Connection {
         }
         if let Some(position) = open.held.first_gate() {
             self.durability.wake(log, *position, waker);
+        }
+    }
+
+    /// What has to be durable until an answer that waits for `position` is out; nothing when it leaves at once.
+    pub(crate) fn leaves_after(&self, position: LogPosition) -> LogPosition {
+        let log = &*self.core.log;
+        let is_first = self.open.as_ref().is_some_and(|open| open.held.is_empty());
+        match is_first && position <= self.durability.reached(log) {
+            true => LogPosition::NONE,
+            false => log.appended(),
         }
     }
 

@@ -30,6 +30,12 @@ pub(crate) struct RetainedFor {
     lookup: RetainedLookup,
     options: SubscriptionOptions,
     via: Via,
+    /// What comes before all that is looked up.
+    first: Vec<Arc<Message>>,
+    /// Whether newer messages wait already for the next page.
+    is_awaited: bool,
+    /// Nothing is sent before this is durable, so that SUBACK comes first.
+    pub(crate) after: LogPosition,
 }
 
 /// A subscription that was made.
@@ -218,17 +224,19 @@ impl Core {
     }
 
     /// What a subscription brings that was there before it: retained messages, or what waits in its group.
-    /// Retained messages that are still to be looked up are left to be done.
+    /// Retained messages that are still to be looked up are left to be done, all of them where `after` is not
+    /// [`LogPosition::NONE`].
     pub(crate) fn follow_up(
         &self,
         cell: &Arc<SessionCell>,
         wanted: &Wanted<'_>,
         made: Made,
+        after: LogPosition,
         batch: &mut Batch,
         now_ms: u64,
     ) -> Option<RetainedFor> {
         let left = match made.wants_retained {
-            true => self.send_retained(cell, wanted, batch, now_ms),
+            true => self.send_retained(cell, wanted, after, batch, now_ms),
             false => None,
         };
         if made.has_joined {
@@ -244,6 +252,7 @@ impl Core {
         &self,
         cell: &Arc<SessionCell>,
         wanted: &Wanted<'_>,
+        after: LogPosition,
         batch: &mut Batch,
         now_ms: u64,
     ) -> Option<RetainedFor> {
@@ -252,10 +261,21 @@ impl Core {
             lookup: RetainedLookup::new(topic_filter),
             options: wanted.options,
             via: Via::one(wanted.subscription_id),
+            first: self.sys_matching(topic_filter, now_ms),
+            is_awaited: false,
+            after,
         };
-        let first = self.sys_matching(topic_filter, now_ms);
-        self.send_retained_page(cell, &mut asked, first, batch, now_ms)
-            .then_some(asked)
+        if after == LogPosition::NONE {
+            let is_more = self.send_more_retained(cell, &mut asked, batch, now_ms);
+            return is_more.then_some(asked);
+        }
+        let mut state = cell.state.lock();
+        if state.ended {
+            return None;
+        }
+        state.await_retained();
+        asked.is_awaited = true;
+        Some(asked)
     }
 
     /// Goes on with what [`send_retained`](Self::send_retained) began; whether there is more.
@@ -268,28 +288,23 @@ impl Core {
         batch: &mut Batch,
         now_ms: u64,
     ) -> bool {
-        self.send_retained_page(cell, asked, Vec::new(), batch, now_ms)
-    }
-
-    fn send_retained_page(
-        &self,
-        cell: &Arc<SessionCell>,
-        asked: &mut RetainedFor,
-        mut found: Vec<Arc<Message>>,
-        batch: &mut Batch,
-        now_ms: u64,
-    ) -> bool {
         let RetainedFor {
             lookup,
             options,
             via,
+            first,
+            is_awaited,
+            ..
         } = asked;
+        let mut found = std::mem::take(first);
         let mut state = cell.state.lock();
         if state.ended {
             return false;
         }
         // What is published from here on is newer than what will be found, and must not overtake it.
-        state.await_retained();
+        if !std::mem::take(is_awaited) {
+            state.await_retained();
+        }
         drop(state);
         let is_more = self.retained.page(lookup, STEPS_PER_PAGE, &mut |message| {
             if !message.is_expired(now_ms) {

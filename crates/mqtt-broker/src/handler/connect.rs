@@ -321,9 +321,10 @@ impl Connection {
             };
             match self.core.subscribe(&open.cell, &wanted) {
                 Ok(made) => {
+                    let now = LogPosition::NONE;
                     let left = self
                         .core
-                        .follow_up(&open.cell, &wanted, made, batch, now_ms);
+                        .follow_up(&open.cell, &wanted, made, now, batch, now_ms);
                     left.into_iter().for_each(|left| open.retained.push(left));
                 }
                 Err(reason) => {

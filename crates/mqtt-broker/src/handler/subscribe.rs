@@ -74,11 +74,13 @@ impl Connection {
         });
         let mut bytes = Vec::new();
         push(&mut bytes, version, &suback);
+        // Retained messages come behind SUBACK, which may have to wait for the log.
+        let after = self.leaves_after(position);
         if let Some(open) = &mut self.open {
             for (made, wanted) in all_made {
                 let left = self
                     .core
-                    .follow_up(&open.cell, &wanted, made, batch, now_ms);
+                    .follow_up(&open.cell, &wanted, made, after, batch, now_ms);
                 left.into_iter().for_each(|left| open.retained.push(left));
             }
         }
