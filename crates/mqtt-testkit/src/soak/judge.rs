@@ -281,10 +281,7 @@ impl Judge {
                     .groups
                     .get(group)
                     .is_some_and(|group| group.strict);
-                let progress = heard.progress.entry(stream).or_default();
-                if strict && !received.dup && !received.may_repeat {
-                    progress.forward(number)?;
-                }
+                // No order: what waited for a member that is away goes to another; v5 [MQTT-4.6.0-6].
                 let shared = self.shared.entry((group, stream)).or_default();
                 let is_new = shared.receive(number, &sent.abandoned);
                 self.counts.repeats += u64::from(!is_new);

@@ -33,15 +33,6 @@ impl Progress {
         self.in_connection = 0;
     }
 
-    /// Takes one in that must be newer than all before.
-    pub(super) fn forward(&mut self, number: u64) -> Result<(), String> {
-        if number <= self.newest {
-            return Err(format!("after number {}", self.newest));
-        }
-        self.newest = number;
-        Ok(())
-    }
-
     /// Takes one in; whether it is new. With `from_first` the first that comes must be number 1.
     pub(super) fn receive(
         &mut self,
