@@ -26,6 +26,10 @@ const CHECK: &str = "check";
 /// The format of the checkpoint.
 const FORMAT_NOW: u64 = 1;
 
+/// Bytes of the database's pages kept in memory. The library's own default is 1 GiB; rows are read once, at the start,
+/// and written in passing, so hardly any page is asked for twice.
+const CACHE_LEN: usize = 2 * 1024 * 1024;
+
 /// The file with the checkpoint.
 #[derive(Debug)]
 pub(crate) struct Checkpoint(Option<Database>);
@@ -54,6 +58,12 @@ struct Digest {
     sum: u64,
 }
 
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_LEN);
+    builder
+}
+
 impl Checkpoint {
     pub(crate) const fn new(database: Database) -> Self {
         Self(Some(database))
@@ -61,13 +71,13 @@ impl Checkpoint {
 
     /// Opens the checkpoint in a file, or makes one.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let database = whole(|| Ok(Database::create(path).map_err(redb::Error::from)?))?;
+        let database = whole(|| Ok(builder().create(path).map_err(redb::Error::from)?))?;
         Ok(Self(Some(database)))
     }
 
     /// Opens the checkpoint in a file, which must be there.
     pub(crate) fn open_existing(path: &Path) -> Result<Self, OpenError> {
-        let database = whole(|| Ok(Database::open(path).map_err(redb::Error::from)?))?;
+        let database = whole(|| Ok(builder().open(path).map_err(redb::Error::from)?))?;
         Ok(Self(Some(database)))
     }
 
