@@ -1,10 +1,15 @@
 //! The floor: one thread that copies a publisher's bytes to its subscribers unread.
 //!
-//! It answers CONNECT and SUBSCRIBE. From a client's first PUBLISH it takes the topic and the
-//! packet's length; from then on it cuts the client's bytes at multiples of that length and copies
-//! them to the clients that had subscribed by then. QoS 0 only, equal packets only.
+//! It answers CONNECT and SUBSCRIBE. From a client's first PUBLISH it takes the topic, the QoS and
+//! the packet's length; from then on it cuts the client's bytes at multiples of that length and
+//! copies them to the clients that had subscribed by then, or one by one in turn where these share
+//! a subscription. Equal packets only.
+//!
+//! Above QoS 0 it reads, of each packet, its type and its Packet Identifier, answers with four
+//! bytes, and passes the identifier on as it is: it remembers nothing, so it would lose and repeat
+//! messages that a broker may not. What a subscriber acknowledges at QoS 1 it does not even look at.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +19,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::connection::Outbox;
 use crate::error::BenchError;
+use crate::frame::{ACK_LEN, PUBACK, PUBCOMP, PUBREC, PUBREL, ack};
 use crate::handshake::wait_for;
 use crate::incoming::size_of;
 use crate::scenario::{LoopKind, QoS, Scenario, Topics};
@@ -31,23 +37,32 @@ pub struct Relay {
     clients: Vec<Option<Client>>,
     free: Vec<usize>,
     buffer: Vec<u8>,
+    /// Acknowledgements that go out together. Empty between two batches.
+    acks: Vec<u8>,
 }
 
 struct Client {
     stream: TcpStream,
     is_v5: bool,
     topic_filter: Option<Vec<u8>>,
-    /// Set by the first PUBLISH.
+    is_shared: bool,
+    /// What it publishes; set by its first PUBLISH.
     copying: Option<Copying>,
+    /// The QoS of what is copied to it, if that is above 0: then it sends acknowledgements alone.
+    acknowledges: Option<QoS>,
     /// The beginning of a packet that is not whole yet.
     carry: Vec<u8>,
     outbox: Outbox,
 }
 
-#[derive(Clone)]
 struct Copying {
+    qos: QoS,
     frame_len: usize,
+    /// Where the Packet Identifier is in a packet above QoS 0.
+    packet_id_at: usize,
     to: Vec<usize>,
+    /// Whose turn it is, where one client gets each message.
+    turn: Option<usize>,
 }
 
 impl Relay {
@@ -71,6 +86,7 @@ impl Relay {
             clients: Vec::new(),
             free: Vec::new(),
             buffer,
+            acks: Vec::new(),
         })
     }
 
@@ -87,10 +103,18 @@ impl Relay {
     /// Whether the relay can serve this scenario.
     #[must_use]
     pub fn serves(scenario: &Scenario) -> bool {
-        let messages = !matches!(scenario.loop_kind, LoopKind::Idle | LoopKind::Churn);
-        let plain =
-            scenario.qos == QoS::AtMostOnce && matches!(scenario.topics, Topics::Own | Topics::All);
-        !messages || (plain && scenario.offline_per_topic == 0)
+        let is_served = match scenario.loop_kind {
+            LoopKind::Idle | LoopKind::Churn => return true,
+            LoopKind::Closed | LoopKind::Open { .. } => scenario.offline_per_topic == 0,
+            LoopKind::Retain { .. } | LoopKind::Offline { .. } => false,
+        };
+        // With several publishers to one subscriber, Packet Identifiers would meet.
+        is_served
+            && match scenario.topics {
+                Topics::Own => true,
+                Topics::All | Topics::Shared => scenario.qos == QoS::AtMostOnce,
+                Topics::Spread { .. } => false,
+            }
     }
 
     /// Serves until `stop` is set; looks at it every 50 ms.
@@ -141,7 +165,9 @@ impl Relay {
                 stream,
                 is_v5: false,
                 topic_filter: None,
+                is_shared: false,
                 copying: None,
+                acknowledges: None,
                 carry: Vec::new(),
                 outbox: Outbox::default(),
             });
@@ -211,7 +237,16 @@ impl Relay {
     /// Handles the bytes of a client and tells how many are used up. `None`: close the client.
     fn handle(&mut self, index: usize, bytes: &[u8]) -> Option<usize> {
         let mut used = 0;
-        while self.clients.get(index)?.as_ref()?.copying.is_none() {
+        loop {
+            let client = self.clients.get(index)?.as_ref()?;
+            if let Some(qos) = client.acknowledges {
+                return self
+                    .complete(index, qos, bytes.get(used..)?)
+                    .map(|len| used + len);
+            }
+            if client.copying.is_some() {
+                break;
+            }
             let rest = bytes.get(used..)?;
             let Some((body_at, len)) = size_of(rest).ok()? else {
                 return Some(used);
@@ -219,27 +254,146 @@ impl Relay {
             let Some(packet) = rest.get(..len) else {
                 return (len <= READ_LEN / 2).then_some(used);
             };
-            let body = packet.get(body_at..)?;
             if packet.first()? >> 4 == 3 {
-                let to = self.wanting(string_at(body)?);
-                self.clients.get_mut(index)?.as_mut()?.copying =
-                    Some(Copying { frame_len: len, to });
+                let copying = self.begin(packet, body_at)?;
+                self.clients.get_mut(index)?.as_mut()?.copying = Some(copying);
                 break;
             }
-            self.answer(index, *packet.first()?, body)?;
+            self.answer(index, *packet.first()?, packet.get(body_at..)?)?;
             used += len;
         }
-        // The list is lent out while writing.
-        let copying = self.clients.get_mut(index)?.as_mut()?.copying.take()?;
-        let rest = bytes.get(used..)?;
-        let whole = rest.len() - rest.len() % copying.frame_len;
-        for &to in &copying.to {
-            self.write_to(to, rest.get(..whole));
-        }
+        // What to do is lent out while it is done.
+        let mut copying = self.clients.get_mut(index)?.as_mut()?.copying.take()?;
+        let passed = match (copying.qos, copying.turn) {
+            (QoS::AtMostOnce, None) => self.copy(&copying, bytes.get(used..)?),
+            (QoS::AtMostOnce, Some(_)) => self.deal_out(&mut copying, bytes.get(used..)?)?,
+            _ => self.acknowledge(index, &copying, bytes.get(used..)?)?,
+        };
         if let Some(Some(client)) = self.clients.get_mut(index) {
             client.copying = Some(copying);
         }
-        Some(used + whole)
+        Some(used + passed)
+    }
+
+    /// What follows from a client's first PUBLISH. From now on its subscribers send
+    /// acknowledgements and nothing else.
+    fn begin(&mut self, packet: &[u8], body_at: usize) -> Option<Copying> {
+        let topic_name = string_at(packet.get(body_at..)?)?;
+        let qos = match packet.first()? >> 1 & 3 {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
+        };
+        let to = self.wanting(topic_name);
+        let mut turn = None;
+        for index in &to {
+            let client = self.clients.get_mut(*index)?.as_mut()?;
+            client.acknowledges = (qos != QoS::AtMostOnce).then_some(qos);
+            if client.is_shared {
+                turn = Some(0);
+            }
+        }
+        Some(Copying {
+            qos,
+            frame_len: packet.len(),
+            packet_id_at: body_at + 2 + topic_name.len(),
+            to,
+            turn,
+        })
+    }
+
+    /// Copies all whole packets to all subscribers.
+    fn copy(&mut self, copying: &Copying, bytes: &[u8]) -> usize {
+        let whole = bytes.len() - bytes.len() % copying.frame_len;
+        for &to in &copying.to {
+            self.write_to(to, bytes.get(..whole));
+        }
+        whole
+    }
+
+    /// Copies each whole packet to the subscriber whose turn it is, then writes to all.
+    fn deal_out(&mut self, copying: &mut Copying, bytes: &[u8]) -> Option<usize> {
+        let mut turn = copying.turn?;
+        let packets = bytes.chunks_exact(copying.frame_len);
+        let used = bytes.len() - packets.remainder().len();
+        for packet in packets {
+            if let Some(Some(client)) = self.clients.get_mut(*copying.to.get(turn)?) {
+                client.outbox.push(packet).ok()?;
+            }
+            turn = if turn + 1 < copying.to.len() {
+                turn + 1
+            } else {
+                0
+            };
+        }
+        copying.turn = Some(turn);
+        for &to in &copying.to {
+            self.write_to(to, None);
+        }
+        Some(used)
+    }
+
+    /// Copies all whole PUBLISHes to all subscribers, and answers each, and each PUBREL between.
+    fn acknowledge(&mut self, index: usize, copying: &Copying, bytes: &[u8]) -> Option<usize> {
+        let answer = match copying.qos {
+            QoS::ExactlyOnce => PUBREC,
+            _ => PUBACK,
+        };
+        let mut acks = std::mem::take(&mut self.acks);
+        // Where the packets begin that are not copied yet, and where to go on.
+        let (mut from, mut at) = (0, 0);
+        while let Some(first) = bytes.get(at) {
+            let (kind, id_at, len) = match first & 0xF0 {
+                0x30 => (answer, copying.packet_id_at, copying.frame_len),
+                0x60 => (PUBCOMP, 2, ACK_LEN),
+                _ => return None,
+            };
+            let Some(packet) = bytes.get(at..at + len) else {
+                break;
+            };
+            let packet_id = u16::from_be_bytes(*packet.get(id_at..)?.first_chunk()?);
+            acks.extend_from_slice(&ack(kind, packet_id));
+            if kind == PUBCOMP {
+                self.put_by(copying, bytes.get(from..at)?)?;
+                from = at + len;
+            }
+            at += len;
+        }
+        for &to in &copying.to {
+            self.write_to(to, bytes.get(from..at));
+        }
+        self.write_to(index, Some(&acks));
+        acks.clear();
+        self.acks = acks;
+        Some(at)
+    }
+
+    /// Keeps bytes to be written later.
+    fn put_by(&mut self, copying: &Copying, bytes: &[u8]) -> Option<()> {
+        for &to in copying.to.iter().filter(|_| !bytes.is_empty()) {
+            if let Some(Some(client)) = self.clients.get_mut(to) {
+                client.outbox.push(bytes).ok()?;
+            }
+        }
+        Some(())
+    }
+
+    /// Answers each PUBREC of a subscriber, and drops what else it acknowledges.
+    fn complete(&mut self, index: usize, qos: QoS, bytes: &[u8]) -> Option<usize> {
+        if qos != QoS::ExactlyOnce {
+            return Some(bytes.len());
+        }
+        let packets = bytes.as_chunks::<ACK_LEN>();
+        let mut acks = std::mem::take(&mut self.acks);
+        for [first, _, high, low] in packets.0 {
+            if *first == PUBREC {
+                acks.extend_from_slice(&[PUBREL, 2, *high, *low]);
+            }
+        }
+        self.write_to(index, Some(&acks));
+        acks.clear();
+        self.acks = acks;
+        Some(bytes.len() - packets.1.len())
     }
 
     fn answer(&mut self, index: usize, first_byte: u8, body: &[u8]) -> Option<()> {
@@ -256,15 +410,16 @@ impl Relay {
             8 => {
                 let [high, low] = *body.first_chunk()?;
                 let filter_at = if client.is_v5 { 3 } else { 2 };
-                client.topic_filter = Some(string_at(body.get(filter_at..)?)?.to_vec());
+                let topic_filter = string_at(body.get(filter_at..)?)?;
+                let shared = without_share(topic_filter);
+                client.is_shared = shared.is_some();
+                client.topic_filter = Some(shared.unwrap_or(topic_filter).to_vec());
                 if client.is_v5 {
                     &[0x90, 4, high, low, 0, 0]
                 } else {
                     &[0x90, 3, high, low, 0]
                 }
             }
-            // Acknowledgements go nowhere: the relay keeps no state that waits for them.
-            4..=7 => return Some(()),
             12 => &[0xD0, 0],
             _ => return None,
         };
@@ -309,17 +464,21 @@ impl Relay {
 
 impl Client {
     fn write(&mut self, mut bytes: &[u8]) -> Option<()> {
-        while !self.outbox.is_empty() {
-            match self.stream.write(self.outbox.waiting()) {
-                Ok(len) => self.outbox.advance(len),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => return None,
-            }
-        }
-        while self.outbox.is_empty() && !bytes.is_empty() {
-            match self.stream.write(bytes) {
-                Ok(len) => bytes = bytes.get(len..)?,
+        while !(self.outbox.is_empty() && bytes.is_empty()) {
+            let waiting = self.outbox.waiting();
+            let written = match (waiting.is_empty(), bytes.is_empty()) {
+                (true, _) => self.stream.write(bytes),
+                (_, true) => self.stream.write(waiting),
+                _ => self
+                    .stream
+                    .write_vectored(&[IoSlice::new(waiting), IoSlice::new(bytes)]),
+            };
+            match written {
+                Ok(len) => {
+                    let of_outbox = len.min(waiting.len());
+                    self.outbox.advance(of_outbox);
+                    bytes = bytes.get(len - of_outbox..)?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => return None,
@@ -336,6 +495,13 @@ impl Client {
 fn string_at(bytes: &[u8]) -> Option<&[u8]> {
     let len = usize::from(u16::from_be_bytes(*bytes.first_chunk()?));
     bytes.get(2..2 + len)
+}
+
+/// The filter behind `$share/NAME/`, if it is shared.
+fn without_share(topic_filter: &[u8]) -> Option<&[u8]> {
+    let behind = topic_filter.strip_prefix(b"$share/")?;
+    let name_len = behind.iter().position(|byte| *byte == b'/')?;
+    behind.get(name_len + 1..)
 }
 
 /// Whether a filter, with `+` for whole levels, takes a topic.
@@ -362,6 +528,13 @@ mod tests {
         assert!(!matches(b"bench/00002", b"bench/00001"));
         assert!(!matches(b"bench/+", b"bench/1/2"));
         assert!(!matches(b"bench/+", b"bench"));
+    }
+
+    #[test]
+    fn a_shared_filter_is_found_behind_its_name() {
+        assert_eq!(without_share(b"$share/g/a/+"), Some(&b"a/+"[..]));
+        assert_eq!(without_share(b"a/+"), None);
+        assert_eq!(without_share(b"$share/g"), None);
     }
 
     #[test]

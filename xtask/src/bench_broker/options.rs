@@ -54,7 +54,7 @@ pub(crate) struct Options {
 pub(crate) enum Peer {
     /// Mosquitto, with its limits lifted
     Mosquitto,
-    /// The copying relay: the floor, for QoS 0
+    /// The copying relay: the floor
     Relay,
 }
 
