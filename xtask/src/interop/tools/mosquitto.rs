@@ -19,9 +19,14 @@ struct Programs {
 /// # Errors
 /// One line that says what is missing.
 pub(super) fn prepare(folder: &Path) -> Result<Vec<(&'static str, String)>, String> {
-    let programs = match installed() {
+    let root = folder.join("root");
+    let programs = match Programs::found(&root) {
         Some(programs) => programs,
-        None => unpacked(folder)?,
+        None => {
+            fetch(folder, &root)?;
+            Programs::found(&root)
+                .ok_or("the packages hold no mosquitto, mosquitto_pub or mosquitto_sub")?
+        }
     };
     programs.check()?;
     Ok(vec![
@@ -30,32 +35,6 @@ pub(super) fn prepare(folder: &Path) -> Result<Vec<(&'static str, String)>, Stri
         ("MQTT_INTEROP_MOSQUITTO_SUB", text(&programs.subscriber)),
         ("MQTT_INTEROP_LD_LIBRARY_PATH", programs.library_path()),
     ])
-}
-
-fn installed() -> Option<Programs> {
-    Some(Programs {
-        broker: find_program("mosquitto")?,
-        publisher: find_program("mosquitto_pub")?,
-        subscriber: find_program("mosquitto_sub")?,
-        libraries: Vec::new(),
-    })
-}
-
-fn unpacked(folder: &Path) -> Result<Programs, String> {
-    let root = folder.join("root");
-    let broker = root.join("usr/sbin/mosquitto");
-    if !broker.exists() {
-        fetch(folder, &root)?;
-    }
-    let mut libraries = Vec::new();
-    library_folders(&root, &mut libraries);
-    let clients = root.join("usr/bin");
-    Ok(Programs {
-        broker,
-        publisher: clients.join("mosquitto_pub"),
-        subscriber: clients.join("mosquitto_sub"),
-        libraries,
-    })
 }
 
 /// Downloads the packages and all they need that is not installed, and unpacks them.
@@ -139,6 +118,22 @@ fn library_folders(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 impl Programs {
+    /// Each program as it is installed, else as it is below `root`: a machine may have the broker and no clients, and
+    /// only what is not installed is fetched.
+    fn found(root: &Path) -> Option<Self> {
+        let program = |name, unpacked: &str| {
+            find_program(name).or_else(|| Some(root.join(unpacked)).filter(|path| path.exists()))
+        };
+        let mut libraries = Vec::new();
+        library_folders(root, &mut libraries);
+        Some(Self {
+            broker: program("mosquitto", "usr/sbin/mosquitto")?,
+            publisher: program("mosquitto_pub", "usr/bin/mosquitto_pub")?,
+            subscriber: program("mosquitto_sub", "usr/bin/mosquitto_sub")?,
+            libraries,
+        })
+    }
+
     fn library_path(&self) -> String {
         self.libraries
             .iter()
