@@ -187,7 +187,7 @@ impl Soak {
             self.round();
             if now >= next_sample {
                 next_sample = now + sample_every;
-                if let Some(kb) = self.pid.and_then(memory::resident_kb) {
+                if let Some(kb) = self.pid.and_then(memory::anonymous_kb) {
                     self.memory.add(kb);
                 }
             }
@@ -255,7 +255,7 @@ impl Soak {
 
     fn minute(&self, minute: u32) -> String {
         let counts = self.world.judge.counts;
-        let memory = self.pid.and_then(memory::resident_kb).unwrap_or(0);
+        let memory = self.pid.and_then(memory::anonymous_kb).unwrap_or(0);
         format!(
             "{minute} min: {} published, {} received, {} connections, {memory} KiB, {} violations",
             counts.published.iter().sum::<u64>(),
@@ -305,7 +305,7 @@ impl Soak {
         ];
         if let Some((first, last)) = self.memory.first_last() {
             lines.push(format!(
-                "resident memory: {first} KiB in the first fifth, {last} KiB in the last"
+                "memory: {first} KiB in the first fifth, {last} KiB in the last"
             ));
         }
         lines

@@ -1,4 +1,5 @@
-//! Resident memory of the broker over time.
+//! Memory of the broker over time: resident and of no file, since pages of the program itself come in whenever a part
+//! of it runs for the first time.
 
 use std::time::Duration;
 
@@ -7,7 +8,10 @@ const GROWTH_MAX_KB: u64 = 8 * 1024;
 /// How much more memory is still no growth, in hundredths of what there was.
 const GROWTH_MAX_PERCENT: u64 = 5;
 /// A shorter run says nothing about growth: the warm-up takes its time.
-const RUN_MIN: Duration = Duration::from_secs(600);
+const RUN_MIN: Duration = Duration::from_secs(1500);
+/// The warm-up of a long run. By then the log's first segment was full, which brings a second one and what is needed
+/// to copy from one to another.
+const WARM_UP_MAX: Duration = Duration::from_secs(600);
 
 /// Samples after the warm-up.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +23,7 @@ impl Memory {
     /// How often to look, and after how long for the first time, in a run of this length.
     pub(super) fn times(run: Duration) -> (Duration, Duration) {
         let every = (run / 100).clamp(Duration::from_millis(100), Duration::from_secs(10));
-        (every, (run / 5).min(Duration::from_secs(120)))
+        (every, (run / 3).min(WARM_UP_MAX))
     }
 
     pub(super) fn add(&mut self, kb: u64) {
@@ -39,25 +43,24 @@ impl Memory {
         let (first, last) = self.first_last()?;
         let bound = GROWTH_MAX_KB.min(first * GROWTH_MAX_PERCENT / 100);
         let grew = last.saturating_sub(first);
-        (run >= RUN_MIN && grew > bound).then(|| {
-            format!("resident memory grew by {grew} KiB from {first} KiB, more than {bound} KiB")
-        })
+        (run >= RUN_MIN && grew > bound)
+            .then(|| format!("memory grew by {grew} KiB from {first} KiB, more than {bound} KiB"))
     }
 }
 
-/// Resident memory of a process in kibibytes.
+/// Resident memory of a process that is of no file, in kibibytes.
 #[cfg(target_os = "linux")]
-pub(super) fn resident_kb(pid: u32) -> Option<u64> {
+pub(super) fn anonymous_kb(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
-/// Resident memory of a process is known on Linux only.
+/// Memory of a process is known on Linux only.
 #[cfg(not(target_os = "linux"))]
-pub(super) const fn resident_kb(_pid: u32) -> Option<u64> {
+pub(super) const fn anonymous_kb(_pid: u32) -> Option<u64> {
     None
 }
 
