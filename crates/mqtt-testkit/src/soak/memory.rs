@@ -5,8 +5,10 @@ use std::time::Duration;
 
 /// How much more memory is still no growth, in kibibytes.
 const GROWTH_MAX_KB: u64 = 8 * 1024;
-/// How much more memory is still no growth, in hundredths of what there was.
-const GROWTH_MAX_PERCENT: u64 = 5;
+/// How much more memory is still no growth when it grows all the time, in hundredths of what there was.
+const LEAK_MAX_PERCENT: u64 = 5;
+/// How much more memory is still no growth when it does not.
+const PEAK_MAX_PERCENT: u64 = 25;
 /// A shorter run says nothing about growth: the warm-up takes its time.
 const RUN_MIN: Duration = Duration::from_secs(1500);
 /// The warm-up of a long run. By then the log's first segment was full, which brings a second one and what is needed
@@ -32,19 +34,39 @@ impl Memory {
 
     /// Medians of the first and of the last fifth, in kibibytes.
     pub(super) fn first_last(&self) -> Option<(u64, u64)> {
-        let fifth = self.samples_kb.len().div_ceil(5);
-        let first = median(self.samples_kb.get(..fifth)?)?;
-        let last = self.samples_kb.len() - fifth;
-        Some((first, median(self.samples_kb.get(last..)?)?))
+        let fifths = self.fifths();
+        Some((*fifths.first()?, *fifths.last()?))
     }
 
-    /// What is wrong with it after a run of this length: growth beyond the smaller of both bounds.
+    /// What is wrong with it after a run of this length.
+    ///
+    /// A leak goes on: each fifth of the run has more than the one before, and in the end it is beyond the smaller
+    /// bound. One step is a peak, of which an allocator keeps what it took; it has the larger bound.
     pub(super) fn growth(&self, run: Duration) -> Option<String> {
         let (first, last) = self.first_last()?;
-        let bound = GROWTH_MAX_KB.min(first * GROWTH_MAX_PERCENT / 100);
         let grew = last.saturating_sub(first);
+        let least = grew / 16;
+        let goes_on = self
+            .fifths()
+            .array_windows()
+            .all(|[before, after]| *after > before + least);
+        let percent = if goes_on {
+            LEAK_MAX_PERCENT
+        } else {
+            PEAK_MAX_PERCENT
+        };
+        let bound = GROWTH_MAX_KB.min(first * percent / 100);
         (run >= RUN_MIN && grew > bound)
             .then(|| format!("memory grew by {grew} KiB from {first} KiB, more than {bound} KiB"))
+    }
+
+    /// The medians of five parts of equal length.
+    fn fifths(&self) -> Vec<u64> {
+        let fifth = (self.samples_kb.len() / 5).max(1);
+        let fifths = self.samples_kb.rchunks_exact(fifth).take(5);
+        let mut medians: Vec<_> = fifths.filter_map(median).collect();
+        medians.reverse();
+        medians
     }
 }
 
@@ -81,9 +103,25 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_found_and_noise_is_not() {
+    fn a_leak_is_found() {
         let grows = of((0..100).map(|n| 20_000 + n * 20));
         assert!(grows.growth(RUN_MIN).is_some());
+        let swings_too = of((0..100).map(|n| 20_000 + n * 20 + n % 7 * 300));
+        assert!(swings_too.growth(RUN_MIN).is_some());
+        let in_stairs = of((0..100).map(|n| 20_000 + n / 10 * 200));
+        assert!(in_stairs.growth(RUN_MIN).is_some());
+    }
+
+    #[test]
+    fn a_peak_is_no_leak_unless_it_is_large() {
+        let once = of((0..100).map(|n| 20_000 + n / 70 * 2000));
+        assert!(once.growth(RUN_MIN).is_none());
+        let large = of((0..100).map(|n| 20_000 + n / 70 * 6000));
+        assert!(large.growth(RUN_MIN).is_some());
+    }
+
+    #[test]
+    fn noise_is_no_growth() {
         let swings = of((0..100).map(|n| 20_000 + n % 7 * 300));
         assert!(swings.growth(RUN_MIN).is_none());
         let shrinks = of((0..100).map(|n| 20_000 - n * 20));
