@@ -232,10 +232,19 @@ impl ClientBuilder {
 
     /// Sets how many messages of QoS 1 and 2 may be received and not yet taken, 1 to 65,535; 1,024 when not set.
     ///
-    /// A server of v5 is told and stops there. Before v5 nothing more is read from it until one is taken.
+    /// A server of v5 is told and stops there. Before v5, and from one that goes on, nothing more is read until one is
+    /// taken; see [`ClientBuilder::strict_receive_maximum`].
     pub fn receive_maximum(self, receive_maximum: u16) -> Self {
         let receive_maximum = NonZeroU16::new(receive_maximum).unwrap_or(NonZeroU16::MIN);
         self.with(|options| options.receive_maximum = receive_maximum)
+    }
+
+    /// Disconnects from a server of v5 that sends more than the Receive Maximum it was told.
+    ///
+    /// When not set nothing more is read from it until the application has taken a message, as before v5: Mosquitto
+    /// 2.0 sends more when many acknowledgements reach it at once. Spec: v5 §3.3.4, [MQTT-3.3.4-9].
+    pub fn strict_receive_maximum(self) -> Self {
+        self.with(|options| options.strict_receive_maximum = true)
     }
 
     /// Sets the longest packet accepted, in bytes; 1 MiB when not set.

@@ -8,7 +8,8 @@ use crate::queue::MessageQueue;
 use crate::{MessageProperties, Published, Subscription};
 use bytes::Bytes;
 use mqtt_codec::{
-    Delivery, Properties, PropertyList, Publish, QoS, ReasonCode, SubscriptionOptions, TopicName,
+    Ack, Delivery, Properties, PropertyList, Publish, QoS, ReasonCode, SubscriptionOptions,
+    TopicName,
 };
 use mqtt_session::{MessageExpiry, OutgoingMessage};
 use std::sync::{Arc, Weak};
@@ -51,6 +52,8 @@ pub(crate) struct Outgoing {
     pub(crate) properties: Option<Box<MessageProperties>>,
     pub(crate) reply: oneshot::Sender<Result<Published, PublishError>>,
     pub(crate) expiry: Option<MessageExpiry>,
+    /// What PUBREC said beyond success.
+    pub(crate) received: Option<Box<Published>>,
     /// Given back when the message needs no place any more.
     pub(crate) place: Place,
 }
@@ -101,6 +104,12 @@ impl OutgoingMessage for Outgoing {
     fn forget_body(&mut self) {
         self.payload = Bytes::new();
         self.properties = None;
+    }
+
+    fn note_received(&mut self, pubrec: &Ack<'_>) {
+        if pubrec.reason != ReasonCode::SUCCESS || !pubrec.properties.is_empty() {
+            self.received = Published::of(pubrec).ok().map(Box::new);
+        }
     }
 }
 

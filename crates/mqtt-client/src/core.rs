@@ -242,8 +242,9 @@ impl Core {
             return true;
         };
         let hold_max = self.hold_max();
-        let server_knows = usize::from(connection.negotiated().own_receive_maximum) <= hold_max;
-        server_knows || connection.unacknowledged() < hold_max
+        let server_stops = self.options.strict_receive_maximum
+            && usize::from(connection.negotiated().own_receive_maximum) <= hold_max;
+        server_stops || connection.unacknowledged() < hold_max
     }
 
     fn hold_max(&self) -> usize {
@@ -467,7 +468,11 @@ impl Core {
 
 /// The last answer to a message of QoS 1 or 2.
 fn acknowledged(shared: &Shared, message: Outgoing, ack: &Ack<'_>) {
-    let published = Published::of(ack);
+    let published = Published::of(ack).map(|published| match message.received {
+        // At QoS 2 only PUBREC says what became of the message.
+        Some(received) => *received,
+        None => published,
+    });
     match &published {
         Ok(_) => shared.counters.published.add(1),
         Err(_) => shared.counters.publish_failures.add(1),

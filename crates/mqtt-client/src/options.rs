@@ -43,6 +43,7 @@ pub(crate) struct Options {
     pub(crate) stall_timeout: Duration,
     pub(crate) fail_lost: bool,
     pub(crate) strict_session: bool,
+    pub(crate) strict_receive_maximum: bool,
 }
 
 /// What differs from one CONNECT of a client to the next.
@@ -87,6 +88,7 @@ impl Options {
             stall_timeout: limits::STALL_TIMEOUT,
             fail_lost: false,
             strict_session: false,
+            strict_receive_maximum: false,
         }
     }
 

@@ -154,6 +154,7 @@ impl Publish {
             properties: self.properties,
             reply,
             expiry,
+            received: None,
             place,
         }))?;
         Ok(Receipt { answer, shared })

@@ -40,6 +40,7 @@ impl ClientBuilder {
         clean_start(clean_start: bool);
         session_expiry(session_expiry: Duration);
         strict_session();
+        strict_receive_maximum();
         fail_lost();
         keep_alive(keep_alive: Duration);
         ping_timeout(ping_timeout: Duration);

@@ -81,6 +81,9 @@ impl Core {
         };
         connection.limit_handshake(until_ms);
         connection.limit_outbound_aliases(options.topic_alias_max);
+        if !options.strict_receive_maximum {
+            connection.take_excess();
+        }
         // Before CONNACK, so that what the application has left comes again as new.
         for (token, reason) in mem::take(&mut self.late_answers) {
             connection.acknowledge(token, reason, now_ms, out);

@@ -15,6 +15,7 @@ mod handshake;
 mod keep_alive;
 mod mocking;
 mod net;
+mod others_defects;
 mod publishing;
 mod queueing;
 mod receiving;

@@ -62,6 +62,8 @@ pub struct ClientConnection<
     pub(super) aliases: InboundAliases<S>,
     pub(super) acks: HeldAcks<S>,
     pub(super) outbound: OutboundAliases<S>,
+    /// Whether the Receive Maximum is told and not insisted on.
+    pub(super) takes_excess: bool,
     pub(super) outbound_aliases_max: u16,
     pub(super) auth: Option<AuthExchange<AuthMethod>>,
     pub(super) keep_alive: ClientKeepAlive,
@@ -126,6 +128,7 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
             aliases: InboundAliases::with_storage(negotiated.own_topic_alias_maximum),
             outbound: OutboundAliases::with_storage(0, 0),
             outbound_aliases_max: OUTBOUND_ALIASES_DEFAULT,
+            takes_excess: false,
             auth,
             keep_alive: ClientKeepAlive::new(0, 0, now_ms),
             handshake_until_ms: None,
@@ -138,6 +141,14 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     /// Waits for CONNACK until `until_ms` at most, however many AUTH packets come before it.
     pub const fn limit_handshake(&mut self, until_ms: u64) {
         self.handshake_until_ms = Some(until_ms);
+    }
+
+    /// Takes what a server sends above the Receive Maximum it was told, where that is no protocol error for the caller,
+    /// who then bounds it: by [`ClientConnection::unacknowledged`] and by not reading on.
+    ///
+    /// To be called before CONNACK.
+    pub const fn take_excess(&mut self) {
+        self.takes_excess = true;
     }
 
     /// Sets at most that many Topic Aliases, as far as the server takes them: 0 for none, 16 if nothing is said.

@@ -28,6 +28,9 @@ pub trait OutgoingMessage {
 
     /// PUBREC came: the body will not be sent again and may be forgotten.
     fn forget_body(&mut self) {}
+
+    /// What PUBREC says, before [`OutgoingMessage::forget_body`]: PUBCOMP knows nothing of it any more.
+    fn note_received(&mut self, _pubrec: &Ack<'_>) {}
 }
 
 /// What one packet from the server brought about.

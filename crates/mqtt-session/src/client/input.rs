@@ -130,10 +130,11 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
         self.session.outlives_connection =
             self.negotiated.session_expiry != SessionExpiry::AT_DISCONNECT;
         self.grants = ServerGrants::of(&connack, self.negotiated.version);
-        self.link = Link::with_storage(
-            self.negotiated.peer_receive_maximum,
-            self.negotiated.own_receive_maximum,
-        );
+        let receive_maximum = match self.takes_excess {
+            true => u16::MAX,
+            false => self.negotiated.own_receive_maximum,
+        };
+        self.link = Link::with_storage(self.negotiated.peer_receive_maximum, receive_maximum);
         self.aliases = InboundAliases::with_storage(self.negotiated.own_topic_alias_maximum);
         self.outbound = OutboundAliases::with_storage(
             self.outbound_aliases_max,
@@ -215,7 +216,10 @@ impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
             .flows
             .handle_pubrec(&mut self.link, packet_id, reason)
         {
-            Ok(PubRecOutcome::Release(Flow::Publish(message))) => message.forget_body(),
+            Ok(PubRecOutcome::Release(Flow::Publish(message))) => {
+                message.note_received(&ack);
+                message.forget_body();
+            }
             Ok(PubRecOutcome::Release(_) | PubRecOutcome::ReleaseAgain) => {}
             Ok(PubRecOutcome::Refused(flow)) => {
                 return acknowledged(Ok(flow), ack, PacketType::PubRec);
