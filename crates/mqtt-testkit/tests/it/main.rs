@@ -1,4 +1,4 @@
-//! What belongs to no single crate: the examples of the main README, and client and broker over a bad network.
+//! What belongs to no single crate: the examples of the main README, and client and broker, over a bad network too.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -8,6 +8,8 @@
     reason = "the README's examples print, and tests fail by panicking"
 )]
 
+mod broker;
+mod client;
 mod examples;
 mod faults;
 mod readme;
