@@ -217,7 +217,7 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Two scenarios that differ in size: by how much does a message cost more in the larger one?
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Growth {
     /// What grows, in words.
     pub what: &'static str,
@@ -225,6 +225,17 @@ pub struct Growth {
     pub small: &'static str,
     /// The name of the larger scenario.
     pub large: &'static str,
+    /// What is asked for.
+    pub allowed: Allowed,
+}
+
+/// By how much a message may cost more in the larger of two scenarios.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Allowed {
+    /// So many times as much.
+    Times(f64),
+    /// So many times by how much it costs the relay more.
+    TimesTheRelay(f64),
 }
 
 const GROWTHS: &[Growth] = &[
@@ -232,16 +243,19 @@ const GROWTHS: &[Growth] = &[
         what: "4x the connections, same rate",
         small: "conns50",
         large: "conns200",
+        allowed: Allowed::TimesTheRelay(1.3),
     },
     Growth {
         what: "10x the matching subscribers",
         small: "fanout100",
         large: "fanout1000",
+        allowed: Allowed::TimesTheRelay(1.0),
     },
     Growth {
         what: "100x other subscriptions",
         small: "others2k",
         large: "others200k",
+        allowed: Allowed::Times(1.1),
     },
 ];
 

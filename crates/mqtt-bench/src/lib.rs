@@ -26,7 +26,7 @@ mod subscriber;
 mod topics;
 mod window;
 
-pub use catalogue::{Growth, find, growths, scenarios};
+pub use catalogue::{Allowed, Growth, find, growths, scenarios};
 pub use error::BenchError;
 pub use histogram::Histogram;
 pub use measurement::{Figure, Measurement, Unit};

@@ -39,6 +39,8 @@ pub struct Relay {
     buffer: Vec<u8>,
     /// Acknowledgements that go out together. Empty between two batches.
     acks: Vec<u8>,
+    /// Clients that are written to when all that is there has been read, as several publish to them.
+    later: Vec<usize>,
 }
 
 struct Client {
@@ -50,6 +52,10 @@ struct Client {
     copying: Option<Copying>,
     /// The QoS of what is copied to it, if that is above 0: then it sends acknowledgements alone.
     acknowledges: Option<QoS>,
+    /// How many clients publish to it.
+    sources: usize,
+    /// It is among those written to later.
+    is_later: bool,
     /// The beginning of a packet that is not whole yet.
     carry: Vec<u8>,
     outbox: Outbox,
@@ -87,6 +93,7 @@ impl Relay {
             free: Vec::new(),
             buffer,
             acks: Vec::new(),
+            later: Vec::new(),
         })
     }
 
@@ -138,6 +145,12 @@ impl Relay {
                     self.read_from(index);
                 }
             }
+            while let Some(index) = self.later.pop() {
+                if let Some(Some(client)) = self.clients.get_mut(index) {
+                    client.is_later = false;
+                }
+                self.write_to(index, None);
+            }
         }
         Ok(())
     }
@@ -168,6 +181,8 @@ impl Relay {
                 is_shared: false,
                 copying: None,
                 acknowledges: None,
+                sources: 0,
+                is_later: false,
                 carry: Vec::new(),
                 outbox: Outbox::default(),
             });
@@ -265,7 +280,7 @@ impl Relay {
         // What to do is lent out while it is done.
         let mut copying = self.clients.get_mut(index)?.as_mut()?.copying.take()?;
         let passed = match (copying.qos, copying.turn) {
-            (QoS::AtMostOnce, None) => self.copy(&copying, bytes.get(used..)?),
+            (QoS::AtMostOnce, None) => self.copy(&copying, bytes.get(used..)?)?,
             (QoS::AtMostOnce, Some(_)) => self.deal_out(&mut copying, bytes.get(used..)?)?,
             _ => self.acknowledge(index, &copying, bytes.get(used..)?)?,
         };
@@ -288,6 +303,7 @@ impl Relay {
         let mut turn = None;
         for index in &to {
             let client = self.clients.get_mut(*index)?.as_mut()?;
+            client.sources += 1;
             client.acknowledges = (qos != QoS::AtMostOnce).then_some(qos);
             if client.is_shared {
                 turn = Some(0);
@@ -303,23 +319,25 @@ impl Relay {
     }
 
     /// Copies all whole packets to all subscribers.
-    fn copy(&mut self, copying: &Copying, bytes: &[u8]) -> usize {
+    fn copy(&mut self, copying: &Copying, bytes: &[u8]) -> Option<usize> {
         let whole = bytes.len() - bytes.len() % copying.frame_len;
         for &to in &copying.to {
-            self.write_to(to, bytes.get(..whole));
+            let client = self.clients.get(to).and_then(Option::as_ref);
+            match client.is_some_and(|client| client.sources > 1) {
+                true => self.put_by(to, bytes.get(..whole)?)?,
+                false => self.write_to(to, bytes.get(..whole)),
+            }
         }
-        whole
+        Some(whole)
     }
 
-    /// Copies each whole packet to the subscriber whose turn it is, then writes to all.
+    /// Copies each whole packet to the subscriber whose turn it is.
     fn deal_out(&mut self, copying: &mut Copying, bytes: &[u8]) -> Option<usize> {
         let mut turn = copying.turn?;
         let packets = bytes.chunks_exact(copying.frame_len);
         let used = bytes.len() - packets.remainder().len();
         for packet in packets {
-            if let Some(Some(client)) = self.clients.get_mut(*copying.to.get(turn)?) {
-                client.outbox.push(packet).ok()?;
-            }
+            self.put_by(*copying.to.get(turn)?, packet)?;
             turn = if turn + 1 < copying.to.len() {
                 turn + 1
             } else {
@@ -327,9 +345,6 @@ impl Relay {
             };
         }
         copying.turn = Some(turn);
-        for &to in &copying.to {
-            self.write_to(to, None);
-        }
         Some(used)
     }
 
@@ -354,7 +369,9 @@ impl Relay {
             let packet_id = u16::from_be_bytes(*packet.get(id_at..)?.first_chunk()?);
             acks.extend_from_slice(&ack(kind, packet_id));
             if kind == PUBCOMP {
-                self.put_by(copying, bytes.get(from..at)?)?;
+                for &to in copying.to.iter().filter(|_| from < at) {
+                    self.put_by(to, bytes.get(from..at)?)?;
+                }
                 from = at + len;
             }
             at += len;
@@ -368,14 +385,16 @@ impl Relay {
         Some(at)
     }
 
-    /// Keeps bytes to be written later.
-    fn put_by(&mut self, copying: &Copying, bytes: &[u8]) -> Option<()> {
-        for &to in copying.to.iter().filter(|_| !bytes.is_empty()) {
-            if let Some(Some(client)) = self.clients.get_mut(to) {
-                client.outbox.push(bytes).ok()?;
-            }
+    /// Keeps bytes for a client until all that is there has been read.
+    fn put_by(&mut self, to: usize, bytes: &[u8]) -> Option<()> {
+        let Some(Some(client)) = self.clients.get_mut(to) else {
+            return Some(());
+        };
+        if !client.is_later {
+            client.is_later = true;
+            self.later.push(to);
         }
-        Some(())
+        client.outbox.push(bytes).ok()
     }
 
     /// Answers each PUBREC of a subscriber, and drops what else it acknowledges.

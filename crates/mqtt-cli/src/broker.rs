@@ -22,12 +22,13 @@ pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
         return check(file);
     }
     let log = args.log.clone();
+    let lanes = args.lanes.map_or_else(cores, usize::from);
     let config = configuration(args)?;
     log.unwrap_or_else(|| LogFilter::up_to(config.log.level))
         .start();
     let data_dir = DataDir::open(data_path(&config)?).map_err(Failure::run_time)?;
     let runtime = lane().map_err(Failure::no_runtime)?;
-    let lanes = start_lanes().map_err(Failure::no_runtime)?;
+    let lanes = start_lanes(lanes).map_err(Failure::no_runtime)?;
     let outcome = runtime.block_on(serve(config, lanes, &data_dir));
     // After a second signal something may be stuck: do not wait for it.
     runtime.shutdown_background();
@@ -41,10 +42,13 @@ fn lane() -> io::Result<Runtime> {
         .build()
 }
 
-/// Threads for the other cores, which serve connections when this one is full; they end with the program.
-fn start_lanes() -> io::Result<Vec<Handle>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (1..cores)
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Threads besides this one, `lanes` in all, which serve connections when it is full; they end with the program.
+fn start_lanes(lanes: usize) -> io::Result<Vec<Handle>> {
+    (1..lanes)
         .map(|nth| {
             let runtime = lane()?;
             let handle = runtime.handle().clone();

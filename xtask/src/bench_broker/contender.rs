@@ -16,6 +16,8 @@ use super::START_MAX;
 use crate::report::say;
 use crate::shell::find_program;
 
+/// How the result calls the copying relay.
+pub(crate) const RELAY: &str = "relay";
 /// Lines read while waiting for a broker to be ready.
 const LINES_MAX: usize = 200;
 
@@ -87,7 +89,7 @@ impl Contender {
         match self {
             Self::Ours { name, .. } => name,
             Self::Mosquitto { .. } => "mosquitto",
-            Self::Relay => "relay",
+            Self::Relay => RELAY,
         }
     }
 

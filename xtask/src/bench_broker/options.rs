@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mqtt_bench::{Scenario, find, scenarios};
+use mqtt_bench::{Scenario, find, growths, scenarios};
+
+/// Stands for all scenarios that are compared with a smaller one.
+const GROWTH: &str = "growth";
 
 /// What to measure, and how often.
 #[derive(Debug, clap::Parser)]
@@ -13,7 +16,8 @@ use mqtt_bench::{Scenario, find, scenarios};
     no_binary_name = true
 )]
 pub(crate) struct Options {
-    /// Scenarios by name, with commas between; all if absent
+    /// Scenarios by name, with commas between; `growth` for those that show how the cost of a
+    /// message grows; all if absent
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     scenario: Vec<String>,
     /// Runs of each scenario with each broker; medians are shown
@@ -38,11 +42,19 @@ pub(crate) struct Options {
     /// `KEY:VALUE`; may be repeated, and then only the variants are measured
     #[arg(long, value_name = "NAME=WORDS", value_parser = Variant::parse)]
     variant: Vec<Variant>,
+    /// Our broker with so many lanes, the one beside the other, such as `1,2`
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NUMBERS",
+        conflicts_with = "variant"
+    )]
+    lanes: Vec<u16>,
     /// Measure our broker with its limits as they are by default, too
-    #[arg(long, conflicts_with = "variant")]
+    #[arg(long, conflicts_with_all = ["variant", "lanes"])]
     defaults: bool,
     /// Measure only the others
-    #[arg(long, requires = "vs", conflicts_with_all = ["variant", "broker_bin"])]
+    #[arg(long, requires = "vs", conflicts_with_all = ["variant", "lanes", "broker_bin"])]
     pub(crate) without_ours: bool,
     /// Be the relay until standard input ends
     #[arg(long, hide = true)]
@@ -78,16 +90,28 @@ impl Options {
         if self.scenario.is_empty() {
             return Ok(scenarios().to_vec());
         }
-        self.scenario
-            .iter()
-            .map(|name| find(name).ok_or_else(|| unknown(name)))
-            .collect()
+        let mut chosen: Vec<Scenario> = Vec::new();
+        for name in self.scenario.iter().flat_map(|name| meant_by(name)) {
+            let scenario = find(name).ok_or_else(|| unknown(name))?;
+            if !chosen.contains(&scenario) {
+                chosen.push(scenario);
+            }
+        }
+        Ok(chosen)
     }
 
-    /// Our broker as named by `--variant`, or with its limits lifted.
+    /// Our broker as named by `--variant` or `--lanes`, or with its limits lifted.
     pub(crate) fn variants(&self) -> Vec<Variant> {
         if !self.variant.is_empty() {
             return self.variant.clone();
+        }
+        if !self.lanes.is_empty() {
+            let with = |lanes: &u16| Variant {
+                name: format!("lanes {lanes}"),
+                arguments: vec!["--lanes".to_owned(), lanes.to_string()],
+                environment: lifted(),
+            };
+            return self.lanes.iter().map(with).collect();
         }
         let plain = |name: &str, environment| Variant {
             name: name.to_owned(),
@@ -164,9 +188,23 @@ fn seconds(text: &str) -> Result<f64, String> {
         .ok_or("0.1 to 600".to_owned())
 }
 
+/// The names of scenarios that a word stands for.
+fn meant_by(word: &str) -> Vec<&str> {
+    match word {
+        GROWTH => growths()
+            .iter()
+            .flat_map(|growth| [growth.small, growth.large])
+            .collect(),
+        name => vec![name],
+    }
+}
+
 fn unknown(name: &str) -> String {
     let names: Vec<&str> = scenarios().iter().map(|scenario| scenario.name).collect();
-    format!("no scenario `{name}`; there are {}", names.join(", "))
+    format!(
+        "no scenario `{name}`; there are {GROWTH}, {}",
+        names.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -196,6 +234,24 @@ mod tests {
             .scenarios()
             .unwrap_err();
         assert!(unknown.contains("pair10-q0"), "{unknown}");
+    }
+
+    #[test]
+    fn growth_stands_for_each_scenario_once() {
+        let words = ["--scenario", "growth,fanout100"];
+        let chosen = parse(&words).unwrap().scenarios().unwrap();
+        let names: Vec<&str> = chosen.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(
+            names,
+            [
+                "conns50",
+                "conns200",
+                "fanout100",
+                "fanout1000",
+                "others2k",
+                "others200k"
+            ]
+        );
     }
 
     #[test]
@@ -231,6 +287,7 @@ mod tests {
             names(&["--variant", "a=", "--variant", "b=--x 1"]),
             ["a", "b"]
         );
+        assert_eq!(names(&["--lanes", "1,2"]), ["lanes 1", "lanes 2"]);
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use mqtt_bench::{Growth, Measurement, growths};
+use mqtt_bench::{Allowed, Growth, Measurement, growths};
 use serde_json::{Value, json};
 
+use super::contender::RELAY;
 use crate::report::say;
 
 /// All runs.
@@ -93,19 +94,30 @@ impl Summary {
         }
     }
 
-    /// How many times as much a message costs in the larger scenario, if both were measured.
+    /// How many times as much a message costs in the larger scenario, if both were measured, and
+    /// what is asked for.
     fn growth(&self, growth: &Growth) -> Option<String> {
         let find = |name| self.scenarios.iter().find(|runs| runs.name == name);
         let (small, large) = (find(growth.small)?, find(growth.large)?);
         let mut line = format!("  {:<30}", growth.what);
+        let mut relay = None;
         for (index, name) in self.contenders.iter().enumerate() {
             let figure = "cpu_us_per_delivery";
             if let (Some(small), Some(large)) =
                 (small.median(index, figure), large.median(index, figure))
             {
                 line.push_str(&format!("  {name} x{:.2}", large / small));
+                if name == RELAY {
+                    relay = Some(large / small);
+                }
             }
         }
+        let allowed = match (growth.allowed, relay) {
+            (Allowed::Times(times), _) => format!("x{times:.2}"),
+            (Allowed::TimesTheRelay(times), Some(relay)) => format!("x{:.2}", times * relay),
+            (Allowed::TimesTheRelay(times), None) => format!("{times:.1} times the relay's"),
+        };
+        line.push_str(&format!("  allowed {allowed}"));
         Some(line)
     }
 
@@ -305,12 +317,16 @@ mod tests {
             what: "more",
             small: "one",
             large: "two",
+            allowed: Allowed::TimesTheRelay(1.3),
         };
         summary.add("one", 0, Ok(measurement(2.0)));
         assert_eq!(summary.growth(&growth), None);
         summary.add("two", 0, Ok(measurement(3.0)));
         let line = summary.growth(&growth).unwrap();
-        assert!(line.ends_with("  mqtt x1.50"), "{line}");
+        assert!(
+            line.ends_with("  mqtt x1.50  allowed 1.3 times the relay's"),
+            "{line}"
+        );
     }
 
     #[test]

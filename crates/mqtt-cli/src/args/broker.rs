@@ -25,6 +25,10 @@ pub(crate) struct BrokerArgs {
     /// Keep the broker's data in this directory [default: `mqtt` in the user's state directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Serve connections with up to this many threads, which share the work when one is full
+    /// [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) lanes: Option<u16>,
     /// Log error, warn, info, debug or trace, or by a filter such as `mqtt_broker=debug`
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log: Option<LogFilter>,
