@@ -6,7 +6,7 @@ use crate::config::{Config, ConfigError};
 use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::Limits;
-use crate::core::log::{CommitLog, MemoryLog};
+use crate::core::log::{CommitLog, LogStats, MemoryLog};
 use crate::core::pace::Rates;
 use crate::core::retained::{Retained, RetainedStore};
 use crate::core::{Batch, Core, Offer, Parts};
@@ -293,6 +293,8 @@ pub struct Sizes {
     pub subscriptions: usize,
     /// Retained messages.
     pub retained: usize,
+    /// The files of the log; none where nothing is kept on a disk.
+    pub log: Option<LogStats>,
 }
 
 impl Broker {
@@ -350,6 +352,7 @@ impl Broker {
             sessions: core.session_count(),
             subscriptions: core.router.len(),
             retained: core.retained.len(),
+            log: core.log.stats(),
         }
     }
 
@@ -463,6 +466,7 @@ fn limits(config: &Config) -> Limits {
         shared_seed: None,
         queue_full: mqtt.mqueue_full,
         queue_full_timeout: mqtt.mqueue_full_timeout.get(),
+        log_behind_timeout: config.store.behind_timeout.get(),
         queued_bytes_max: mqtt.max_total_mqueue_bytes.get(),
         topic_len_max: usize::from(mqtt.max_topic_len),
         will_len_max: mqtt.max_will_size.get(),

@@ -2,13 +2,16 @@
 
 use crate::config::Config;
 use crate::core::log::{
-    Appended, CommitLog, LogFull, LogPosition, LogRecord, MessageId, Recipient,
+    Appended, CommitLog, Durability, LogFull, LogPosition, LogRecord, LogStats, MessageId,
+    Recipient,
 };
 use crate::core::message::Message;
 use crate::core::restore::options_byte;
 use crate::core::session_cell::SessionKey;
 use mqtt_codec::PacketId;
-use mqtt_store::{Event, OpenError, Position, Record, Recovered, SessionId, Settings, Store};
+use mqtt_store::{
+    Event, OpenError, Position, Record, Recovered, Report, SessionId, Settings, Store,
+};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +48,16 @@ impl Durable {
         settings.checkpoint_every = store.checkpoint_interval.get();
         settings.checkpoint_after = bytes(store.checkpoint_bytes);
         settings.on_event = Some(Arc::new(on_event));
-        let (store, recovered, report) = Store::open(dir, settings)?;
+        settings.durability = match config.asks_for(Durability::Fsync) {
+            true => mqtt_store::Durability::Fsync,
+            // Nobody is promised more than that the system has it.
+            false => mqtt_store::Durability::Os,
+        };
+        Ok(Self::of(Store::open(dir, settings)?))
+    }
+
+    /// A store that was opened elsewhere, on a disk of another kind.
+    pub fn of((store, recovered, report): (Store, Recovered, Report)) -> Self {
         if let Some(cut) = &report.log.cut {
             tracing::warn!(
                 file = cut.file,
@@ -59,11 +71,11 @@ impl Durable {
             recovered.sessions.len(),
             recovered.retained.len()
         );
-        Ok(Self {
+        Self {
             store: Arc::new(store),
             recovered,
             summary,
-        })
+        }
     }
 
     /// What was found, in words.
@@ -134,6 +146,27 @@ impl CommitLog for DurableLog {
 
     fn wake_when_written(&self, position: LogPosition, waker: &Waker) {
         self.0.wake_when_written(Position::new(position.0), waker);
+    }
+
+    fn is_behind(&self) -> bool {
+        self.0.is_behind()
+    }
+
+    fn wake_when_room(&self, waker: &Waker) {
+        self.0.wake_when_room(waker);
+    }
+
+    fn stats(&self) -> Option<LogStats> {
+        let (space, stats) = (self.0.log_space(), self.0.log_stats());
+        Some(LogStats {
+            groups: stats.groups,
+            syncs: stats.syncs,
+            written: stats.written_len,
+            used: space.on_disk,
+            max: space.len_max,
+            is_alarmed: space.is_alarmed,
+            is_full: space.is_full,
+        })
     }
 
     fn close(&self) {

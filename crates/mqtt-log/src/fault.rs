@@ -379,6 +379,9 @@ impl DiskFile for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.disk.enter_to_change()?;
+        if state.has_no_room(self.inode, len)? {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.inode_mut(self.inode)?.set_len(len);
         Ok(())
     }
@@ -447,14 +450,17 @@ impl State {
 
     /// Whether there is no room for this file to have this length.
     fn is_full(&mut self, index: usize, len: u64) -> io::Result<bool> {
-        let now = u64_of(self.inode(index)?.content.len());
-        let needed = self.used().saturating_add(len.saturating_sub(now));
-        let has_no_room = needed > self.capacity && len > now;
-        let is_full = has_no_room || self.happens(|faults| faults.full);
+        let is_full = self.has_no_room(index, len)? || self.happens(|faults| faults.full);
         if is_full {
             self.counts.full = self.counts.full.saturating_add(1);
         }
         Ok(is_full)
+    }
+
+    fn has_no_room(&self, index: usize, len: u64) -> io::Result<bool> {
+        let now = u64_of(self.inode(index)?.content.len());
+        let needed = self.used().saturating_add(len.saturating_sub(now));
+        Ok(needed > self.capacity && len > now)
     }
 
     fn cut(&mut self) {

@@ -84,6 +84,32 @@ impl Log {
         self.wake_if_failed(waker);
     }
 
+    /// Whether the disk is behind by half of what may wait for it: who can wait should, until there is room.
+    ///
+    /// Records are taken all the same, up to [`crate::Settings::buffer_len_max`].
+    pub fn is_behind(&self) -> bool {
+        self.shared.is_behind.load(Ordering::Acquire)
+    }
+
+    /// Calls `waker` once the disk is no longer behind or the log has failed; at once if that is so already.
+    pub fn wake_when_room(&self, waker: &Waker) {
+        self.shared.room.join(waker);
+        if !self.is_behind() {
+            // What came between may have missed it.
+            let mut woken = Vec::new();
+            self.shared.room.leave(&mut woken);
+            Shared::wake(&mut woken);
+        }
+    }
+
+    /// Has everything appended so far synced soon, whatever [`crate::Settings::durability`] asks for.
+    ///
+    /// [`Log::synced`] says when that is done.
+    pub fn sync_soon(&self) {
+        self.shared.wants_sync.store(true, Ordering::Release);
+        self.shared.call_writer();
+    }
+
     /// Why nothing becomes durable any more.
     pub fn failure(&self) -> Option<&LogFailure> {
         self.shared.failure.get()
@@ -150,6 +176,9 @@ impl Log {
         });
         if let Some(position) = last {
             shared.appended.store(position.number(), Ordering::Release);
+        }
+        if queue.buffered > shared.settings.buffer_len_max / 2 {
+            shared.is_behind.store(true, Ordering::Release);
         }
         let is_taken = appended.is_ok();
         // Told once: the writer looks at everything when it wakes.

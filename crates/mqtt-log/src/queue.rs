@@ -192,12 +192,13 @@ impl Queue {
         if len > len_max {
             return Err(AppendError::TooLong { len, len_max });
         }
-        if self.buffered.saturating_add(len) > len_max {
+        let may_use_all = entries.iter().any(|(entry, _)| entry.is_freeing);
+        let factor = if may_use_all { 2 } else { 1 };
+        if self.buffered.saturating_add(len) > len_max.saturating_mul(factor) {
             return Err(AppendError::BufferFull);
         }
         let needed = u64_of(format::group_len(len));
         let left = self.left_in_tail();
-        let may_use_all = entries.iter().any(|(entry, _)| entry.is_freeing);
         let kept_back = if may_use_all { 0 } else { settings.headroom() };
         if self.room() < needed.saturating_add(kept_back) {
             return Err(AppendError::DiskFull);

@@ -22,6 +22,7 @@ pub struct Settings {
     /// The length of a segment file; unit: bytes, 16 KiB to 1 TiB, default 64 MiB.
     pub segment_len: u64,
     /// Bytes of records that wait for the disk, and of the longest record; at most a quarter of a segment and 1 GiB, default 8 MiB.
+    /// Records that give space back may make it twice as many.
     pub buffer_len_max: usize,
     /// All files of the log together; unit: bytes, at least two segments, default 16 GiB.
     pub total_len_max: u64,

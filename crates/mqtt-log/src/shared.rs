@@ -1,8 +1,11 @@
 //! What the users of a log and its writer share.
 
 use crate::{
-    Durability, LogFailure, Position, Settings, disk::Disk, queue::Queue, segment::SegmentTable,
-    waiters::Milestone,
+    Durability, LogFailure, Position, Settings,
+    disk::Disk,
+    queue::Queue,
+    segment::SegmentTable,
+    waiters::{Crowd, Milestone},
 };
 use std::{
     sync::{
@@ -22,6 +25,12 @@ pub(crate) struct Shared {
     pub(crate) table: SegmentTable,
     pub(crate) written: Milestone,
     pub(crate) synced: Milestone,
+    /// The disk is behind by more than records should add to.
+    pub(crate) is_behind: AtomicBool,
+    /// Who waits until it is not.
+    pub(crate) room: Crowd,
+    /// Everything written is to be synced, whatever durable means.
+    pub(crate) wants_sync: AtomicBool,
     /// Where the last record appended starts.
     pub(crate) appended: AtomicU64,
     /// Everything below is in a checkpoint of the owner.
@@ -59,6 +68,9 @@ impl Shared {
             table: SegmentTable::default(),
             written: Milestone::new(end),
             synced: Milestone::new(end),
+            is_behind: AtomicBool::new(false),
+            room: Crowd::default(),
+            wants_sync: AtomicBool::new(false),
             appended: AtomicU64::new(end.number()),
             replay_from: AtomicU64::new(0),
             has_dead: AtomicBool::new(false),
@@ -89,6 +101,11 @@ impl Shared {
     /// Says that the writer has to look at segments.
     pub(crate) fn has_dead_segment(&self) {
         self.has_dead.store(true, Ordering::Release);
+        self.call_writer();
+    }
+
+    /// Makes an idle writer look what there is to do.
+    pub(crate) fn call_writer(&self) {
         // Under the lock, or the writer could go to sleep in between.
         let mut queue = self.queue();
         let is_idle = std::mem::take(&mut queue.is_idle);

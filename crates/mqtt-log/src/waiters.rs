@@ -10,6 +10,28 @@ use std::{
     task::Waker,
 };
 
+/// Who waits for something that comes and goes; one entry per waker.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd(Mutex<HashMap<(usize, usize), Waker>>);
+
+impl Crowd {
+    pub(crate) fn join(&self, waker: &Waker) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(key(waker)).or_insert_with(|| waker.clone());
+    }
+
+    /// Takes all.
+    pub(crate) fn leave(&self, woken: &mut Vec<Waker>) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        woken.extend(waiting.drain().map(|(_, waker)| waker));
+    }
+}
+
+fn key(waker: &Waker) -> (usize, usize) {
+    let vtable = std::ptr::from_ref(waker.vtable());
+    (waker.data().addr(), vtable.addr())
+}
+
 /// A position that grows, and who waits for it.
 ///
 /// One entry per waker however often it waits, so there are as many as there are tasks.
@@ -39,12 +61,8 @@ impl Milestone {
             waker.wake_by_ref();
             return;
         }
-        let key = (
-            waker.data().addr(),
-            std::ptr::from_ref(waker.vtable()).addr(),
-        );
         waiting
-            .entry(key)
+            .entry(key(waker))
             .and_modify(|(first, _)| *first = position.min(*first))
             .or_insert_with(|| (position, waker.clone()));
     }

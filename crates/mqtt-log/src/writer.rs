@@ -110,7 +110,7 @@ impl Writer {
         self.set_spare_aside();
         self.drop_dead();
         let Some(ready) = self.blocked.take().or_else(|| self.take()) else {
-            return Step::Idle;
+            return self.sync_if_wanted();
         };
         match self.commit(&ready) {
             Ok(()) => {
@@ -173,7 +173,8 @@ impl Writer {
 
     /// Whether something is to do besides groups.
     pub(crate) fn has_chores(&self) -> bool {
-        self.shared.has_dead.load(Ordering::Acquire)
+        let shared = &self.shared;
+        shared.has_dead.load(Ordering::Acquire) || shared.wants_sync.load(Ordering::Acquire)
     }
 
     /// Whether a group waits for room.
@@ -184,6 +185,21 @@ impl Writer {
     /// Whether room is looked for.
     pub(crate) fn wants_room(&self) -> bool {
         self.shared.counters.is_full.load(Ordering::Acquire)
+    }
+
+    /// Syncs what is written, if somebody asked for it and it is not; nothing may wait to be written.
+    fn sync_if_wanted(&mut self) -> Step {
+        let shared = &self.shared;
+        let is_wanted = shared.wants_sync.swap(false, Ordering::AcqRel);
+        if !is_wanted || shared.synced.position() >= shared.written.position() {
+            return Step::Idle;
+        }
+        if let Err(Trouble::Failed(failure)) = self.sync_last() {
+            self.fail(failure);
+            return Step::Failed;
+        }
+        Shared::wake(&mut self.woken);
+        Step::Idle
     }
 
     fn take(&mut self) -> Option<Ready> {
@@ -228,7 +244,9 @@ impl Writer {
         self.shared.written.reach(end, &mut self.woken);
         if ready.is_mark {
             self.marked = end;
-        } else if self.shared.settings.durability == Durability::Fsync || !self.dropping.is_empty()
+        } else if self.shared.settings.durability == Durability::Fsync
+            || !self.dropping.is_empty()
+            || self.shared.wants_sync.swap(false, Ordering::AcqRel)
         {
             self.sync_last()?;
         }
@@ -252,7 +270,7 @@ impl Writer {
     }
 
     /// Takes the written group back from those who read it where it was, and keeps its memory.
-    fn keep_memory(&self, ready: Ready) {
+    fn keep_memory(&mut self, ready: Ready) {
         let mut queue = self.shared.queue();
         queue.buffered = queue.buffered.saturating_sub(ready.buffered);
         queue.in_flight = None;
@@ -260,6 +278,15 @@ impl Writer {
             Arc::into_inner(ready.bytes).filter(|bytes| bytes.capacity() <= MEMORY_KEPT_MAX);
         if let Some(bytes) = memory {
             queue.memory = bytes;
+        }
+        let shared = &self.shared;
+        let has_room = queue.buffered <= shared.settings.buffer_len_max / 2;
+        // Under the lock, as it is set.
+        let was_behind = has_room && shared.is_behind.swap(false, Ordering::AcqRel);
+        drop(queue);
+        if was_behind {
+            shared.room.leave(&mut self.woken);
+            Shared::wake(&mut self.woken);
         }
     }
 
@@ -480,6 +507,8 @@ impl Writer {
         }
         self.shared.written.give_up(&mut self.woken);
         self.shared.synced.give_up(&mut self.woken);
+        self.shared.is_behind.store(false, Ordering::Release);
+        self.shared.room.leave(&mut self.woken);
         Shared::wake(&mut self.woken);
     }
 }

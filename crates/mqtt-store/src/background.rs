@@ -1,6 +1,6 @@
 //! The store's own thread: what is finished, checkpoints, room.
 
-use crate::checkpoint::Numbers;
+use crate::checkpoint::{NotWritten, Numbers};
 use crate::record::{Record, SessionId};
 use crate::store::Shared;
 use mqtt_log::Position;
@@ -134,16 +134,27 @@ impl Shared {
             return Ok(());
         }
         // A checkpoint must not know more than the log.
+        self.log.sync_soon();
         while self.log.synced() < appended {
             if let Some(failure) = self.log.failure() {
                 return Err(failure.to_string());
             }
             std::thread::sleep(DURABLE_POLL);
         }
-        self.checkpoint
-            .write(numbers, &rows)
-            .map_err(|error| format!("cannot write the checkpoint: {error}"))?;
-        self.log.set_replay_from(appended);
+        match self.checkpoint.write(numbers, &rows) {
+            Ok(()) => self.log.set_replay_from(appended),
+            Err(NotWritten::NoRoom) => {
+                tracing::warn!(
+                    "no room for a checkpoint: it is tried again, and the log grows meanwhile"
+                );
+                let mut inner = self.inner.lock();
+                let newer = std::mem::replace(&mut inner.rows, rows);
+                inner.rows.absorb(newer);
+            }
+            Err(NotWritten::Failed(error)) => {
+                return Err(format!("cannot write the checkpoint: {error}"));
+            }
+        }
         Ok(())
     }
 

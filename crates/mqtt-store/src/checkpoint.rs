@@ -1,16 +1,29 @@
 //! The checkpoint: rows in a redb file, with the position of the log up to which they are right.
 
+use crate::backend::Backend;
 use crate::error::OpenError;
+use crate::files;
 use crate::record::{MessageId, SessionId};
 use crate::recovered::Recovered;
 use crate::replay::{FoundFlow, Replay};
 use crate::rows::{Rows, span};
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use mqtt_log::{Disk, DiskLock};
+use parking_lot::Mutex;
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+
+/// Copies of the database's head.
+const COPIES: &str = "checkpoint.head";
+/// A database that is being made.
+const NEW: &str = "checkpoint.new";
+/// Locked while the checkpoint is open.
+const LOCK: &str = "checkpoint.lock";
 
 const FORMAT: &str = "format";
 const APPLIED: &str = "applied";
@@ -30,16 +43,34 @@ const FORMAT_NOW: u64 = 1;
 /// and written in passing, so hardly any page is asked for twice.
 const CACHE_LEN: usize = 2 * 1024 * 1024;
 
-/// The file with the checkpoint.
+/// The files of the checkpoint.
 #[derive(Debug)]
-pub(crate) struct Checkpoint(Option<Database>);
+pub(crate) struct Checkpoint {
+    disk: Arc<dyn Disk>,
+    /// None after a write that found no room: the database is of no use then, and is opened anew.
+    database: Mutex<Option<Database>>,
+    /// Held until the database is closed.
+    _lock: Box<dyn DiskLock>,
+}
+
+/// Why a checkpoint was not written.
+#[derive(Debug)]
+pub(crate) enum NotWritten {
+    /// There is no room for it; the one before is there.
+    NoRoom,
+    /// It failed for good.
+    Failed(OpenError),
+}
 
 impl Drop for Checkpoint {
-    /// The database panics over its own damaged pages when it is closed, too; nothing is lost with it.
     fn drop(&mut self) {
-        let database = self.0.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+        close(self.database.get_mut().take());
     }
+}
+
+/// The database panics over its own damaged pages when it is closed, too; nothing is lost with it.
+fn close(database: Option<Database>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
 }
 
 /// What a checkpoint says besides its rows.
@@ -58,27 +89,29 @@ struct Digest {
     sum: u64,
 }
 
-fn builder() -> redb::Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_LEN);
-    builder
-}
-
 impl Checkpoint {
-    pub(crate) const fn new(database: Database) -> Self {
-        Self(Some(database))
+    /// Opens the checkpoint on a disk, or makes one.
+    pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        if !has(&*disk, files::CHECKPOINT)? {
+            make(&*disk)?;
+        }
+        Self::open_existing(disk)
     }
 
-    /// Opens the checkpoint in a file, or makes one.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let database = whole(|| Ok(builder().create(path).map_err(redb::Error::from)?))?;
-        Ok(Self(Some(database)))
-    }
-
-    /// Opens the checkpoint in a file, which must be there.
-    pub(crate) fn open_existing(path: &Path) -> Result<Self, OpenError> {
-        let database = whole(|| Ok(builder().open(path).map_err(redb::Error::from)?))?;
-        Ok(Self(Some(database)))
+    /// Opens the checkpoint on a disk, which must be there.
+    pub(crate) fn open_existing(disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        let lock = disk.lock(LOCK).map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Log(mqtt_log::OpenError::InUse {
+                file: disk.path(LOCK),
+            }),
+            _ => unusable(&*disk, LOCK, source),
+        })?;
+        let database = whole(|| open_database(&*disk, files::CHECKPOINT))?;
+        Ok(Self {
+            disk,
+            database: Mutex::new(Some(database)),
+            _lock: lock,
+        })
     }
 
     /// The numbers and all rows that are as they were written, as far as the database can be read.
@@ -86,7 +119,7 @@ impl Checkpoint {
         let numbers = whole(|| self.numbers()).ok().flatten();
         let mut rows = Rows::default();
         let read = whole(|| {
-            let transaction = self.database()?.begin_read().map_err(redb::Error::from)?;
+            let transaction = self.begin_read()?;
             let table = transaction.open_table(ROWS).map_err(redb::Error::from)?;
             for row in table.iter().map_err(redb::Error::from)? {
                 let (key, stored) = row.map_err(redb::Error::from)?;
@@ -148,8 +181,27 @@ impl Checkpoint {
     }
 
     /// Writes what has changed, and returns when it is on the disk.
-    pub(crate) fn write(&self, numbers: Numbers, rows: &Rows) -> Result<(), OpenError> {
-        whole(|| Ok(Self::write_whole(self.database()?, numbers, rows)?))
+    ///
+    /// # Errors
+    /// [`NotWritten`]; what was written before is as it was.
+    pub(crate) fn write(&self, numbers: Numbers, rows: &Rows) -> Result<(), NotWritten> {
+        let mut database = self.database.lock();
+        let written = whole(|| {
+            let open = match database.take() {
+                Some(open) => open,
+                None => open_database(&*self.disk, files::CHECKPOINT)?,
+            };
+            Ok(Self::write_whole(database.insert(open), numbers, rows)?)
+        });
+        written.map_err(|error| match error {
+            OpenError::Checkpoint(redb::Error::Io(source)) | OpenError::Io { source, .. }
+                if is_full(&source) =>
+            {
+                close(database.take());
+                NotWritten::NoRoom
+            }
+            error => NotWritten::Failed(error),
+        })
     }
 
     fn write_whole(database: &Database, numbers: Numbers, rows: &Rows) -> Result<(), redb::Error> {
@@ -175,13 +227,15 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn database(&self) -> Result<&Database, OpenError> {
-        self.0.as_ref().ok_or(OpenError::CheckpointDamaged)
+    fn begin_read(&self) -> Result<ReadTransaction, OpenError> {
+        let database = self.database.lock();
+        let database = database.as_ref().ok_or(OpenError::CheckpointDamaged)?;
+        Ok(database.begin_read().map_err(redb::Error::from)?)
     }
 
     /// What is said besides the rows; none in an empty checkpoint.
     fn numbers(&self) -> Result<Option<(Numbers, Digest)>, OpenError> {
-        let transaction = self.database()?.begin_read().map_err(redb::Error::from)?;
+        let transaction = self.begin_read()?;
         let table = match transaction.open_table(NUMBERS) {
             Ok(table) => table,
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -220,7 +274,7 @@ impl Checkpoint {
         &self,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), OpenError>,
     ) -> Result<Digest, OpenError> {
-        let transaction = self.database()?.begin_read().map_err(redb::Error::from)?;
+        let transaction = self.begin_read()?;
         let rows = transaction.open_table(ROWS).map_err(redb::Error::from)?;
         let mut digest = Digest::default();
         for row in rows.iter().map_err(redb::Error::from)? {
@@ -232,6 +286,61 @@ impl Checkpoint {
         }
         Ok(digest)
     }
+}
+
+/// Makes an empty one under another name first: one that is there under its own is whole.
+fn make(disk: &dyn Disk) -> Result<(), OpenError> {
+    if has(disk, NEW)? {
+        disk.remove(NEW)
+            .map_err(|source| unusable(disk, NEW, source))?;
+    }
+    // What is left of the head of another one must not be taken for its own.
+    if has(disk, COPIES)? {
+        disk.remove(COPIES)
+            .map_err(|source| unusable(disk, COPIES, source))?;
+    }
+    let made = disk.create(NEW);
+    drop(made.map_err(|source| unusable(disk, NEW, source))?);
+    close(Some(whole(|| open_database(disk, NEW))?));
+    let named = disk
+        .rename(NEW, files::CHECKPOINT)
+        .and_then(|()| disk.sync());
+    named.map_err(|source| unusable(disk, NEW, source))
+}
+
+fn open_database(disk: &dyn Disk, name: &str) -> Result<Database, OpenError> {
+    if !has(disk, COPIES)? {
+        let made = disk.create(COPIES).and_then(|_| disk.sync());
+        made.map_err(|source| unusable(disk, COPIES, source))?;
+    }
+    let open = |name| {
+        disk.open(name)
+            .map_err(|source| unusable(disk, name, source))
+    };
+    let backend = Backend::new(open(name)?, open(COPIES)?);
+    let backend = backend.map_err(|source| unusable(disk, name, source))?;
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_LEN);
+    let database = builder.create_with_backend(backend);
+    Ok(database.map_err(redb::Error::from)?)
+}
+
+fn has(disk: &dyn Disk, name: &str) -> Result<bool, OpenError> {
+    let names = disk.list().map_err(|source| unusable(disk, name, source))?;
+    Ok(names.iter().any(|found| found == name))
+}
+
+fn unusable(disk: &dyn Disk, name: &str, source: io::Error) -> OpenError {
+    OpenError::Io {
+        path: PathBuf::from(disk.path(name)),
+        source,
+    }
+}
+
+/// Whether an error means that there is no room, which may come back.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 impl Digest {

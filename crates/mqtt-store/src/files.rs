@@ -1,9 +1,11 @@
 //! What lies where in the directory of a store.
 
 use crate::error::OpenError;
+use mqtt_log::{Disk, RealDisk};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The version of the directory.
@@ -13,8 +15,19 @@ pub(crate) fn log_dir(dir: &Path) -> PathBuf {
     dir.join("log")
 }
 
+/// The name of the checkpoint's file.
+pub(crate) const CHECKPOINT: &str = "checkpoint.redb";
+
+/// The directory itself, for the files of the checkpoint.
+pub(crate) fn disk(dir: &Path) -> Result<Arc<dyn Disk>, OpenError> {
+    match RealDisk::existing(dir) {
+        Ok(disk) => Ok(Arc::new(disk)),
+        Err(source) => Err(unusable(dir, source)),
+    }
+}
+
 pub(crate) fn checkpoint(dir: &Path) -> PathBuf {
-    dir.join("checkpoint.redb")
+    dir.join(CHECKPOINT)
 }
 
 /// Makes the directory if it is missing, and looks whether it is of this version.

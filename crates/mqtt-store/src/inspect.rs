@@ -1,6 +1,6 @@
 //! Looking at a store that nobody uses: what is damaged, what is in it, what can be saved.
 
-use crate::checkpoint::{Checkpoint, Numbers};
+use crate::checkpoint::{Checkpoint, NotWritten, Numbers};
 use crate::error::OpenError;
 use crate::files;
 use crate::json;
@@ -146,17 +146,23 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<SalvageRe
 
 /// Writes the rows that are whole to a new checkpoint; how far it goes.
 fn salvage_checkpoint(from: &Path, to: &Path) -> Result<u64, OpenError> {
-    let new = Checkpoint::open(&files::checkpoint(to))?;
-    let Ok(old) = Checkpoint::open_existing(&files::checkpoint(from)) else {
+    let new = Checkpoint::open(files::disk(to)?)?;
+    let Ok(old) = Checkpoint::open_existing(files::disk(from)?) else {
         return Ok(0);
     };
     let (numbers, rows) = old.salvage();
-    new.write(numbers, &rows)?;
+    new.write(numbers, &rows).map_err(|error| match error {
+        NotWritten::Failed(error) => error,
+        NotWritten::NoRoom => OpenError::Io {
+            path: files::checkpoint(to),
+            source: io::ErrorKind::StorageFull.into(),
+        },
+    })?;
     Ok(numbers.applied)
 }
 
 fn open_checkpoint(dir: &Path) -> Result<(Checkpoint, Numbers), OpenError> {
-    let checkpoint = Checkpoint::open_existing(&files::checkpoint(dir))?;
+    let checkpoint = Checkpoint::open_existing(files::disk(dir)?)?;
     let (numbers, _) = checkpoint.begin()?;
     Ok((checkpoint, numbers))
 }

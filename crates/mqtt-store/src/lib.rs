@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+mod backend;
 mod background;
 mod checkpoint;
 mod error;
@@ -25,7 +26,7 @@ mod wire;
 pub use error::{OpenError, ReadError, StoreFull};
 pub use inspect::{CheckReport, SalvageReport, check, dump_json, salvage};
 pub use message::StoredMessage;
-pub use mqtt_log::{Disk, Position};
+pub use mqtt_log::{Disk, DiskFile, DiskLock, Durability, Position, fault};
 pub use record::{MessageId, Recipient, Record, SessionId};
 pub use recovered::{
     Recovered, RecoveredDelayed, RecoveredEntry, RecoveredSession, RecoveredSubscription,

@@ -52,12 +52,7 @@ impl Rows {
                 expiry_s,
                 at_ms,
             } => self.put_life(*session, *expiry_s, *at_ms, false),
-            Record::SessionEnded { session } => {
-                let mut rest = self.changed.split_off(&span(*session).start);
-                let mut behind = rest.split_off(&span(*session).end);
-                self.changed.append(&mut behind);
-                self.ended.insert(*session);
-            }
+            Record::SessionEnded { session } => self.end(*session),
             Record::Subscribed {
                 session,
                 topic_filter,
@@ -127,6 +122,21 @@ impl Rows {
             }
             Record::Begun { .. } | Record::Confirmed { .. } | Record::Finished { .. } => {}
         }
+    }
+
+    /// Takes up what was changed after it.
+    pub(crate) fn absorb(&mut self, newer: Self) {
+        for session in newer.ended {
+            self.end(session);
+        }
+        self.changed.extend(newer.changed);
+    }
+
+    fn end(&mut self, session: SessionId) {
+        let mut rest = self.changed.split_off(&span(session).start);
+        let mut behind = rest.split_off(&span(session).end);
+        self.changed.append(&mut behind);
+        self.ended.insert(session);
     }
 
     /// The flow of a session, for the checkpoint.

@@ -1,5 +1,6 @@
 //! How a store behaves.
 
+use mqtt_log::Durability;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,8 @@ use std::time::Duration;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
+    /// What the store calls durable; default: what is synced.
+    pub durability: Durability,
     /// All files of the log together; unit: bytes, default 16 GiB.
     pub log_len_max: u64,
     /// The length of a segment of the log; unit: bytes, default 64 MiB.
@@ -27,6 +30,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            durability: Durability::Fsync,
             log_len_max: 16 << 30,
             segment_len: 64 << 20,
             group_records_max: 1000,
@@ -41,6 +45,7 @@ impl Default for Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
+            .field("durability", &self.durability)
             .field("log_len_max", &self.log_len_max)
             .field("segment_len", &self.segment_len)
             .field("checkpoint_every", &self.checkpoint_every)
@@ -80,6 +85,7 @@ impl Settings {
     pub(crate) fn of_log(&self) -> mqtt_log::Settings {
         let mut settings = mqtt_log::Settings::default();
         let on_event = self.on_event.clone();
+        settings.durability = self.durability;
         settings.segment_len = self.segment_len;
         settings.buffer_len_max = usize::try_from(self.segment_len / 4).unwrap_or(usize::MAX);
         settings.total_len_max = self.log_len_max;

@@ -11,19 +11,12 @@ use crate::record::{MessageId, Recipient, Record, SessionId, VERSION};
 use crate::recovered::Recovered;
 use crate::rows::Rows;
 use crate::settings::{Event, Settings};
-use mqtt_log::{AppendError, Disk, Entry, Log, Position, RealDisk, Recovery, RecoveryReport};
+use mqtt_log::{Disk, Entry, Log, Position, RealDisk, Recovery, RecoveryReport};
 use parking_lot::Mutex;
-use redb::Database;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant};
-
-/// How long a record waits for a disk that is behind, before it is refused.
-const BEHIND_MAX: Duration = Duration::from_secs(5);
-/// How often it is looked whether the disk has caught up.
-const BEHIND_POLL: Duration = Duration::from_micros(500);
 
 /// The durable state of one broker.
 #[derive(Debug)]
@@ -94,22 +87,31 @@ impl Store {
         if !path.exists() && files::has_log(dir) {
             return Err(OpenError::CheckpointMissing { path });
         }
-        let checkpoint = Checkpoint::open(&path)?;
+        let checkpoint = Checkpoint::open(files::disk(dir)?)?;
         files::sync(dir)?;
         let dir = Some(dir.to_owned());
         Self::start(disk, checkpoint, dir, settings)
     }
 
-    /// Opens a store on any disk, with its checkpoint in any database; for tests, and for what is no directory.
+    /// Opens a store with everything on one disk of any kind, or makes one.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed then.
-    pub fn open_on(
-        disk: impl Disk,
-        checkpoint: Database,
+    pub fn open_all_on(
+        disk: impl Disk + Clone,
         settings: Settings,
     ) -> Result<(Self, Recovered, Report), OpenError> {
-        Self::start(disk, Checkpoint::new(checkpoint), None, settings)
+        let path = PathBuf::from(disk.path(files::CHECKPOINT));
+        let names = match disk.list() {
+            Ok(names) => names,
+            Err(source) => return Err(OpenError::Io { path, source }),
+        };
+        let has_log = names.iter().any(|name| name.ends_with(".seg"));
+        if has_log && !names.iter().any(|name| name == files::CHECKPOINT) {
+            return Err(OpenError::CheckpointMissing { path });
+        }
+        let checkpoint = Checkpoint::open(Arc::new(disk.clone()))?;
+        Self::start(disk, checkpoint, None, settings)
     }
 
     fn start(
@@ -124,7 +126,7 @@ impl Store {
         Ok((Self { shared, background }, recovered, report))
     }
 
-    /// Appends a record.
+    /// Appends a record; never waits for the disk.
     ///
     /// One about a session that is not there changes nothing and is not written.
     ///
@@ -218,6 +220,26 @@ impl Store {
     /// Wakes `waker` once the operating system has what is at `position`.
     pub fn wake_when_written(&self, position: Position, waker: &Waker) {
         self.shared.log.wake_when_written(position, waker);
+    }
+
+    /// Whether the disk is behind by half of what may wait for it: who can wait should, until there is room.
+    pub fn is_behind(&self) -> bool {
+        self.shared.log.is_behind()
+    }
+
+    /// Wakes `waker` once the disk is no longer behind; at once if it is not.
+    pub fn wake_when_room(&self, waker: &Waker) {
+        self.shared.log.wake_when_room(waker);
+    }
+
+    /// What has happened to the log since it was opened.
+    pub fn log_stats(&self) -> mqtt_log::Stats {
+        self.shared.log.stats()
+    }
+
+    /// What the files of the log take.
+    pub fn log_space(&self) -> mqtt_log::Space {
+        self.shared.log.space()
     }
 
     /// A message that a session is still to be given.
@@ -364,21 +386,6 @@ impl Shared {
     }
 }
 
-/// Appends `entry`; while the disk is behind by as much as may wait, so does the caller, who is thereby slowed down
-/// to what the disk can take.
-fn append_in_time(log: &Log, entry: Entry<'_>) -> Result<Position, StoreFull> {
-    let started = Instant::now();
-    loop {
-        match log.append(entry) {
-            Ok(position) => return Ok(position),
-            Err(AppendError::BufferFull) if started.elapsed() < BEHIND_MAX => {
-                std::thread::sleep(BEHIND_POLL);
-            }
-            Err(_) => return Err(StoreFull),
-        }
-    }
-}
-
 impl Inner {
     /// Writes `record` and takes it up; both or none.
     pub(crate) fn append(&mut self, log: &Log, record: &Record<'_>) -> Result<Position, StoreFull> {
@@ -395,7 +402,7 @@ impl Inner {
         {
             entry = entry.held();
         }
-        let position = append_in_time(log, entry)?;
+        let position = log.append(entry).map_err(|_| StoreFull)?;
         let place = Place {
             at: position.number(),
             len: u32::try_from(len).unwrap_or(u32::MAX),

@@ -185,9 +185,13 @@ impl Config {
 
     /// Whether anything is kept over a restart: some listener's clients are promised it.
     pub fn keeps_state(&self) -> bool {
-        let listeners = self.listeners.values();
-        let mut all = listeners.map(|listener| listener.durability.unwrap_or(self.durability));
-        all.any(|durability| durability != Durability::Memory)
+        self.asks_for(Durability::Fsync) || self.asks_for(Durability::Os)
+    }
+
+    /// Whether some listener's clients are promised just that.
+    pub(crate) fn asks_for(&self, durability: Durability) -> bool {
+        let mut listeners = self.listeners.values();
+        listeners.any(|listener| listener.durability.unwrap_or(self.durability) == durability)
     }
 
     fn read(&mut self, root: &Section<'_>) -> Result<(), ConfigError> {

@@ -25,6 +25,9 @@ settings! {
         /// time after which a group is synced without waiting for more; one that finds the disk idle does not wait
         max_group_delay: Duration = Duration::from_millis(2),
             Time(Duration::from_millis(1)..=Duration::from_secs(1));
+        /// time a publisher waits for a disk that is behind; then its message is refused
+        behind_timeout: Duration = Duration::from_secs(5),
+            Time(Duration::from_millis(1)..=Duration::from_secs(60 * 60));
         /// time between two checkpoints, if anything has changed
         checkpoint_interval: Duration = Duration::from_secs(10),
             Time(Duration::from_secs(1)..=Duration::from_secs(60 * 60));

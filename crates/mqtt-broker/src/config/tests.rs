@@ -27,6 +27,7 @@ data_dir = "data"
 max_log_bytes = "256MB"
 max_group_records = 21
 max_group_delay = "22ms"
+behind_timeout = "24s"
 checkpoint_interval = "23s"
 checkpoint_bytes = "24MB"
 
@@ -135,6 +136,7 @@ fn every_key_reaches_its_field() {
             max_log_bytes: ByteSize::from_mb(256),
             max_group_records: 21,
             max_group_delay: Duration::from_millis(22),
+            behind_timeout: Duration::from_secs(24),
             checkpoint_interval: Duration::from_secs(23),
             checkpoint_bytes: ByteSize::from_mb(24),
         },

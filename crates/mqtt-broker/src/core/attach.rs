@@ -180,10 +180,10 @@ impl Core {
         let is_logged = lasts && self.log.keeps_records();
         let position = match is_logged {
             false => LogPosition::NONE,
-            true => self
-                .log
-                .append(record)
-                .map_err(|_| ReasonCode::QUOTA_EXCEEDED)?,
+            true => self.log.append(record).map_err(|_| {
+                self.note_log_full(client_id);
+                ReasonCode::QUOTA_EXCEEDED
+            })?,
         };
         let cell = Arc::new(SessionCell::new(session, client_id, request.negotiated));
         {

@@ -57,6 +57,18 @@ pub(crate) struct Open {
     pub(crate) retained: SeldomVec<RetainedFor>,
 }
 
+/// How a publisher stands whose message the log would have to take.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum LogWait {
+    /// The disk is not behind, or not known to be.
+    #[default]
+    None,
+    /// It is, and the message waits.
+    Waits,
+    /// It was for too long: the message is refused.
+    Over,
+}
+
 /// What a handler has done with a packet.
 pub(crate) enum Step {
     /// It is through.
@@ -84,6 +96,8 @@ pub(crate) struct Connection {
     pub(crate) answers_sent: u64,
     /// The subscriber whose full queue this publisher waits for.
     pub(crate) waiting_for: Option<Arc<SessionCell>>,
+    /// Whether this publisher waits for a disk that is behind.
+    pub(crate) log_wait: LogWait,
     /// Which lane serves it.
     pub(crate) lane: Lane,
     /// Which lane is to serve it from now on.
@@ -123,6 +137,7 @@ impl Connection {
             auth: None,
             answers_sent: 0,
             waiting_for: None,
+            log_wait: LogWait::None,
             lane: Lane::FIRST,
             wanted_lane: None,
             order_seen: 0,
@@ -302,6 +317,29 @@ impl Connection {
         self.waiting_for.is_some()
     }
 
+    /// Whether this publisher waits for a disk that is behind, which the caller bounds in time.
+    pub(crate) fn is_waiting_for_log(&self) -> bool {
+        self.log_wait == LogWait::Waits
+    }
+
+    /// The disk has had its time.
+    pub(crate) fn give_up_waiting_for_log(&mut self) {
+        self.log_wait = LogWait::Over;
+    }
+
+    /// Whether the log takes this publisher's message now, and if not, who tells when.
+    fn poll_log(&mut self, waker: &Waker) -> Poll<()> {
+        if self.log_wait != LogWait::Waits {
+            return Poll::Ready(());
+        }
+        if self.core.log.is_behind() {
+            self.core.log.wake_when_room(waker);
+            return Poll::Pending;
+        }
+        self.log_wait = LogWait::None;
+        Poll::Ready(())
+    }
+
     /// The subscriber has had its time: its session ends, and its publishers go on.
     pub(crate) fn give_up_waiting(&mut self, now_ms: u64) {
         let Some(cell) = self.waiting_for.take() else {
@@ -342,7 +380,9 @@ impl Connection {
         let is_held = self.open.as_ref().is_some_and(|open| {
             !self.is_greeted || self.is_looking_up(open) || open.held.len() > held_max
         });
-        let is_stopped = self.waiting_for.is_some() || self.resume_at_ms(now_ms).is_some();
+        let is_stopped = self.waiting_for.is_some()
+            || self.is_waiting_for_log()
+            || self.resume_at_ms(now_ms).is_some();
         self.gate.is_pending() || is_held || is_stopped
     }
 
@@ -370,13 +410,14 @@ impl Connection {
         self.release_held(cx.waker());
         self.send_more_retained(cx.waker(), batch, now_ms);
         let has_room = self.poll_waiting(cx.waker());
+        let has_log = self.poll_log(cx.waker());
         if let Some(open) = &self.open {
             let is_paused = self.is_paused(now_ms);
             open.cell.paused.store(is_paused, Ordering::Relaxed);
         }
-        match has_room {
-            Poll::Ready(()) => decided,
-            Poll::Pending => Poll::Pending,
+        match has_room.is_ready() && has_log.is_ready() {
+            true => decided,
+            false => Poll::Pending,
         }
     }
 

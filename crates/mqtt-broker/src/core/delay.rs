@@ -52,6 +52,7 @@ impl Core {
         };
         self.log.append(record).map_err(|_| {
             delayed.remove(due_ms, id);
+            self.note_log_full(incoming.publisher_id);
             ReasonCode::QUOTA_EXCEEDED
         })
     }

@@ -56,7 +56,10 @@ impl Core {
         message: &mut Option<Arc<Message>>,
         retention: Retention,
     ) -> Result<Appended, ReasonCode> {
-        let full = |_| ReasonCode::QUOTA_EXCEEDED;
+        let full = |_| {
+            self.note_log_full(incoming.publisher_id);
+            ReasonCode::QUOTA_EXCEEDED
+        };
         let mut removed = LogPosition::NONE;
         if retention == Retention::Removed {
             let topic_name = incoming.source.topic_name.as_str();

@@ -42,6 +42,8 @@ pub(crate) struct Limits {
     pub queue_full_timeout: Duration,
     /// Bytes of messages waiting for all sessions, each message once.
     pub queued_bytes_max: usize,
+    /// How long publishers wait for a disk that is behind.
+    pub log_behind_timeout: Duration,
     /// Encoded bytes waiting for one slow reader.
     pub outbox_bytes_max: usize,
     /// Subscriptions of one client.
@@ -109,6 +111,7 @@ impl Default for Limits {
             queue_full: QueueFull::default(),
             queue_full_timeout: Duration::from_secs(10),
             queued_bytes_max: 4096 * MIB,
+            log_behind_timeout: Duration::from_secs(5),
             outbox_bytes_max: 16 * MIB,
             subscriptions_max: 10_000,
             shared_strategy: SharedStrategy::default(),

@@ -205,6 +205,25 @@ pub enum Durability {
 #[error("the log is full")]
 pub struct LogFull;
 
+/// What the files of a log take, and how often they were written since the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LogStats {
+    /// All files; unit: bytes.
+    pub used: u64,
+    /// What they may take; unit: bytes.
+    pub max: u64,
+    /// They take 80 % of that.
+    pub is_alarmed: bool,
+    /// There is no room for more: what would have to be kept is refused.
+    pub is_full: bool,
+    /// Groups of records written.
+    pub groups: u64,
+    /// Files synced.
+    pub syncs: u64,
+    /// Bytes written, with everything around the records.
+    pub written: u64,
+}
+
 /// Where records go. Called from connection tasks: [`CommitLog::append`] must not block on the disk.
 pub trait CommitLog: Send + Sync + 'static {
     /// Whether records are kept at all; if not, nobody gathers them.
@@ -233,6 +252,21 @@ pub trait CommitLog: Send + Sync + 'static {
     ///
     /// What repeats an earlier answer must wait for it: the record behind the first answer may be the last one.
     fn appended(&self) -> LogPosition;
+
+    /// Whether so much waits for the disk that publishers whose messages would be kept should wait.
+    fn is_behind(&self) -> bool {
+        false
+    }
+
+    /// Calls `waker` once the disk is no longer behind; at once if it is not.
+    fn wake_when_room(&self, waker: &Waker) {
+        waker.wake_by_ref();
+    }
+
+    /// What its files take, and how often they were written; none without files.
+    fn stats(&self) -> Option<LogStats> {
+        None
+    }
 
     /// Nothing more is appended: what is there is written in the form that is quickest to read.
     fn close(&self) {}

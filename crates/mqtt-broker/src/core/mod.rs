@@ -54,7 +54,7 @@ pub(crate) use connection::Connection;
 pub(crate) use gate::{Gate, ask};
 pub(crate) use parts::{Offer, Parts, is_of_broker};
 pub(crate) use publish::Incoming;
-pub(crate) use router::CachedTopic;
+pub(crate) use router::{CachedTopic, Routes};
 pub(crate) use session_cell::Will;
 pub(crate) use subscribe::{RetainedFor, Wanted};
 pub(crate) use subscription::{Subscription, Via};
@@ -162,6 +162,18 @@ impl Core {
     pub(crate) fn note_limit(&self, cause: LimitCause, who: &str) {
         self.reached
             .note(cause, who, self.ticked_ms.load(Ordering::Relaxed));
+    }
+
+    /// The log did not take what `who` would have had kept.
+    #[cold]
+    pub(crate) fn note_log_full(&self, who: &str) {
+        self.note_limit(
+            match self.log.is_behind() {
+                true => LimitCause::LogBehind,
+                false => LimitCause::LogLen,
+            },
+            who,
+        );
     }
 
     /// `client` was refused something about `topic`, a Topic Name or Topic Filter.

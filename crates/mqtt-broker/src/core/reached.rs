@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const LINE_EVERY_MS: u64 = 10_000;
 
 /// Variants of [`LimitCause`].
-const LIMIT_CAUSES: usize = 20;
+const LIMIT_CAUSES: usize = 22;
 
 /// Which limit somebody ran into; `docs/limits.md` says what follows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -52,6 +52,10 @@ pub enum LimitCause {
     MessageRate,
     /// Bytes per second of one client.
     ByteRate,
+    /// Room for the log.
+    LogLen,
+    /// Records that wait for the disk.
+    LogBehind,
 }
 
 impl LimitCause {
@@ -77,6 +81,8 @@ impl LimitCause {
         Self::Memory,
         Self::MessageRate,
         Self::ByteRate,
+        Self::LogLen,
+        Self::LogBehind,
     ];
 
     /// A short stable word for counters.
@@ -102,6 +108,8 @@ impl LimitCause {
             Self::Memory => "memory",
             Self::MessageRate => "message_rate",
             Self::ByteRate => "byte_rate",
+            Self::LogLen => "log_len",
+            Self::LogBehind => "log_behind",
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::session_cell::{SessionCell, SessionKey};
 use super::share_group::{Group, GroupKey, SharedStrategy};
+use super::standing::Standing;
 use super::subscription::{Route, Subscriber};
 use super::topic_tree::TopicTree;
-use mqtt_codec::{OwnedTopicName, SubscriptionIdentifier, SubscriptionOptions, TopicName};
+use mqtt_codec::{OwnedTopicName, QoS, SubscriptionIdentifier, SubscriptionOptions, TopicName};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,17 @@ impl Routes {
     /// Whether nobody wants the topic.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.groups.is_empty()
+    }
+
+    /// Whether a message above QoS 0 would be for a session that outlives its connection.
+    pub(crate) fn has_durable(&self) -> bool {
+        let above_0 = self
+            .entries
+            .iter()
+            .filter(|route| route.qos != QoS::AtMostOnce);
+        let cells = above_0.map(|route| route.cell.standing.load(Ordering::Relaxed));
+        let groups = self.groups.iter().filter_map(|group| group.best());
+        cells.chain(groups).any(Standing::is_durable)
     }
 }
 

@@ -154,6 +154,7 @@ impl Core {
                 is_exclusive: subscribed.is_exclusive,
             };
             position = self.log.append(record).map_err(|_| {
+                self.note_log_full(&cell.client_id);
                 if is_known {
                     return ReasonCode::QUOTA_EXCEEDED;
                 }

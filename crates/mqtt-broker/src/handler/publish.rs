@@ -3,12 +3,13 @@
 use super::prepare::{self, Fate, Goes};
 use crate::access::{AccessRequest, Decision};
 use crate::core::cause::{DropCause, EndCause, RequestRefused};
-use crate::core::connection::{Connection, HeldAnswer, Open, Step};
+use crate::core::connection::{Connection, HeldAnswer, LogWait, Open, Step};
 use crate::core::log::{LogPosition, LogRecord};
 use crate::core::message::Source;
-use crate::core::{AsReceived, Batch, CachedTopic, Incoming, ask};
+use crate::core::reached::LimitCause;
+use crate::core::{AsReceived, Batch, CachedTopic, Core, Incoming, Routes, ask};
 use mqtt_codec::{
-    Delivery, Frame, PacketId, PacketType, PropertyId, PropertyScope, Publish, ReasonCode,
+    Delivery, Frame, PacketId, PacketType, PropertyId, PropertyScope, Publish, QoS, ReasonCode,
     TopicName,
 };
 use mqtt_session::{InboundAliases, PendingAck, ProtocolError, Received, RefusedPublish, Settling};
@@ -158,6 +159,18 @@ impl Connection {
             self.waiting_for = Some(cell);
             return Ok(Step::Wait);
         }
+        let is_late = match is_behind_for(&self.core, &goes, routes) {
+            false => {
+                self.log_wait = LogWait::None;
+                false
+            }
+            // It has waited, and is refused.
+            true if std::mem::take(&mut self.log_wait) == LogWait::Over => true,
+            true => {
+                self.log_wait = LogWait::Waits;
+                return Ok(Step::Wait);
+            }
+        };
         batch.counts.received += 1;
         let received = match delivery {
             Delivery::AtMostOnce => Received::Deliver,
@@ -179,6 +192,11 @@ impl Connection {
         let (position, reason) = match (received, denied) {
             (Received::Duplicate, _) => (self.core.log.appended(), ReasonCode::SUCCESS),
             (Received::Deliver, Some(reason)) => (LogPosition::NONE, reason),
+            (Received::Deliver, None) if is_late => {
+                self.core
+                    .note_limit(LimitCause::LogBehind, &client.client_id);
+                (LogPosition::NONE, ReasonCode::QUOTA_EXCEEDED)
+            }
             (Received::Deliver, None) if goes.fate == Fate::Discard => {
                 batch.counts.dropped(DropCause::Hook, 1);
                 batch.counts.name_drops(None, topic_name.as_str());
@@ -302,6 +320,21 @@ pub(crate) fn settled(open: &mut Open, ack: PendingAck) {
         .receive
         .lock()
         .settle(&mut open.receive_quota, settling, ack.reason);
+}
+
+/// Whether the disk is behind and would have to take a message that `goes` this way.
+///
+/// At QoS 0 nobody waits: what is retained is kept as long as there is room.
+fn is_behind_for(core: &Core, goes: &Goes<'_>, routes: Option<&Routes>) -> bool {
+    goes.qos != QoS::AtMostOnce && core.log.is_behind() && must_be_kept(goes, routes)
+}
+
+#[cold]
+fn must_be_kept(goes: &Goes<'_>, routes: Option<&Routes>) -> bool {
+    match routes {
+        Some(routes) => goes.retain || routes.has_durable(),
+        None => goes.fate == Fate::Publish && goes.delay_s.is_some(),
+    }
 }
 
 /// Whether both are one name at one place in memory.

@@ -38,6 +38,8 @@ enum Limit {
     Farewell,
     /// A subscriber's queue to have room.
     Room,
+    /// The disk to catch up.
+    Log,
     /// A client that sent too fast.
     Rate,
 }
@@ -150,9 +152,9 @@ impl ConnectionTask {
         batch: &mut Batch,
         now_ms: u64,
     ) -> Poll<()> {
-        let was_deciding = self.connection.is_deciding();
+        let was_limited = self.connection.is_deciding() || self.connection.is_waiting_for_log();
         let decided = self.connection.poll(cx, batch, now_ms);
-        if was_deciding && decided.is_ready() {
+        if was_limited && decided.is_ready() {
             self.timer = None;
         }
         decided
@@ -283,6 +285,8 @@ impl ConnectionTask {
             Some((Limit::Decision, self.door().access_timeout))
         } else if self.connection.is_waiting() {
             Some((Limit::Room, self.door().core.limits.queue_full_timeout))
+        } else if self.connection.is_waiting_for_log() {
+            Some((Limit::Log, self.door().core.limits.log_behind_timeout))
         } else {
             let resume_at_ms = self.connection.resume_at_ms(now_ms);
             resume_at_ms.map(|at_ms| (Limit::Rate, Duration::from_millis(at_ms - now_ms)))
@@ -304,6 +308,11 @@ impl ConnectionTask {
             }
             Limit::Room => {
                 self.connection.give_up_waiting(now_ms);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Limit::Log => {
+                self.connection.give_up_waiting_for_log();
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

@@ -53,6 +53,15 @@ pub(super) fn statistics(core: &Core, now_ms: u64) -> Vec<Value> {
         all.push(("heap/current", current.to_string()));
         all.push(("heap/maximum", maximum.to_string()));
     }
+    if let Some(log) = core.log.stats() {
+        all.push(("store/log/bytes", log.used.to_string()));
+        all.push(("store/log/maximum", log.max.to_string()));
+        all.push(("store/log/alarm", u8::from(log.is_alarmed).to_string()));
+        all.push(("store/log/full", u8::from(log.is_full).to_string()));
+        all.push(("store/log/groups", log.groups.to_string()));
+        all.push(("store/log/syncs", log.syncs.to_string()));
+        all.push(("store/log/written", log.written.to_string()));
+    }
     let named = all
         .into_iter()
         .map(|(name, text)| value(format!("$SYS/broker/{name}"), text));

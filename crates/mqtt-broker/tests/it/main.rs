@@ -13,6 +13,7 @@ mod access;
 mod aliases;
 mod auth;
 mod connect;
+mod disk;
 mod extensions;
 mod flows;
 mod hooks;

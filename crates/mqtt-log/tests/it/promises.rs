@@ -111,6 +111,69 @@ fn each_waker_is_woken_once_when_its_group_is_synced() {
 }
 
 #[test]
+fn who_waits_for_room_is_woken_once_the_disk_has_caught_up() {
+    let disk = SimDisk::new(1);
+    let (log, mut writer) = manual(&disk, settings());
+    let record = [0; 1000];
+    let (early, waker, _early) = bell();
+    log.wake_when_room(&waker);
+    assert_eq!(early.rung.load(Ordering::SeqCst), 1);
+    for _ in 0..2 {
+        log.append(Entry::new(KIND, &[&record])).unwrap();
+        assert!(!log.is_behind());
+    }
+    log.append(Entry::new(KIND, &[&record])).unwrap();
+    assert!(log.is_behind());
+    let (late, waker, _late) = bell();
+    for _ in 0..10 {
+        log.wake_when_room(&waker);
+    }
+    // Records are taken all the same, and those that give space back even after that.
+    log.append(Entry::new(KIND, &[&record])).unwrap();
+    let refused = log.append(Entry::new(KIND, &[&record]));
+    assert_eq!(refused, Err(AppendError::BufferFull));
+    log.append(Entry::new(KIND, &[&record]).freeing()).unwrap();
+    assert_eq!(late.rung.load(Ordering::SeqCst), 0);
+    assert_eq!(writer.step(), Step::Committed);
+    assert!(!log.is_behind());
+    assert_eq!(late.rung.load(Ordering::SeqCst), 1);
+    assert_eq!(early.rung.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn under_os_what_is_written_is_synced_when_somebody_asks() {
+    let disk = SimDisk::new(1);
+    let settings = Settings {
+        durability: Durability::Os,
+        ..settings()
+    };
+    let (log, mut writer) = manual(&disk, settings.clone());
+    let written = log.append(Entry::new(KIND, &[b"one"])).unwrap();
+    assert_eq!(writer.step(), Step::Committed);
+    assert!(log.synced() < written);
+    log.sync_soon();
+    assert_eq!(writer.step(), Step::Idle);
+    assert!(log.synced() >= written);
+    let waiting = log.append(Entry::new(KIND, &[b"two"])).unwrap();
+    log.sync_soon();
+    assert_eq!(writer.step(), Step::Committed);
+    assert!(log.synced() >= waiting);
+    let later = log.append(Entry::new(KIND, &[b"three"])).unwrap();
+    assert_eq!(writer.step(), Step::Committed);
+    assert!(log.synced() < later);
+    drop((log, writer));
+    // The thread does so too, idle as it is.
+    let log = threaded(&disk.copy(), settings);
+    let position = log.append(Entry::new(KIND, &[b"four"])).unwrap();
+    log.sync_soon();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while log.synced() < position {
+        assert!(std::time::Instant::now() < deadline, "not synced");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn under_os_written_is_durable_and_synced_comes_later() {
     let disk = SimDisk::new(1);
     let settings = Settings {

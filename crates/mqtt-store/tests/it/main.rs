@@ -7,6 +7,7 @@
 )]
 
 mod checkpoint;
+mod format;
 mod inspect;
 mod model;
 mod power;

@@ -113,6 +113,57 @@ fn retry<T>(append: impl Fn() -> Result<T, StoreFull>) -> T {
 }
 
 impl Model {
+    /// All of it in words, payloads by length and sum.
+    pub(crate) fn words(&self) -> String {
+        let block = |block: &[u8]| {
+            let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+            format!("{} bytes, sum {sum}", block.len())
+        };
+        let mut words = String::new();
+        for (id, one) in &self.sessions {
+            let will = one.will.as_ref();
+            let will = will.map(|(delay_s, expiry_s, text)| (delay_s, expiry_s, block(text)));
+            let queue: Vec<_> = one
+                .queue
+                .iter()
+                .map(|(id, queued)| {
+                    let Queued {
+                        qos,
+                        retain,
+                        ids,
+                        shared_filter,
+                        block: text,
+                    } = queued;
+                    format!(
+                        "\n  {} {qos} {retain} {ids:?} {shared_filter:?} {}",
+                        id.0,
+                        block(text)
+                    )
+                })
+                .collect();
+            words += &format!(
+                "{} {} {} {} {} {will:?}\n {:?}\n {:?}\n {:?}\n {:?}{}\n",
+                id.0,
+                one.client_id,
+                one.expiry_s,
+                one.was_connected,
+                one.at_ms,
+                one.subscriptions,
+                one.received,
+                one.begun,
+                one.confirmed,
+                queue.concat(),
+            );
+        }
+        for (topic, text) in &self.retained {
+            words += &format!("{topic}: {}\n", block(text));
+        }
+        for (id, (due_ms, publisher, text)) in &self.delayed {
+            words += &format!("{id} {due_ms} {publisher}: {}\n", block(text));
+        }
+        words
+    }
+
     /// What a recovery has found, in the same form.
     pub(crate) fn of(recovered: Recovered, store: &Store) -> Self {
         let mut model = Self {

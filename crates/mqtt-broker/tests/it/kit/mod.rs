@@ -1,12 +1,14 @@
 //! A broker to talk to, and clients that say exactly what a test wants them to say.
 
 mod client;
+mod gate;
 mod hello;
 mod message;
 mod server;
 mod steered;
 
 pub(crate) use client::Client;
+pub(crate) use gate::GatedDisk;
 pub(crate) use hello::{Hello, Last};
 pub(crate) use message::{Message, Post};
 pub(crate) use mqtt_codec::ProtocolVersion::{V5, V31, V311};
