@@ -152,7 +152,8 @@ fn contenders(options: &Options) -> Result<Vec<Contender>, String> {
     }
     for peer in &options.vs {
         contenders.push(match peer {
-            Peer::Mosquitto => Contender::mosquitto()?,
+            Peer::Mosquitto => Contender::mosquitto(false)?,
+            Peer::MosquittoPersistent => Contender::mosquitto(true)?,
             Peer::Relay => Contender::Relay,
         });
     }

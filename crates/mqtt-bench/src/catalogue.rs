@@ -22,6 +22,18 @@ const QOS_1: Scenario = Scenario {
     window: 64,
     ..BASE
 };
+/// Many publishers, and each message for one of a thousand sessions that are away.
+const DURABLE: Scenario = Scenario {
+    publishers: 200,
+    subscribers: 1_000,
+    payload_len: 256,
+    window: 20,
+    loop_kind: LoopKind::Offline {
+        messages: 1_000_000,
+        rate_per_s: None,
+    },
+    ..QOS_1
+};
 const QOS_2: Scenario = Scenario {
     qos: QoS::ExactlyOnce,
     window: 64,
@@ -174,7 +186,41 @@ const SCENARIOS: &[Scenario] = &[
         publishers: 10,
         subscribers: 100,
         payload_len: 256,
-        loop_kind: LoopKind::Offline { messages: 200_000 },
+        loop_kind: LoopKind::Offline {
+            messages: 200_000,
+            rate_per_s: None,
+        },
+        ..QOS_1
+    },
+    Scenario {
+        name: "durable-q1",
+        ..DURABLE
+    },
+    Scenario {
+        name: "durable-q1-75k",
+        loop_kind: LoopKind::Offline {
+            messages: 300_000,
+            rate_per_s: Some(75_000),
+        },
+        ..DURABLE
+    },
+    Scenario {
+        name: "durable-online",
+        publishers: 100,
+        subscribers: 100,
+        payload_len: 256,
+        window: 20,
+        persistent: true,
+        ..QOS_1
+    },
+    Scenario {
+        name: "durable-online-20k",
+        publishers: 100,
+        subscribers: 100,
+        payload_len: 256,
+        window: 200,
+        persistent: true,
+        loop_kind: LoopKind::Open { rate_per_s: 20_000 },
         ..QOS_1
     },
     Scenario {

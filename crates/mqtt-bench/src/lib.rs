@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod connection;
+mod disk;
 mod drain;
 mod error;
 mod frame;

@@ -12,7 +12,7 @@ use crate::measurement::{Measurement, Unit, push_cpu, push_growth, ratio, real};
 use crate::process::ProcessUsage;
 use crate::publisher::{Due, Publisher};
 use crate::run::{Phases, Target};
-use crate::scenario::{LoopKind, Scenario};
+use crate::scenario::{QoS, Scenario};
 use crate::subscriber::Subscriber;
 
 /// Bytes one read may take.
@@ -30,6 +30,8 @@ pub(crate) struct Counters {
     origin: Instant,
     now_ns: u64,
     latency: Option<Histogram>,
+    /// From when a message was sent or due until it was acknowledged.
+    ack_latency: Option<Histogram>,
 }
 
 impl Counters {
@@ -37,6 +39,24 @@ impl Counters {
     pub(crate) fn note_time(&mut self) {
         if self.latency.is_some() {
             self.now_ns = since(self.origin);
+        }
+    }
+
+    /// One message, sent or due at `since_ns`, was acknowledged to its end.
+    pub(crate) fn count_ack(&mut self, since_ns: u64) {
+        self.acks += 1;
+        if let Some(latency) = &mut self.ack_latency {
+            latency.record(self.now_ns.saturating_sub(since_ns));
+        }
+    }
+
+    /// How long the middle and the slowest hundredth of acknowledgements took.
+    pub(crate) fn push_ack_latency(&self, measurement: &mut Measurement) {
+        for (name, per_mille) in [("ack_p50_us", 500), ("ack_p99_us", 990)] {
+            let latency = self.ack_latency.as_ref();
+            if let Some(time) = latency.and_then(|latency| latency.percentile(per_mille)) {
+                measurement.push(name, Unit::Microseconds, time.as_secs_f64() * 1e6);
+            }
         }
     }
 
@@ -59,8 +79,13 @@ pub(crate) fn messages(
     let mut load = Load::set_up(scenario, target, phases.patience)?;
     let set_up = target.usage();
     load.send_for(phases.warm_up)?;
-    if let Some(latency) = &mut load.counters.latency {
-        latency.clear();
+    let Counters {
+        latency,
+        ack_latency,
+        ..
+    } = &mut load.counters;
+    for histogram in [latency, ack_latency].into_iter().flatten() {
+        histogram.clear();
     }
     let before = Snapshot::take(&load, target);
     load.send_for(phases.measured)?;
@@ -74,6 +99,7 @@ pub(crate) fn messages(
         latency.as_ref(),
         load.counters.out_of_order,
     );
+    load.counters.push_ack_latency(&mut measurement);
     if scenario.subscriptions() > 0 {
         let subscriptions = f64::from(scenario.subscriptions());
         push_growth(
@@ -145,6 +171,8 @@ impl Load {
             origin: Instant::now(),
             now_ns: 0,
             latency: scenario.measures_latency().then(Histogram::new),
+            ack_latency: (scenario.measures_latency() && scenario.qos != QoS::AtMostOnce)
+                .then(Histogram::new),
         };
         Ok(Self {
             poll,
@@ -176,9 +204,15 @@ impl Load {
     pub(crate) fn send_all(&mut self) -> Result<(), BenchError> {
         while !self.publishers.iter().all(Publisher::is_done) {
             self.send()?;
-            self.receive(TURN_MAX)?;
+            let timeout = self.timeout();
+            self.receive(timeout)?;
         }
         Ok(())
+    }
+
+    /// What was counted.
+    pub(crate) const fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Sends nothing new and waits until all messages are finished.
@@ -350,7 +384,7 @@ fn live_plans(scenario: &Scenario) -> impl Iterator<Item = Plan> {
 
 /// Messages at a fixed rate are due in turns: one publisher after the other.
 fn due(scenario: &Scenario, publisher: u16) -> Due {
-    let LoopKind::Open { rate_per_s } = scenario.loop_kind else {
+    let Some(rate_per_s) = scenario.rate_per_s() else {
         return Due::WhenRoom;
     };
     let step_ns = 1_000_000_000 / u64::from(rate_per_s.max(1));

@@ -9,6 +9,8 @@ pub struct ProcessUsage {
     pub cpu: Duration,
     /// Resident memory in bytes.
     pub rss: u64,
+    /// Bytes given to write(2) and its likes since the start, to files and some sockets; 0 where that is not told.
+    pub written: u64,
 }
 
 impl ProcessUsage {
@@ -25,14 +27,16 @@ impl ProcessUsage {
         // The roll-up is exact; the status may lag behind by some pages per thread.
         let rss = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
             .ok()
-            .and_then(|text| kib_after(&text, "Rss:"))
+            .and_then(|text| number_after(&text, "Rss:"))
             .or_else(|| {
                 let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-                kib_after(&text, "VmRSS:")
+                number_after(&text, "VmRSS:")
             })?;
+        let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
         Some(Self {
             cpu,
             rss: rss * 1024,
+            written: number_after(&io, "wchar:").unwrap_or(0),
         })
     }
 
@@ -79,7 +83,7 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 }
 
 #[cfg(target_os = "linux")]
-fn kib_after(text: &str, label: &str) -> Option<u64> {
+fn number_after(text: &str, label: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
@@ -97,10 +101,10 @@ mod tests {
     #[test]
     fn memory_is_found_by_its_label() {
         assert_eq!(
-            kib_after("Name:\tx\nVmRSS:\t    1234 kB\n", "VmRSS:"),
+            number_after("Name:\tx\nVmRSS:\t    1234 kB\n", "VmRSS:"),
             Some(1234)
         );
-        assert_eq!(kib_after("Name:\tx\n", "VmRSS:"), None);
+        assert_eq!(number_after("Name:\tx\n", "VmRSS:"), None);
     }
 
     #[test]

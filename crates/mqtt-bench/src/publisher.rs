@@ -182,6 +182,7 @@ impl Publisher {
                 }
                 Received::Bytes(len) => len,
             };
+            counters.note_time();
             let mut rest = buffer.get(..len).unwrap_or_default();
             while let Some(incoming) = self
                 .connection
@@ -224,16 +225,16 @@ impl Publisher {
                 reason,
             });
         }
-        if self.window.acknowledged(kind, packet_id).is_err() {
+        let Ok(since_ns) = self.window.acknowledged(kind, packet_id) else {
             return Err(unexpected(self.name(), incoming));
-        }
+        };
         if kind == PUBREC {
             self.connection
                 .outbox
                 .push(&frame::ack(PUBREL, packet_id))?;
         } else {
             debug_assert!(kind == frame::PUBACK || kind == PUBCOMP);
-            counters.acks += 1;
+            counters.count_ack(since_ns);
         }
         Ok(())
     }

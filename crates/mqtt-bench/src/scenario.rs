@@ -79,6 +79,9 @@ pub enum LoopKind {
     Offline {
         /// Messages in all. 1 to 10 000 000.
         messages: u32,
+        /// Messages per second of all publishers together, in turns; none for as fast as the
+        /// window allows. Then the time until each is acknowledged is measured.
+        rate_per_s: Option<u32>,
     },
 }
 
@@ -112,10 +115,21 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Whether each message is timed: where messages come singly, or at a fixed rate.
+    /// Whether each message is timed: where messages come singly, at a fixed rate, or to sessions that last and are
+    /// all there.
     #[must_use]
     pub fn measures_latency(&self) -> bool {
-        self.window == 1 || matches!(self.loop_kind, LoopKind::Open { .. })
+        let is_lasting = self.persistent && self.offline_per_topic == 0;
+        self.window == 1 || self.rate_per_s().is_some() || is_lasting
+    }
+
+    /// Messages per second of all publishers together, where that is fixed.
+    pub(crate) const fn rate_per_s(&self) -> Option<u32> {
+        match self.loop_kind {
+            LoopKind::Open { rate_per_s } => Some(rate_per_s),
+            LoopKind::Offline { rate_per_s, .. } => rate_per_s,
+            _ => None,
+        }
     }
 
     /// How many live subscribers get each message of `publisher`.
@@ -168,7 +182,7 @@ impl Scenario {
     /// How many messages each publisher sends in all, where that is fixed.
     pub(crate) fn messages_each(&self) -> Option<u64> {
         match self.loop_kind {
-            LoopKind::Retain { messages } | LoopKind::Offline { messages } => {
+            LoopKind::Retain { messages } | LoopKind::Offline { messages, .. } => {
                 Some(u64::from(messages) / u64::from(self.publishers.max(1)))
             }
             _ => None,
@@ -234,7 +248,7 @@ impl Scenario {
             Some("the payload must be 8 to 1048576 bytes")
         } else if !(1..=32_768).contains(&self.window) {
             Some("the window must be 1 to 32768")
-        } else if matches!(self.loop_kind, LoopKind::Open { rate_per_s: 0 }) {
+        } else if self.rate_per_s() == Some(0) {
             Some("the rate must be at least 1 message per second")
         } else if self.topics == Topics::Shared && self.version == Version::V311 {
             Some("shared subscriptions need version 5")

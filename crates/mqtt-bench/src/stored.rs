@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use mio::Poll;
 
 use crate::connection::Connection;
+use crate::disk;
 use crate::drain::{Taker, take_all};
 use crate::error::BenchError;
 use crate::frame;
 use crate::handshake::{Plan, open_all};
 use crate::load::Load;
-use crate::measurement::{Measurement, Unit, push_cores, push_cpu, push_growth, ratio};
+use crate::measurement::{Measurement, Unit, push_cores, push_cpu, push_growth, ratio, real};
 use crate::run::{Phases, Target};
 use crate::scenario::{QoS, Scenario};
 
@@ -91,13 +92,20 @@ pub(crate) fn offline(
         phases.patience,
     )?;
     let mut measurement = Measurement::new(scenario.name);
-    send(
-        scenario,
-        target,
-        phases,
-        &mut measurement,
-        ["acks_per_s", "cpu_us_per_message", "bytes_per_queued"],
-    )?;
+    let names = ["acks_per_s", "cpu_us_per_message", "bytes_per_queued"];
+    let before = target.usage();
+    send(scenario, target, phases, &mut measurement, names)?;
+    if let (Some(before), Some(after)) = (before, target.usage()) {
+        let written = real(after.written.saturating_sub(before.written));
+        let each = ratio(written, f64::from(messages(scenario)));
+        measurement.push("written_per_message", Unit::Bytes, each);
+    }
+    for (name, time) in ["disk_sync_p50_us", "disk_sync_p99_us"]
+        .into_iter()
+        .zip(disk::sync_times())
+    {
+        measurement.push(name, Unit::Microseconds, time.as_secs_f64() * 1e6);
+    }
     let each = u64::from(messages(scenario) / u32::from(scenario.subscribers.max(1)));
     let before = target.usage();
     let mut takers = Vec::new();
@@ -133,6 +141,7 @@ fn send(
     load.send_all()?;
     let seconds = started.elapsed().as_secs_f64();
     let usage = (before, target.usage());
+    load.counters().push_ack_latency(measurement);
     let count = f64::from(messages(scenario));
     measurement.push(rate, Unit::PerSecond, ratio(count, seconds));
     push_cpu(measurement, cpu, usage, count);

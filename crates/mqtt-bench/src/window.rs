@@ -134,8 +134,8 @@ impl Window {
     }
 
     /// An acknowledgement, by its first byte without flags. After a PUBREC the message waits for
-    /// PUBCOMP: the caller sends PUBREL.
-    pub(crate) fn acknowledged(&mut self, kind: u8, packet_id: u16) -> Result<(), NotAwaited> {
+    /// PUBCOMP: the caller sends PUBREL. Gives the time the message was sent or due.
+    pub(crate) fn acknowledged(&mut self, kind: u8, packet_id: u16) -> Result<u64, NotAwaited> {
         let index = usize::from(packet_id).checked_sub(1).ok_or(NotAwaited)?;
         let slot = self.slots.get_mut(index).ok_or(NotAwaited)?;
         slot.awaited_ack = match (slot.awaited_ack, kind) {
@@ -143,8 +143,9 @@ impl Window {
             (AwaitedAck::PubRec, PUBREC) => AwaitedAck::PubComp,
             _ => return Err(NotAwaited),
         };
+        let since_ns = slot.since_ns;
         self.finish_oldest();
-        Ok(())
+        Ok(since_ns)
     }
 
     /// What the oldest unfinished message waits for, in words.

@@ -37,6 +37,8 @@ pub(crate) enum Contender {
     },
     /// Mosquitto.
     Mosquitto {
+        /// Whether it keeps its state in a file.
+        persistent: bool,
         /// The program.
         program: PathBuf,
         /// Where its libraries are, if not in the usual places.
@@ -75,19 +77,26 @@ impl Contender {
     ///
     /// # Errors
     /// It is in neither place.
-    pub(crate) fn mosquitto() -> Result<Self, String> {
+    pub(crate) fn mosquitto(persistent: bool) -> Result<Self, String> {
         let given = std::env::var_os("MQTT_INTEROP_MOSQUITTO_BIN").map(PathBuf::from);
         let program = given
             .or_else(|| find_program("mosquitto"))
             .ok_or("mosquitto is not on the path; MQTT_INTEROP_MOSQUITTO_BIN may name it")?;
         let libraries = std::env::var_os("MQTT_INTEROP_LD_LIBRARY_PATH");
-        Ok(Self::Mosquitto { program, libraries })
+        Ok(Self::Mosquitto {
+            persistent,
+            program,
+            libraries,
+        })
     }
 
     /// How the result calls it.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Ours { name, .. } => name,
+            Self::Mosquitto {
+                persistent: true, ..
+            } => "mosquitto persistent",
             Self::Mosquitto { .. } => "mosquitto",
             Self::Relay => RELAY,
         }
@@ -117,12 +126,16 @@ impl Contender {
                 command.envs(environment.iter().map(|(key, value)| (key, value)));
                 start_announcing(command, folder)
             }
-            Self::Mosquitto { program, libraries } => {
+            Self::Mosquitto {
+                persistent,
+                program,
+                libraries,
+            } => {
                 let mut command = Command::new(program);
                 if let Some(libraries) = libraries {
                     command.env("LD_LIBRARY_PATH", libraries);
                 }
-                start_mosquitto(command, folder)
+                start_mosquitto(command, folder, *persistent)
             }
             Self::Relay => {
                 let this = std::env::current_exe().map_err(|error| format!("relay: {error}"))?;
@@ -219,13 +232,18 @@ fn start_announcing(mut command: Command, folder: Folder) -> Result<Broker, Stri
     Err(broker.failed("printed no address and `ready`"))
 }
 
-fn start_mosquitto(mut command: Command, folder: Folder) -> Result<Broker, String> {
+fn start_mosquitto(
+    mut command: Command,
+    folder: Folder,
+    persistent: bool,
+) -> Result<Broker, String> {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
     let address = free.map_err(|error| format!("no free port: {error}"))?;
     let config = format!(
-        "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n\
-         max_inflight_messages 0\nmax_queued_messages 0\nlog_type error\nset_tcp_nodelay true\n",
-        address.port()
+        "listener {} 127.0.0.1\nallow_anonymous true\npersistence {persistent}\n\
+         persistence_location {}/\nuser root\nmax_inflight_messages 0\nmax_queued_messages 0\nlog_type error\nset_tcp_nodelay true\n",
+        address.port(),
+        folder.path.display()
     );
     let path = folder.path.join("mosquitto.conf");
     fs::write(&path, config).map_err(|error| format!("mosquitto.conf: {error}"))?;

@@ -53,6 +53,9 @@ pub(crate) struct Options {
     /// Measure our broker with its limits as they are by default, too
     #[arg(long, conflicts_with_all = ["variant", "lanes"])]
     defaults: bool,
+    /// Measure our broker with each of these values of `durability`, with commas between
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["variant", "defaults"])]
+    durability: Vec<Durability>,
     /// Measure only the others
     #[arg(long, requires = "vs", conflicts_with_all = ["variant", "lanes", "broker_bin"])]
     pub(crate) without_ours: bool,
@@ -66,8 +69,21 @@ pub(crate) struct Options {
 pub(crate) enum Peer {
     /// Mosquitto, with its limits lifted
     Mosquitto,
+    /// The same, with its state in a file that it writes now and then and does not sync.
+    MosquittoPersistent,
     /// The copying relay: the floor
     Relay,
+}
+
+/// What our broker promises.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Durability {
+    /// Acknowledged is synced.
+    Fsync,
+    /// Acknowledged is with the operating system.
+    Os,
+    /// Nothing is kept.
+    Memory,
 }
 
 /// Our broker, started in a certain way.
@@ -118,6 +134,19 @@ impl Options {
             arguments: Vec::new(),
             environment,
         };
+        if !self.durability.is_empty() {
+            let named = self.durability.iter().map(|durability| {
+                let word = match durability {
+                    Durability::Fsync => "fsync",
+                    Durability::Os => "os",
+                    Durability::Memory => "memory",
+                };
+                let mut environment = lifted();
+                environment.push(("MQTT_DURABILITY".to_owned(), word.to_owned()));
+                plain(&format!("mqtt {word}"), environment)
+            });
+            return named.collect();
+        }
         let mut variants = vec![plain("mqtt", lifted())];
         if self.defaults {
             variants.push(plain("mqtt defaults", Vec::new()));
