@@ -16,6 +16,11 @@ impl MessageExpiry {
         }
     }
 
+    /// For a message that is of use until `at_ms`, in milliseconds of the caller's epoch.
+    pub const fn at(at_ms: u64) -> Self {
+        Self { at_ms }
+    }
+
     /// The moment, in milliseconds of the caller's epoch.
     pub const fn at_ms(self) -> u64 {
         self.at_ms

@@ -2,10 +2,10 @@
 
 use super::connection::Phase;
 use super::{ClientConnection, SendRefusal};
-use crate::{AuthExchange, AuthMethod, Output, Storage};
+use crate::{AuthExchange, AuthMethod, Journal, Output, Storage};
 use mqtt_codec::{Properties, ReasonCode};
 
-impl<M, R, S: Storage> ClientConnection<M, R, S> {
+impl<M, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S, J> {
     /// Answers the server's AUTH by AUTH 0x18; `properties` has Authentication Data and words, the method is added.
     ///
     /// Spec: v5 [MQTT-4.12.0-3], [MQTT-4.12.0-5].

@@ -5,7 +5,7 @@ use super::{ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, Sen
 use crate::output::append;
 use crate::stamp::{append_publish_within, check_len, later_or_never};
 use crate::storage::PacketIds;
-use crate::{AckKind, AckToken, GivenUp, NotNow, Output, Settling, Stamp, Storage};
+use crate::{AckKind, AckToken, GivenUp, Journal, NotNow, Output, Settling, Stamp, Storage};
 use core::mem;
 use mqtt_codec::{
     Ack, Delivery, Packet, PacketId, Properties, PropertyId, PropertyList, PropertySet, Publish,
@@ -13,7 +13,7 @@ use mqtt_codec::{
     UnsubscribeFilters,
 };
 
-impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
+impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S, J> {
     /// Encodes PUBLISH to the end of `out`.
     ///
     /// A message of QoS 0 comes back at once, one of QoS 1 or 2 with its last acknowledgement.

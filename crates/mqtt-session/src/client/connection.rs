@@ -9,8 +9,8 @@ use crate::held_acks::HeldAcks;
 use crate::output::append;
 use crate::storage::PacketIds;
 use crate::{
-    AuthExchange, AuthMethod, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Link,
-    Negotiated, OUTBOUND_ALIASES_DEFAULT, OutboundAliases, Output, Storage,
+    AuthExchange, AuthMethod, ClientKeepAlive, ClientKeepAliveStep, InboundAliases, Journal, Link,
+    Negotiated, NoJournal, OUTBOUND_ALIASES_DEFAULT, OutboundAliases, Output, Storage,
 };
 use core::num::{NonZeroU16, NonZeroU32};
 use mqtt_codec::{
@@ -53,8 +53,9 @@ pub struct ClientConnection<
     R,
     #[cfg(feature = "alloc")] S: Storage = Heap,
     #[cfg(not(feature = "alloc"))] S: Storage,
+    J = NoJournal,
 > {
-    pub(super) session: ClientSession<M, R, S>,
+    pub(super) session: ClientSession<M, R, S, J>,
     pub(super) phase: Phase,
     pub(super) negotiated: Negotiated,
     pub(super) grants: ServerGrants,
@@ -95,19 +96,22 @@ pub(super) struct Asked {
     maximum_packet_size: Option<NonZeroU32>,
 }
 
-impl<M, R, S: Storage> ClientConnection<M, R, S> {
+impl<M, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S, J> {
     /// Encodes CONNECT to the end of `out` and waits for CONNACK; takes `session` over, leaving an empty one.
     ///
     /// # Errors
     /// `connect` cannot be written in its version, does not fit into `out`, or announces more than there is room for in
     /// `S`, or without `alloc` its Authentication Method is too long; `session` stays as it was.
     pub fn connect(
-        session: &mut ClientSession<M, R, S>,
+        session: &mut ClientSession<M, R, S, J>,
         connect: &Connect<'_>,
         settings: ClientSettings,
         now_ms: u64,
         out: &mut impl Output,
-    ) -> Result<Self, SendRefusal> {
+    ) -> Result<Self, SendRefusal>
+    where
+        J: Default,
+    {
         let asked = Asked::of(connect);
         asked.check_room::<S>()?;
         let auth = begin_authentication(connect)?;
@@ -166,6 +170,16 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
     /// What the server offers; meaningful once connected.
     pub const fn grants(&self) -> ServerGrants {
         self.grants
+    }
+
+    /// What has to be durable before the bytes that are encoded now leave; nothing without a journal.
+    pub fn barrier(&self) -> J::Barrier {
+        self.session.flows.barrier()
+    }
+
+    /// Whether the server was asked to keep the session when this connection ends, and agreed; once connected.
+    pub const fn outlives_connection(&self) -> bool {
+        self.session.outlives_connection()
     }
 
     /// Whether the server accepted the connection and nobody has ended it.
@@ -312,7 +326,7 @@ impl<M, R, S: Storage> ClientConnection<M, R, S> {
 
     /// The Network Connection is gone: what outlives it. Requests that [`ClientConnection::end_requests`] has not
     /// given back are dropped.
-    pub fn into_session(mut self) -> ClientSession<M, R, S> {
+    pub fn into_session(mut self) -> ClientSession<M, R, S, J> {
         drop(self.end_requests());
         for packet_id in self.acks.outstanding() {
             if self.session.flows.unreleased().contains(packet_id) {

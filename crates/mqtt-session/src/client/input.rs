@@ -8,8 +8,8 @@ use crate::error::too_large;
 use crate::held_acks::WaitsFor;
 use crate::storage::PacketIds;
 use crate::{
-    ClientKeepAlive, InboundAliases, Link, OutboundAliases, Output, ProtocolError, PubRecOutcome,
-    Received, SessionExpiry, Settling, Storage, UnexpectedAck,
+    ClientKeepAlive, InboundAliases, Journal, Link, OutboundAliases, Output, ProtocolError,
+    PubRecOutcome, Received, SessionExpiry, Settling, Storage, UnexpectedAck,
 };
 use mqtt_codec::{
     Ack, Auth, ConnAck, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, Properties,
@@ -19,7 +19,7 @@ use mqtt_codec::{
 /// Body of a CONNACK before v5: Session Present and the return code.
 const CONNACK_LEN_BEFORE_PROPERTIES: usize = 2;
 
-impl<M: OutgoingMessage, R, S: Storage> ClientConnection<M, R, S> {
+impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S, J> {
     /// Takes one Control Packet; answers that need no application go to the end of `out`.
     ///
     /// Call [`ClientConnection::poll_resend`] afterwards: an acknowledgement may have made room.
