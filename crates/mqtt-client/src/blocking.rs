@@ -26,7 +26,7 @@ mod operations;
 mod receive;
 
 pub use builder::ClientBuilder;
-pub use operations::{Disconnect, Publish, Receipt, Request, Subscribe, Unsubscribe};
+pub use operations::{Disconnect, Publish, Receipt, Request, Restored, Subscribe, Unsubscribe};
 pub use receive::{Events, Subscription, Unclaimed};
 
 use crate::{
@@ -148,6 +148,14 @@ impl Client {
     /// The client has ended.
     pub fn reserve(&self, qos: QoS, bytes: usize) -> Result<crate::Permit, PublishError> {
         self.thread.wait(self.inner.reserve(qos, bytes))
+    }
+
+    /// As [`crate::Client::restored`].
+    pub fn restored(&self) -> Vec<Restored> {
+        let restored = self.inner.restored().into_iter();
+        restored
+            .map(|one| Restored::new(one, &self.thread))
+            .collect()
     }
 
     /// As [`crate::Client::connack`].

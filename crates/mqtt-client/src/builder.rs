@@ -268,6 +268,31 @@ impl ClientBuilder {
         self.with(|options| options.publish_bytes = bytes)
     }
 
+    /// Refuses messages of QoS 0 while there is no connection, with
+    /// [`PublishError::Offline`](crate::PublishError::Offline).
+    ///
+    /// When not set they wait for the next connection as the others do, within
+    /// [`ClientBuilder::publish_capacity`] and [`ClientBuilder::publish_bytes`].
+    pub fn refuse_qos0_offline(self) -> Self {
+        self.with(|options| options.queue_qos0 = false)
+    }
+
+    /// Keeps what is accepted at QoS 1 and 2, and the session, in a directory: a path, or a [`Store`](crate::Store).
+    /// Feature `store`.
+    ///
+    /// What was accepted and not finished when the process ended is published by the next one with the same directory
+    /// and Client Identifier, which must be set: see [`Client::restored`]. The session goes on as after a lost
+    /// connection: Clean Start counts for the first connection of a new directory only, before v5 Clean Session is 0,
+    /// and the server is asked to keep the session for a week if [`ClientBuilder::session_expiry`] says nothing.
+    /// A message that expires does so also while no process runs, by the clock of the system.
+    ///
+    /// Opening, by [`ClientBuilder::connect`], [`ClientBuilder::start`] or [`ClientBuilder::build`], reads the directory
+    /// and fails where it is in use or damaged. All that waits is in memory as well, so the same bounds count.
+    #[cfg(feature = "store")]
+    pub fn store(self, store: impl Into<crate::Store>) -> Self {
+        self.with(|options| options.store = Some(store.into()))
+    }
+
     /// Connects, and runs the client in a task of its own.
     ///
     /// Every server is tried once; with [`Reconnect::from_start`] until one accepts.
@@ -337,9 +362,9 @@ impl ClientBuilder {
     /// A client that connects when its [`Driver`] is first polled, for those who run tasks themselves.
     ///
     /// # Errors
-    /// An address is none.
+    /// An address is none, or the store cannot be used.
     pub fn build(self) -> Result<(Client, Driver), ConnectError> {
-        let (client, parts) = Client::with_driver(self.options?);
+        let (client, parts) = Client::with_driver(self.options?)?;
         Ok((client, Driver::new(parts)))
     }
 

@@ -2,11 +2,15 @@
 
 use crate::command::{Command, Control};
 use crate::driver::DriverParts;
+use crate::earlier::Earlier;
 use crate::options::Options;
+use crate::publish::Receipt;
 use crate::shared::{CloseOnDrop, Shared};
+use crate::store;
 use crate::{
-    ClientBuilder, CloseReason, ClosedError, ConnAckInfo, Disconnect, Events, Message, Permit,
-    Publish, PublishError, Request, State, Subscribe, Unclaimed, Unsubscribe,
+    ClientBuilder, CloseReason, ClosedError, ConnAckInfo, ConnectError, Disconnect, Events,
+    Message, Permit, Publish, PublishError, Request, Restored, State, Subscribe, Unclaimed,
+    Unsubscribe,
 };
 use bytes::Bytes;
 use mqtt_codec::QoS;
@@ -41,16 +45,26 @@ impl Client {
         ClientBuilder::new(address.as_ref())
     }
 
-    pub(crate) fn with_driver(options: Options) -> (Self, DriverParts) {
+    /// # Errors
+    /// The store cannot be used.
+    pub(crate) fn with_driver(options: Options) -> Result<(Self, DriverParts), ConnectError> {
+        let opened = store::open(&options)?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let (control, control_receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(&options));
+        let shared = Arc::new(Shared::new(&options, opened.as_ref()));
+        let mut earlier = Earlier::default();
+        if let Some((_, found)) = opened {
+            let leftovers;
+            (earlier, leftovers) = found.into_earlier(&shared, &options);
+            shared.set_leftovers(leftovers);
+        }
         let parts = DriverParts {
             guard: CloseOnDrop(Arc::clone(&shared)),
             options: Arc::new(options),
             receiver,
             control: control_receiver,
             sender: commands.clone(),
+            earlier,
         };
         let handle = Handle {
             commands,
@@ -58,7 +72,7 @@ impl Client {
             shared,
         };
         let handle = Arc::new(handle);
-        (Self { handle }, parts)
+        Ok((Self { handle }, parts))
     }
 
     /// Publishes a message; see [`Publish`] for what can be set, and for what `.await` on it means.
@@ -124,6 +138,22 @@ impl Client {
         Permit::reserve(self.clone(), qos, bytes).await
     }
 
+    /// The messages that an earlier process with the same [store](ClientBuilder::store) had not finished, each with a
+    /// receipt, in the order they were accepted; once: the second time, and without a store, there are none.
+    ///
+    /// They are published whether anybody asks for them or not.
+    pub fn restored(&self) -> Vec<Restored> {
+        let shared = &self.handle.shared;
+        let leftovers = shared.take_leftovers().into_iter();
+        let restored = leftovers.map(|leftover| Restored {
+            topic_name: leftover.topic_name,
+            payload: leftover.payload,
+            qos: leftover.qos,
+            receipt: Receipt::restored(leftover.answer, Arc::clone(shared)),
+        });
+        restored.collect()
+    }
+
     /// What the server said when it accepted the connection; none while there is no connection.
     pub fn connack(&self) -> Option<Arc<ConnAckInfo>> {
         self.handle.shared.connack()
@@ -154,7 +184,7 @@ impl Client {
     pub fn metrics(&self) -> crate::Metrics {
         let shared = &self.handle.shared;
         let free = shared.unsent.available_permits() + shared.unacknowledged.available_permits();
-        let pending = (2 * shared.publish_capacity).saturating_sub(free);
+        let pending = shared.publish_places.saturating_sub(free);
         shared.counters.snapshot(pending)
     }
 

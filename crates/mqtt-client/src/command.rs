@@ -56,13 +56,15 @@ pub(crate) struct Outgoing {
     pub(crate) received: Option<Box<Published>>,
     /// Given back when the message needs no place any more.
     pub(crate) place: Place,
+    /// Its number in the store, if it is kept there.
+    pub(crate) kept: Option<u64>,
 }
 
-/// What a message takes of what may wait.
-#[derive(Debug)]
+/// What a message takes of what may wait; nothing for what is left of a message that has ended.
+#[derive(Debug, Default)]
 pub(crate) struct Place {
-    pub(crate) _message: OwnedSemaphorePermit,
-    pub(crate) _bytes: OwnedSemaphorePermit,
+    pub(crate) _message: Option<OwnedSemaphorePermit>,
+    pub(crate) _bytes: Option<OwnedSemaphorePermit>,
 }
 
 impl OutgoingMessage for Outgoing {

@@ -9,12 +9,16 @@ mod requests;
 use crate::answer::Answered;
 use crate::command::{Command, Control, Outgoing, Place, Request};
 use crate::connack::ConnAckWords;
+use crate::earlier::Earlier;
 use crate::error::{DisconnectError, PublishError};
 use crate::event::Event;
+use crate::limits::STORE_RETRY;
 use crate::options::Options;
 use crate::queue::Waiting;
 use crate::router::{Routed, Router};
 use crate::shared::Shared;
+use crate::store::KeeperJournal;
+use crate::time::millis;
 use crate::{CloseReason, Message, Published, ServerDisconnect};
 use authenticate::Exchange;
 use drain::Drain;
@@ -22,12 +26,13 @@ use held::Held;
 use mqtt_codec::{Ack, Delivery, Frame, PacketType, QoS, ReasonCode};
 use mqtt_io::Verdict;
 use mqtt_session::{
-    AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, NotSent, NotSentReason,
-    SendRefusal,
+    AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, Heap, NotSent,
+    NotSentReason, SendRefusal,
 };
 use requests::{SubscribeAnswer, UnsubscribeAnswer};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 
 /// The two QoS bits in the flags of PUBLISH; v5 §3.3.1.
@@ -45,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) is_accepted: bool,
     /// Whether a server has ever accepted a connection.
     pub(crate) was_accepted: bool,
+    /// Whether a server has accepted the session in an earlier process.
+    is_restored: bool,
     /// The Client Identifier a server has assigned.
     assigned_client_id: Option<String>,
     options: Arc<Options>,
@@ -74,14 +81,16 @@ pub(crate) struct Core {
     drain: Option<Drain>,
     /// Who waits until nothing is under way.
     idle_waiters: Vec<oneshot::Sender<()>>,
+    /// When the store is tried again, for which there was no room.
+    store_retry_ms: Option<u64>,
     pub(crate) ending: Option<Ending>,
 }
 
 /// The session, on a Network Connection or without one.
 #[derive(Debug)]
 enum Link {
-    Away(ClientSession<Outgoing, Request>),
-    Here(Box<ClientConnection<Outgoing, Request>>),
+    Away(ClientSession<Outgoing, Request, Heap, KeeperJournal>),
+    Here(Box<ClientConnection<Outgoing, Request, Heap, KeeperJournal>>),
 }
 
 #[derive(Debug)]
@@ -111,9 +120,20 @@ impl Core {
         options: Arc<Options>,
         shared: Arc<Shared>,
         commands: mpsc::UnboundedSender<Command>,
+        earlier: Earlier,
     ) -> Self {
-        Self {
-            link: Link::Away(ClientSession::new()),
+        let journal = KeeperJournal(shared.keeper.clone());
+        let mut session = ClientSession::with_journal(journal);
+        for record in earlier.session {
+            // The heap has room for all.
+            let _ = session.replay(record);
+        }
+        if let Some(outlives_connection) = earlier.established {
+            session.restore_established(outlives_connection);
+        }
+        let mut core = Self {
+            link: Link::Away(session),
+            is_restored: earlier.established.is_some(),
             number: 0,
             server: String::new(),
             is_accepted: false,
@@ -136,8 +156,16 @@ impl Core {
             exchange: Exchange::default(),
             drain: None,
             idle_waiters: Vec::new(),
+            store_retry_ms: None,
             ending: None,
+        };
+        for outgoing in earlier.failed {
+            not_published(&core.shared, outgoing, PublishError::SessionLost);
         }
+        for outgoing in earlier.waiting {
+            core.wait(outgoing);
+        }
+        core
     }
 
     /// Takes one packet, unless the application must take messages first.
@@ -299,7 +327,8 @@ impl Core {
         };
         let drain = self.drain.as_ref().map(|drain| drain.deadline_ms);
         let expiry = self.expiry_ms.filter(|_| !self.waiting.is_empty());
-        let deadlines = [connection, drain, expiry, self.held.stall_at_ms()];
+        let stall = self.held.stall_at_ms();
+        let deadlines = [connection, drain, expiry, stall, self.store_retry_ms];
         deadlines.into_iter().flatten().min()
     }
 
@@ -315,6 +344,13 @@ impl Core {
             }
         }
         self.drop_expired();
+        if self
+            .store_retry_ms
+            .take_if(|at_ms| *at_ms <= self.now_ms)
+            .is_some()
+        {
+            self.send_waiting();
+        }
         self.act_on_stall();
         self.check_drain_deadline();
     }
@@ -332,6 +368,38 @@ impl Core {
             // It was behind what was taken just now, so its answer cannot be late yet.
             connection.put_off_ping_answer(self.now_ms);
             self.ping_until = self.ping_until.filter(|until| *until > handed);
+        }
+    }
+
+    /// Up to where the store is durable; none without a store.
+    pub(crate) fn store_reached(&self) -> Option<u64> {
+        self.shared.keeper.as_ref().map(|keeper| keeper.reached())
+    }
+
+    /// What has to be durable before what is in `out` may leave.
+    pub(crate) fn barrier(&self) -> u64 {
+        match &self.link {
+            Link::Here(connection) => connection.barrier(),
+            Link::Away(_) => 0,
+        }
+    }
+
+    /// Looks after the store, and ends everything when its disk has failed.
+    pub(crate) fn poll_store(&mut self, cx: &Context<'_>) {
+        let Some(keeper) = &self.shared.keeper else {
+            return;
+        };
+        if let Poll::Ready(reason) = keeper.poll(cx)
+            && self.ending.is_none()
+        {
+            tracing::error!(%reason, "the client ends");
+            self.ending = Some(Ending {
+                reason,
+                disconnected: None,
+            });
+        } else if keeper.take_trouble() {
+            let at_ms = self.now_ms.saturating_add(millis(STORE_RETRY));
+            self.store_retry_ms.get_or_insert(at_ms);
         }
     }
 
@@ -382,6 +450,10 @@ impl Core {
     fn publish(&mut self, outgoing: Outgoing) -> Option<Outgoing> {
         let connection = match &mut self.link {
             Link::Here(connection) if connection.is_connected() => connection,
+            _ if outgoing.qos == QoS::AtMostOnce && !self.options.queue_qos0 => {
+                not_published(&self.shared, outgoing, PublishError::Offline);
+                return None;
+            }
             _ => return Some(outgoing),
         };
         match connection.publish(outgoing, self.now_ms, &mut self.out) {
@@ -482,6 +554,9 @@ fn acknowledged(shared: &Shared, message: Outgoing, ack: &Ack<'_>) {
 }
 
 fn not_published(shared: &Shared, message: Outgoing, error: PublishError) {
+    if let (Some(keeper), Some(serial)) = (&shared.keeper, message.kept) {
+        keeper.forget(serial);
+    }
     shared.counters.publish_failures.add(1);
     // As with the other answers, nobody may be waiting.
     let _ = message.reply.send(Err(error));

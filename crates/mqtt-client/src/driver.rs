@@ -3,6 +3,7 @@
 use crate::command::{Command, Control};
 use crate::core::{Core, Ending};
 use crate::dial::{Dialed, dial};
+use crate::earlier::Earlier;
 use crate::event::Event;
 use crate::options::Options;
 use crate::reconnect::Backoff;
@@ -63,6 +64,7 @@ pub(crate) struct DriverParts {
     pub(crate) receiver: mpsc::UnboundedReceiver<Command>,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) sender: mpsc::UnboundedSender<Command>,
+    pub(crate) earlier: Earlier,
 }
 
 impl DriverParts {
@@ -73,9 +75,11 @@ impl DriverParts {
             receiver,
             control,
             sender,
+            earlier,
         } = self;
         let shared = Arc::clone(&guard.0);
-        let mut work = Work::new(options, &shared, (receiver, control), sender);
+        let core = Core::new(Arc::clone(&options), Arc::clone(&shared), sender, earlier);
+        let mut work = Work::new(options, &shared, (receiver, control), core);
         // Declared last, so that it goes first when the driver is dropped.
         let _guard = guard;
         let Ending {
@@ -110,8 +114,9 @@ impl DriverParts {
         // Whatever still waits for an answer gets the reason now.
         drop((core, receiver, control));
         if let Some(wire) = wire {
-            wire.close().await;
+            wire.close(shared.keeper.clone()).await;
         }
+        shared.close_store();
         shared.set_closed();
         for reply in replies {
             // As with the other answers, nobody may be waiting.
@@ -166,11 +171,11 @@ impl Work {
             mpsc::UnboundedReceiver<Command>,
             mpsc::UnboundedReceiver<Control>,
         ),
-        sender: mpsc::UnboundedSender<Command>,
+        core: Core,
     ) -> Self {
         let servers = Servers::new(options.endpoint.clone(), &options.fallback_servers);
         Self {
-            core: Core::new(Arc::clone(&options), Arc::clone(shared), sender),
+            core,
             shared: Arc::clone(shared),
             receiver,
             control,
@@ -190,6 +195,7 @@ impl Work {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         loop {
             self.core.now_ms = self.shared.now_ms();
+            self.core.poll_store(cx);
             let mut progress = self.poll_control(cx);
             progress |= self.poll_commands(cx);
             progress |= self.poll_phase(cx);
@@ -396,7 +402,7 @@ impl Work {
             && was_accepted
         {
             wire.take_output(&mut self.core);
-            self.phase = Phase::Closing(Box::pin(wire.close()), at_ms);
+            self.phase = Phase::Closing(Box::pin(wire.close(self.shared.keeper.clone())), at_ms);
         }
         self.core.lose(&ending.reason);
         None

@@ -44,6 +44,10 @@ pub enum ConnectError {
         /// What the system says.
         source: Arc<io::Error>,
     },
+    /// The store cannot be used. Feature `store`.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Store(crate::StoreError),
     /// The function that gives the credentials failed.
     #[error("credentials: {0}")]
     Credentials(Arc<dyn std::error::Error + Send + Sync>),
@@ -111,6 +115,14 @@ pub enum PublishError {
         /// Bytes reserved.
         len_max: usize,
     },
+    /// QoS 0 without a connection, and [`ClientBuilder::refuse_qos0_offline`](crate::ClientBuilder::refuse_qos0_offline)
+    /// asks for this.
+    #[error("not connected")]
+    Offline,
+    /// It cannot be kept on disk, so it was not taken. Feature `store`.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Store(#[from] crate::StoreError),
     /// Its Message Expiry Interval passed before it could be sent.
     #[error("expired before it could be sent")]
     Expired,
@@ -129,6 +141,15 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// Whether nothing is wrong but that the disk of a store takes time.
+    pub(crate) const fn is_disk_behind(&self) -> bool {
+        #[cfg(feature = "store")]
+        if matches!(self, Self::Store(crate::StoreError::Busy)) {
+            return true;
+        }
+        false
+    }
+
     /// Whether publishing the same message again may succeed; at QoS 1 and 2 the server may then have it twice.
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -138,7 +159,9 @@ impl PublishError {
             | Self::LongerThanReserved { .. }
             | Self::Expired => false,
             Self::Refused { reason, .. } => is_refusal_passing(*reason),
-            Self::ConnectionLost(_) | Self::SessionLost => true,
+            #[cfg(feature = "store")]
+            Self::Store(error) => error.is_retryable(),
+            Self::Offline | Self::ConnectionLost(_) | Self::SessionLost => true,
             Self::Closed(closed) => closed.reason.is_retryable(),
         }
     }
@@ -295,6 +318,10 @@ pub enum CloseReason {
     /// [`WhenStalled::Disconnect`](crate::WhenStalled::Disconnect).
     #[error("a message was not acknowledged and held up all others")]
     Stalled,
+    /// The disk of the store failed, so that nothing more can be promised. Feature `store`.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Store(crate::StoreError),
     /// The driver was dropped before the connection ended.
     #[error("the driver was dropped")]
     DriverDropped,

@@ -14,6 +14,7 @@ mod core;
 mod dial;
 mod disconnect;
 mod driver;
+mod earlier;
 mod error;
 mod event;
 pub mod limits;
@@ -21,6 +22,8 @@ mod message;
 mod metrics;
 #[cfg(feature = "mock")]
 pub mod mock;
+#[cfg(not(feature = "store"))]
+mod no_store;
 mod options;
 mod properties;
 mod publish;
@@ -30,6 +33,8 @@ mod request;
 mod router;
 mod servers;
 mod shared;
+#[cfg(feature = "store")]
+mod store;
 mod subscribe;
 mod subscription;
 mod time;
@@ -46,6 +51,7 @@ pub use connack::ConnAckInfo;
 pub use dial::Credentials;
 pub use disconnect::Disconnect;
 pub use driver::Driver;
+pub use earlier::Restored;
 pub use error::{
     CloseReason, ClosedError, ConnectError, DisconnectError, PublishError, ServerDisconnect,
     SubscribeError, UnsubscribeError,
@@ -59,6 +65,8 @@ pub use publish::{Permit, Publish, Published, Receipt, TryEnqueueError};
 pub use reconnect::Reconnect;
 pub use request::{Request, RequestError};
 pub use servers::Attempt;
+#[cfg(feature = "store")]
+pub use store::{Store, StoreError, StoreSync};
 pub use subscribe::{Subscribe, WhenStalled};
 pub use subscription::Subscription;
 pub use unclaimed::Unclaimed;
@@ -79,7 +87,12 @@ pub use mqtt_io::{SrvError, SrvResolver};
 pub use mqtt_io::{TlsConfig, TlsError, TlsOptions};
 #[cfg(feature = "ws")]
 pub use mqtt_io::{WsError, WsOptions};
+#[cfg(feature = "store")]
+pub use mqtt_log::Disk;
 pub use mqtt_session::{ClientError, SendRefusal, ServerGrants};
+
+#[cfg(not(feature = "store"))]
+use no_store as store;
 
 /// The recipes, so that they compile.
 #[cfg(doctest)]

@@ -30,6 +30,18 @@ pub const PUBLISH_CAPACITY_MAX: usize = 60_000;
 /// Bytes of topic names and payloads waiting to be sent or acknowledged when nothing else is chosen; a publish above
 /// that waits. Unit: bytes.
 pub const PUBLISH_BYTES: usize = 64 * 1024 * 1024;
+/// The longest payload a [`Store`](crate::Store) keeps when nothing else is chosen. Unit: bytes.
+#[cfg(feature = "store")]
+pub const STORE_MESSAGE_LEN: usize = 1024 * 1024;
+/// What the files of a [`Store`](crate::Store) may take together when nothing else is chosen. Unit: bytes.
+#[cfg(feature = "store")]
+pub const STORE_BYTES: u64 = 256 * 1024 * 1024;
+/// How long a server is asked to keep the session of a client with a [`Store`](crate::Store) when nothing else is
+/// chosen.
+#[cfg(feature = "store")]
+pub const STORE_SESSION_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long it takes until a change that found no room in a [`Store`](crate::Store) is tried again.
+pub(crate) const STORE_RETRY: Duration = Duration::from_millis(100);
 /// Events held for each [`Events`](crate::Events); the oldest makes room. Unit: events.
 pub const EVENT_CAPACITY: usize = 256;
 /// How long a connection must have lasted for delays to begin at the shortest again.

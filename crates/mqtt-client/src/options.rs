@@ -42,6 +42,10 @@ pub(crate) struct Options {
     pub(crate) publish_bytes: usize,
     pub(crate) stall_timeout: Duration,
     pub(crate) fail_lost: bool,
+    /// Whether messages of QoS 0 wait for a connection.
+    pub(crate) queue_qos0: bool,
+    #[cfg(feature = "store")]
+    pub(crate) store: Option<crate::Store>,
     pub(crate) strict_session: bool,
     pub(crate) strict_receive_maximum: bool,
 }
@@ -87,6 +91,9 @@ impl Options {
             publish_bytes: limits::PUBLISH_BYTES,
             stall_timeout: limits::STALL_TIMEOUT,
             fail_lost: false,
+            queue_qos0: true,
+            #[cfg(feature = "store")]
+            store: None,
             strict_session: false,
             strict_receive_maximum: false,
         }
@@ -138,6 +145,15 @@ impl Options {
         }))
     }
 
+    /// How long the server is asked to keep the session.
+    fn session_expiry(&self) -> Duration {
+        #[cfg(feature = "store")]
+        if self.store.is_some() && self.session_expiry.is_zero() {
+            return limits::STORE_SESSION_EXPIRY;
+        }
+        self.session_expiry
+    }
+
     fn properties(&self) -> Vec<Property<'_>> {
         let mut list = vec![
             Property::ReceiveMaximum(self.receive_maximum),
@@ -151,7 +167,7 @@ impl Options {
         if self.request_response_information {
             list.push(Property::RequestResponseInformation(true));
         }
-        let expiry_s = whole_seconds(self.session_expiry);
+        let expiry_s = whole_seconds(self.session_expiry());
         list.extend((expiry_s != 0).then_some(Property::SessionExpiryInterval(expiry_s)));
         let user_properties = self.user_properties.iter();
         list.extend(user_properties.map(|(name, value)| Property::UserProperty(name, value)));

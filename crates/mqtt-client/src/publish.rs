@@ -4,6 +4,7 @@ use crate::command::{Command, Outgoing, Place};
 use crate::options::whole_seconds;
 use crate::properties::owned_pairs;
 use crate::shared::Shared;
+use crate::store::Kept;
 use crate::{Client, MessageProperties, PublishError};
 use bytes::Bytes;
 use mqtt_codec::{Ack, PayloadFormat, QoS, ReasonCode, TopicName};
@@ -101,20 +102,39 @@ impl Publish {
     ///
     /// Waits for a place when [`ClientBuilder::publish_capacity`](crate::ClientBuilder::publish_capacity) messages, or
     /// [`ClientBuilder::publish_bytes`](crate::ClientBuilder::publish_bytes) bytes, are under way. Without a
-    /// connection the message waits for the next one.
+    /// connection the message waits for the next one. With a [store](crate::ClientBuilder::store) a message of QoS 1
+    /// or 2 is on the disk when this resolves.
     ///
-    /// Cancel safety: dropped while waiting, nothing was sent.
+    /// Cancel safety: dropped while waiting for a place, nothing was sent; dropped while waiting for the disk, it is.
     ///
     /// # Errors
-    /// A topic is none, or the client has ended.
+    /// A topic is none, the message cannot be stored, or the client has ended.
     pub async fn enqueue(self) -> Result<Receipt, PublishError> {
         self.check()?;
         let shared = Arc::clone(&self.client.handle.shared);
         let place = Place::acquire(&shared, self.qos, self.len()).await?;
-        self.send(place)
+        let client = self.client.clone();
+        let (mut outgoing, answer) = self.into_outgoing(place);
+        let kept = loop {
+            let not_taken = match hand_over(&client, outgoing) {
+                Ok(kept) => break kept,
+                Err(not_taken) => *not_taken,
+            };
+            match (not_taken.outgoing, &shared.keeper) {
+                (Some(unsent), Some(keeper)) => {
+                    keeper.room().await?;
+                    outgoing = unsent;
+                }
+                _ => return Err(not_taken.error),
+            }
+        };
+        let receipt = Receipt::new(answer, shared, kept);
+        receipt.stored().await?;
+        Ok(receipt)
     }
 
-    /// As [`Publish::enqueue`], but gives the message back instead of waiting for a place.
+    /// As [`Publish::enqueue`], but gives the message back instead of waiting for a place, and does not wait for the
+    /// disk: [`Receipt::stored`] does.
     ///
     /// # Errors
     /// [`TryEnqueueError::Full`] with the message when there is no place, else as [`Publish::enqueue`].
@@ -142,11 +162,22 @@ impl Publish {
     }
 
     fn send(self, place: Place) -> Result<Receipt, PublishError> {
-        let shared = Arc::clone(&self.client.handle.shared);
+        let client = self.client.clone();
+        let shared = Arc::clone(&client.handle.shared);
+        let (outgoing, answer) = self.into_outgoing(place);
+        match hand_over(&client, outgoing) {
+            Ok(kept) => Ok(Receipt::new(answer, shared, kept)),
+            Err(not_taken) => Err(not_taken.error),
+        }
+    }
+
+    /// The message for the driver, and where its answer comes.
+    fn into_outgoing(self, place: Place) -> (Outgoing, Answer) {
+        let now_ms = self.client.handle.shared.now_ms();
         let expiry_s = self.properties.as_ref().and_then(|p| p.message_expiry_s);
-        let expiry = expiry_s.map(|expiry_s| MessageExpiry::after(expiry_s, shared.now_ms()));
+        let expiry = expiry_s.map(|expiry_s| MessageExpiry::after(expiry_s, now_ms));
         let (reply, answer) = oneshot::channel();
-        self.client.send(Command::Publish(Outgoing {
+        let outgoing = Outgoing {
             topic_name: self.topic_name.into(),
             payload: self.payload,
             qos: self.qos,
@@ -156,13 +187,56 @@ impl Publish {
             expiry,
             received: None,
             place,
-        }))?;
-        Ok(Receipt { answer, shared })
+            kept: None,
+        };
+        (outgoing, Answer(answer))
     }
 
     fn with(mut self, change: impl FnOnce(&mut MessageProperties)) -> Self {
         change(self.properties.get_or_insert_default());
         self
+    }
+}
+
+/// Why a message was not taken.
+struct NotTaken {
+    error: PublishError,
+    /// The message, if it may be taken later.
+    outgoing: Option<Outgoing>,
+}
+
+/// Where the answer to a message comes.
+#[derive(Debug)]
+struct Answer(oneshot::Receiver<Result<Published, PublishError>>);
+
+/// Tells the driver of a message, and before that the store, if there is one.
+fn hand_over(client: &Client, mut outgoing: Outgoing) -> Result<Option<Kept>, Box<NotTaken>> {
+    let never = |error| {
+        Box::new(NotTaken {
+            error,
+            outgoing: None,
+        })
+    };
+    let shared = &client.handle.shared;
+    let keeper = shared.keeper.as_ref();
+    let Some(keeper) = keeper.filter(|_| outgoing.qos != QoS::AtMostOnce) else {
+        let sent = client.send(Command::Publish(outgoing));
+        return sent.map(|()| None).map_err(|closed| never(closed.into()));
+    };
+    let order = match keeper.keep(&mut outgoing, shared.now_ms()) {
+        Ok(order) => order,
+        Err(error) => {
+            let outgoing = error.is_disk_behind().then_some(outgoing);
+            return Err(Box::new(NotTaken { error, outgoing }));
+        }
+    };
+    let kept = order.kept();
+    match client.send(Command::Publish(outgoing)) {
+        Ok(()) => Ok(Some(kept)),
+        Err(closed) => {
+            order.take_back();
+            Err(never(closed.into()))
+        }
     }
 }
 
@@ -230,18 +304,27 @@ impl Permit {
 
 impl Place {
     async fn acquire(shared: &Arc<Shared>, qos: QoS, len: usize) -> Result<Self, PublishError> {
-        let _message = shared.permit(shared.places(qos)).await?;
+        let message = shared.permit(shared.places(qos)).await?;
         let bytes = Arc::clone(&shared.bytes).acquire_many_owned(shared.bytes_of(len));
-        let _bytes = bytes.await.map_err(|_| shared.closed_error())?;
-        Ok(Self { _message, _bytes })
+        let bytes = bytes.await.map_err(|_| shared.closed_error())?;
+        Ok(Self {
+            _message: Some(message),
+            _bytes: Some(bytes),
+        })
     }
 
     fn try_acquire(shared: &Arc<Shared>, qos: QoS, len: usize) -> Result<Self, TryAcquireError> {
         let bytes = shared.bytes_of(len);
         Ok(Self {
-            _message: Arc::clone(shared.places(qos)).try_acquire_owned()?,
-            _bytes: Arc::clone(&shared.bytes).try_acquire_many_owned(bytes)?,
+            _message: Some(Arc::clone(shared.places(qos)).try_acquire_owned()?),
+            _bytes: Some(Arc::clone(&shared.bytes).try_acquire_many_owned(bytes)?),
         })
+    }
+
+    /// For a message of an earlier process, for which there is room since the beginning.
+    #[cfg(feature = "store")]
+    pub(crate) fn restored(shared: &Arc<Shared>, len: usize) -> Self {
+        Self::try_acquire(shared, QoS::AtLeastOnce, len).unwrap_or_default()
     }
 }
 
@@ -252,15 +335,52 @@ impl Place {
 #[derive(Debug)]
 #[must_use = "the server's answer is not looked at"]
 pub struct Receipt {
-    answer: oneshot::Receiver<Result<Published, PublishError>>,
+    answer: Answer,
     shared: Arc<Shared>,
+    /// Where it stands in the store, if it is kept there.
+    kept: Option<Kept>,
+}
+
+impl Receipt {
+    const fn new(answer: Answer, shared: Arc<Shared>, kept: Option<Kept>) -> Self {
+        Self {
+            answer,
+            shared,
+            kept,
+        }
+    }
+
+    /// Of a message of an earlier process.
+    pub(crate) const fn restored(
+        answer: oneshot::Receiver<Result<Published, PublishError>>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self::new(Answer(answer), shared, None)
+    }
+
+    /// Waits until the message is in the [store](crate::ClientBuilder::store), and as durable as that is to make it; at
+    /// once without a store, and at QoS 0.
+    ///
+    /// [`Publish::enqueue`] has waited for it already; [`Publish::try_enqueue`] and [`Permit::send`] have not, so that
+    /// many messages can wait for the disk together.
+    ///
+    /// Cancel safety: nothing is lost.
+    ///
+    /// # Errors
+    /// The disk has failed: the message may be lost with the process.
+    pub async fn stored(&self) -> Result<(), PublishError> {
+        match (&self.shared.keeper, self.kept) {
+            (Some(keeper), Some(kept)) => keeper.stored(kept).await,
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Future for Receipt {
     type Output = Result<Published, PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(Pin::new(&mut self.answer).poll(cx));
+        let answer = ready!(Pin::new(&mut self.answer.0).poll(cx));
         Poll::Ready(answer.unwrap_or_else(|_| Err(self.shared.closed_error().into())))
     }
 }

@@ -107,6 +107,8 @@ impl ConnectError {
             | Self::AuthenticationNotSupported => false,
             Self::Refused { reason, .. } => is_refusal_passing(*reason),
             Self::Dial(error) => error.is_retryable(),
+            #[cfg(feature = "store")]
+            Self::Store(error) => error.is_retryable(),
             #[cfg(feature = "srv")]
             Self::Srv(error) => error.is_retryable(),
             Self::Io { .. }
@@ -136,6 +138,8 @@ impl CloseReason {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Disconnected | Self::DriverDropped => false,
+            #[cfg(feature = "store")]
+            Self::Store(_) => false,
             Self::ConnectFailed(error) => error.is_retryable(),
             Self::ServerDisconnected(disconnect) => is_refusal_passing(disconnect.reason),
             Self::EndOfStream

@@ -1,16 +1,18 @@
 //! What the handles and the driver of one client share.
 
+use crate::earlier::Leftover;
 use crate::event::{Event, EventHub, State};
 use crate::limits::{REQUEST_CAPACITY, UNCLAIMED_CAPACITY};
 use crate::metrics::Counters;
 use crate::options::Options;
 use crate::queue::MessageQueue;
 use crate::request::Responses;
+use crate::store::{Found, Keeper};
 use crate::time::millis;
 use crate::{CloseReason, ClosedError, ConnAckInfo};
 use mqtt_codec::QoS;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -35,16 +37,26 @@ pub(crate) struct Shared {
     pub(crate) bytes: Arc<Semaphore>,
     /// All places in `bytes`.
     pub(crate) bytes_max: u32,
-    /// All places in `unsent`, and in `unacknowledged`.
+    /// All places in `unsent` and `unacknowledged`.
     #[cfg(feature = "metrics")]
-    pub(crate) publish_capacity: usize,
+    pub(crate) publish_places: usize,
     /// Places for requests without an answer.
     pub(crate) requests: Arc<Semaphore>,
+    /// What is kept on disk.
+    pub(crate) keeper: Option<Arc<Keeper>>,
+    /// Messages of an earlier process that nobody has asked for.
+    leftovers: Mutex<Vec<Leftover>>,
 }
 
 impl Shared {
-    pub(crate) fn new(options: &Options) -> Self {
-        let bytes_max = u32::try_from(options.publish_bytes).unwrap_or(u32::MAX);
+    /// What an earlier process has left goes beyond the bounds, if they are lower than they were then.
+    pub(crate) fn new(options: &Options, opened: Option<&(Arc<Keeper>, Found)>) -> Self {
+        let found = opened.map(|(_, found)| found);
+        let publish_capacity = options
+            .publish_capacity
+            .max(found.map_or(0, Found::messages));
+        let publish_bytes = options.publish_bytes.max(found.map_or(0, Found::len));
+        let bytes_max = u32::try_from(publish_bytes).unwrap_or(u32::MAX);
         let bytes_max = bytes_max.clamp(1, 1 << 30);
         Self {
             epoch: Instant::now(),
@@ -56,12 +68,14 @@ impl Shared {
             unclaimed: Arc::new(MessageQueue::new(UNCLAIMED_CAPACITY)),
             responses: Arc::new(Responses::default()),
             unsent: Arc::new(Semaphore::new(options.publish_capacity)),
-            unacknowledged: Arc::new(Semaphore::new(options.publish_capacity)),
+            unacknowledged: Arc::new(Semaphore::new(publish_capacity)),
             bytes: Arc::new(Semaphore::new(usize::try_from(bytes_max).unwrap_or(1))),
             bytes_max,
             #[cfg(feature = "metrics")]
-            publish_capacity: options.publish_capacity,
+            publish_places: options.publish_capacity + publish_capacity,
             requests: Arc::new(Semaphore::new(REQUEST_CAPACITY)),
+            keeper: opened.map(|(keeper, _)| Arc::clone(keeper)),
+            leftovers: Mutex::default(),
         }
     }
 
@@ -80,6 +94,28 @@ impl Shared {
     /// Places in `bytes` for `len` of them; all, for a message that is longer.
     pub(crate) fn bytes_of(&self, len: usize) -> u32 {
         u32::try_from(len).unwrap_or(u32::MAX).min(self.bytes_max)
+    }
+
+    pub(crate) fn set_leftovers(&self, leftovers: Vec<Leftover>) {
+        *self.lock_leftovers() = leftovers;
+    }
+
+    pub(crate) fn take_leftovers(&self) -> Vec<Leftover> {
+        std::mem::take(&mut *self.lock_leftovers())
+    }
+
+    fn lock_leftovers(&self) -> std::sync::MutexGuard<'_, Vec<Leftover>> {
+        // Nothing panics while it is held.
+        self.leftovers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what waits for the disk, and gives the store free.
+    pub(crate) fn close_store(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.close();
+        }
     }
 
     pub(crate) fn was_connected(&self) -> bool {
@@ -177,6 +213,7 @@ pub(crate) struct CloseOnDrop(pub(crate) Arc<Shared>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.begin_close(CloseReason::DriverDropped);
+        self.0.close_store();
         self.0.set_closed();
     }
 }

@@ -5,10 +5,12 @@ use crate::Stream;
 use crate::core::{Core, count};
 use crate::limits::{CLOSE_TIMEOUT, WRITE_QUEUE_LEN, WRITE_QUEUE_LEN_MAX};
 use crate::shared::Shared;
+use crate::store::Keeper;
 use crate::time::millis;
 use mqtt_codec::DecodeError;
 use mqtt_io::{Fed, PacketReader, WriteQueue, poll_read_chunk};
 use mqtt_session::ClientError;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -22,9 +24,20 @@ pub(crate) struct Wire {
     stream: Stream,
     reader: PacketReader,
     queue: WriteQueue,
+    /// Bytes behind those in `queue`, each piece until the store has made durable what it depends on.
+    held: VecDeque<Held>,
+    /// INVARIANT: the bytes in `held`.
+    held_len: usize,
     /// Whether packets wait in `reader` until the application has taken messages.
     paused: bool,
     write_failure: Option<WriteFailure>,
+}
+
+/// Bytes that wait for the disk.
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    barrier: u64,
 }
 
 /// Writing failed; what the server sent before may tell why, so reading goes on for a moment.
@@ -46,6 +59,8 @@ impl Wire {
             stream,
             reader: PacketReader::new(packet_len_max),
             queue: WriteQueue::new(),
+            held: VecDeque::new(),
+            held_len: 0,
             paused: false,
             write_failure: None,
         }
@@ -53,15 +68,21 @@ impl Wire {
 
     /// Whether so much waits for the socket that nothing more is taken from the application.
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= WRITE_QUEUE_LEN
+        self.waiting() >= WRITE_QUEUE_LEN
     }
 
     /// Whether nothing waits for the socket.
     pub(crate) fn is_written(&self) -> bool {
-        self.queue.is_empty()
+        self.waiting() == 0
+    }
+
+    /// Bytes that wait for the disk or the socket.
+    const fn waiting(&self) -> usize {
+        self.queue.len() + self.held_len
     }
 
     pub(crate) fn poll_read(&mut self, core: &mut Core, cx: &mut Context<'_>) -> bool {
+        let waiting = self.waiting();
         let Self { stream, reader, .. } = self;
         if self.paused {
             if !core.may_hold_more() {
@@ -72,7 +93,7 @@ impl Wire {
             self.handle_fed(core, fed);
             return true;
         }
-        if self.queue.len() >= WRITE_QUEUE_LEN_MAX {
+        if waiting >= WRITE_QUEUE_LEN_MAX {
             return false;
         }
         let read = poll_read_chunk(stream, cx, |bytes| {
@@ -132,7 +153,7 @@ impl Wire {
         if self.queue.is_empty() || self.write_failure.is_some() {
             return false;
         }
-        let before = self.queue.len();
+        let (before, waiting) = (self.queue.len(), self.waiting());
         if let Poll::Ready(Err(error)) = self.queue.poll_flush(&mut self.stream, cx) {
             let give_up_ms = core.now_ms.saturating_add(millis(CLOSE_TIMEOUT));
             self.write_failure = Some(WriteFailure { error, give_up_ms });
@@ -140,10 +161,10 @@ impl Wire {
         let written = before - self.queue.len();
         if written != 0 {
             shared.counters.bytes_sent.add(count(written));
-            core.handle_handed(core.pushed.saturating_sub(count(self.queue.len())));
+            core.handle_handed(core.pushed.saturating_sub(count(self.waiting())));
         }
         // Room again for commands that were left alone.
-        before >= WRITE_QUEUE_LEN && self.queue.len() < WRITE_QUEUE_LEN
+        waiting >= WRITE_QUEUE_LEN && self.waiting() < WRITE_QUEUE_LEN
     }
 
     /// Takes over what the core has encoded.
@@ -151,8 +172,30 @@ impl Wire {
         if !core.out.is_empty() {
             let out = std::mem::take(&mut core.out);
             core.pushed += count(out.len());
-            self.queue.push(out);
+            match core.store_reached() {
+                None => self.queue.push(out),
+                Some(_) => {
+                    self.held_len += out.len();
+                    self.held.push_back(Held {
+                        bytes: out,
+                        barrier: core.barrier(),
+                    });
+                }
+            }
             core.out = self.queue.take_spare().unwrap_or_default();
+        }
+        if !self.held.is_empty()
+            && let Some(reached) = core.store_reached()
+        {
+            self.let_go(reached);
+        }
+    }
+
+    /// Lets bytes go whose changes are durable.
+    fn let_go(&mut self, reached: u64) {
+        while let Some(held) = self.held.pop_front_if(|held| held.barrier <= reached) {
+            self.held_len -= held.bytes.len();
+            self.queue.push(held.bytes);
         }
     }
 
@@ -160,13 +203,22 @@ impl Wire {
     /// within [`CLOSE_TIMEOUT`].
     ///
     /// Closing with bytes unread would reset the connection, and the server might lose our DISCONNECT.
-    pub(crate) async fn close(self) {
-        let Self {
-            mut stream,
-            mut queue,
-            ..
-        } = self;
+    pub(crate) async fn close(mut self, keeper: Option<Arc<Keeper>>) {
         let closed = async {
+            while let (Some(keeper), Some(held)) = (&keeper, self.held.front()) {
+                keeper.reach(held.barrier).await;
+                let reached = keeper.reached();
+                if reached < held.barrier {
+                    // It never will be, so nothing that depends on it may leave.
+                    break;
+                }
+                self.let_go(reached);
+            }
+            let Self {
+                mut stream,
+                mut queue,
+                ..
+            } = self;
             poll_fn(|cx| queue.poll_flush(&mut stream, cx)).await?;
             stream.shutdown().await?;
             while poll_fn(|cx| poll_read_chunk(&mut stream, cx, |bytes| !bytes.is_empty())).await? {

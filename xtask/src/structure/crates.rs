@@ -15,7 +15,13 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("mqtt-store", &["mqtt-log"]),
     (
         "mqtt-client",
-        &["mqtt-codec", "mqtt-session", "mqtt-io", "mqtt-auth"],
+        &[
+            "mqtt-codec",
+            "mqtt-session",
+            "mqtt-io",
+            "mqtt-auth",
+            "mqtt-log",
+        ],
     ),
     (
         "mqtt-broker",

@@ -42,6 +42,9 @@ impl ClientBuilder {
         strict_session();
         strict_receive_maximum();
         fail_lost();
+        refuse_qos0_offline();
+        #[cfg(feature = "store")]
+        store(store: impl Into<crate::Store>);
         keep_alive(keep_alive: Duration);
         ping_timeout(ping_timeout: Duration);
         connect_timeout(connect_timeout: Duration);

@@ -125,12 +125,48 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// As [`crate::Receipt::stored`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stored(&self) -> Result<(), PublishError> {
+        self.thread.wait(self.inner.stored())
+    }
+
     /// Waits for the server's answer.
     ///
     /// # Errors
     /// As `.await` on [`crate::Receipt`].
     pub fn wait(self) -> Result<Published, PublishError> {
         self.thread.wait(self.inner)
+    }
+}
+
+/// As [`crate::Restored`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Restored {
+    /// Its Topic Name.
+    pub topic_name: String,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Its QoS, 1 or 2.
+    pub qos: QoS,
+    /// Resolves as that of a message published now.
+    pub receipt: Receipt,
+}
+
+impl Restored {
+    pub(super) fn new(inner: crate::Restored, thread: &Arc<Thread>) -> Self {
+        Self {
+            topic_name: inner.topic_name,
+            payload: inner.payload,
+            qos: inner.qos,
+            receipt: Receipt {
+                inner: inner.receipt,
+                thread: Arc::clone(thread),
+            },
+        }
     }
 }
 

@@ -30,10 +30,11 @@ impl Core {
         until_ms: u64,
     ) -> Result<(), ConnectError> {
         let options = Arc::clone(&self.options);
-        let clean_start = match self.was_accepted && version.has_properties() {
+        let has_begun = self.was_accepted || self.is_restored;
+        let clean_start = match version.has_properties() {
             // From v5 on it says how to begin, not how to end.
-            true => false,
-            false => options.clean_start,
+            true => options.clean_start && !has_begun,
+            false => options.clean_start && self.shared.keeper.is_none(),
         };
         let authentication = self
             .exchange
@@ -59,7 +60,7 @@ impl Core {
                 false => UnknownSession::TakeOver,
             },
         };
-        let mut session = match mem::replace(&mut self.link, Link::Away(ClientSession::new())) {
+        let mut session = match mem::replace(&mut self.link, Link::Away(ClientSession::default())) {
             Link::Away(session) => session,
             Link::Here(connection) => connection.into_session(),
         };
@@ -109,7 +110,10 @@ impl Core {
             lost.push(message);
         }
         let resumed = connection.inflight();
-        let was_accepted = mem::replace(&mut self.was_accepted, true);
+        if let Some(keeper) = &self.shared.keeper {
+            keeper.set_established(connection.outlives_connection());
+        }
+        let was_accepted = mem::replace(&mut self.was_accepted, true) || self.is_restored;
         self.is_accepted = true;
         if connack.client_id != self.options.client_id {
             self.assigned_client_id = Some(connack.client_id.clone());
@@ -185,7 +189,7 @@ impl Core {
         let again = ReasonCode::UNSPECIFIED_ERROR;
         self.late_answers
             .extend(abandoned.map(|token| (token, again)));
-        let link = mem::replace(&mut self.link, Link::Away(ClientSession::new()));
+        let link = mem::replace(&mut self.link, Link::Away(ClientSession::default()));
         let session = match link {
             Link::Away(session) => session,
             Link::Here(mut connection) => {

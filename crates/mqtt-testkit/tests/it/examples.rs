@@ -17,6 +17,10 @@ macro_rules! example {
 }
 
 example!(manual_ack, "../../../mqtt-client/examples/manual_ack.rs");
+example!(
+    offline_queue_on_disk,
+    "../../../mqtt-client/examples/offline_queue_on_disk.rs"
+);
 example!(publish, "../../../mqtt-client/examples/publish.rs");
 example!(
     publish_blocking,
@@ -113,6 +117,36 @@ async fn jobs_are_acknowledged_when_they_are_done() {
         publish.await.unwrap();
     }
     worker.await.unwrap().unwrap();
+    broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_measured_without_a_server_arrives_from_the_next_run() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nobody listens there.
+    let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("mqtt://{}", nowhere.local_addr().unwrap());
+    drop(nowhere);
+    let client = offline_queue_on_disk::begin(&address, directory.path()).unwrap();
+    for value in ["21.5", "21.7"] {
+        offline_queue_on_disk::measure(&client, value)
+            .await
+            .unwrap();
+    }
+    let _ = client.disconnect().timeout(Duration::ZERO).await;
+
+    let (broker, address) = broker().await;
+    let reader = Client::builder(&address).connect().await.unwrap();
+    let subscribe = reader.subscribe("meters/#").qos(QoS::ExactlyOnce);
+    let mut values = subscribe.await.unwrap();
+    let client = offline_queue_on_disk::begin(&address, directory.path()).unwrap();
+    offline_queue_on_disk::measure(&client, "21.9")
+        .await
+        .unwrap();
+    for value in ["21.5", "21.7", "21.9"] {
+        assert_eq!(values.next().await.unwrap().text().unwrap(), value);
+    }
+    client.disconnect().await.unwrap();
     broker.shutdown().await;
 }
 

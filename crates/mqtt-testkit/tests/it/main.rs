@@ -12,4 +12,5 @@ mod broker;
 mod client;
 mod examples;
 mod faults;
+mod killed;
 mod readme;
