@@ -13,6 +13,7 @@ use crate::earlier::Earlier;
 use crate::error::{DisconnectError, PublishError};
 use crate::event::Event;
 use crate::limits::STORE_RETRY;
+use crate::message::Recent;
 use crate::options::Options;
 use crate::queue::Waiting;
 use crate::router::{Routed, Router};
@@ -73,6 +74,7 @@ pub(crate) struct Core {
     unsent: VecDeque<Unsent>,
     /// What the application has to answer on this connection.
     held: Held,
+    recent: Recent,
     /// Answers to messages of earlier connections, for the next one.
     late_answers: Vec<(AckToken, ReasonCode)>,
     /// Where PINGREQ ends in the bytes of the connection, until it is handed to the transport.
@@ -151,6 +153,7 @@ impl Core {
             waiting_requests: VecDeque::new(),
             unsent: VecDeque::new(),
             held: Held::default(),
+            recent: Recent::default(),
             late_answers: Vec::new(),
             ping_until: None,
             exchange: Exchange::default(),
@@ -183,7 +186,7 @@ impl Core {
         };
         match connection.handle_frame(frame, self.now_ms, &mut self.out) {
             Ok(ClientEvent::Message { publish, ack }) => {
-                let message = Message::of(&publish);
+                let message = Message::after(&mut self.recent, &publish);
                 debug_assert_eq!(
                     ack.is_some(),
                     Delivery::packet_id(publish.delivery).is_some()
@@ -246,6 +249,9 @@ impl Core {
             self.held.begin(token, name, self.number, &self.commands)
         });
         let waiting = Waiting { message, answer };
+        let Some(waiting) = self.router.route_again(waiting) else {
+            return self.watch_unless(is_answered);
+        };
         match self.router.route(&waiting) {
             Routed::Delivered => {}
             // What is left of a retired one is acknowledged by dropping it.
@@ -257,6 +263,10 @@ impl Core {
                 self.shared.unclaimed.push(waiting);
             }
         }
+        self.watch_unless(is_answered);
+    }
+
+    fn watch_unless(&mut self, is_answered: bool) {
         if !is_answered {
             self.watch_for_stall();
         }

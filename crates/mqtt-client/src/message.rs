@@ -3,7 +3,7 @@
 use crate::MessageProperties;
 use crate::answer::Acker;
 use bytes::Bytes;
-use mqtt_codec::{Delivery, Publish, QoS, ReasonCode, TopicName};
+use mqtt_codec::{Delivery, Properties, Publish, QoS, ReasonCode, TopicName};
 use std::str::Utf8Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,19 +13,58 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// [`Message::reject`], once for all clones. Spec: v5 §3.3.
 #[derive(Clone, Debug)]
 pub struct Message {
-    inner: Arc<Inner>,
-    /// None where nobody has to answer, and once somebody has.
-    acker: Option<Arc<Mutex<Option<Acker>>>>,
-}
-
-#[derive(Debug)]
-struct Inner {
     topic_name: Arc<str>,
     payload: Bytes,
     qos: QoS,
     retain: bool,
     dup: bool,
-    properties: Option<MessageProperties>,
+    properties: Option<Arc<MessageProperties>>,
+    /// None where nobody has to answer, and once somebody has.
+    acker: Option<Arc<Mutex<Option<Acker>>>>,
+}
+
+/// What the last message had, as the next one often has the same.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    /// INVARIANT: at most [`RECENT_LEN_MAX`] bytes, as `block`.
+    topic_name: Arc<str>,
+    /// Its properties as they were received.
+    block: Box<[u8]>,
+    properties: Option<Arc<MessageProperties>>,
+}
+
+/// Bytes of a Topic Name, and of properties, that are worth keeping for the next message.
+const RECENT_LEN_MAX: usize = 256;
+
+impl Recent {
+    fn topic_name(&mut self, topic_name: &str) -> Arc<str> {
+        if *self.topic_name == *topic_name {
+            return Arc::clone(&self.topic_name);
+        }
+        let new: Arc<str> = topic_name.into();
+        if new.len() <= RECENT_LEN_MAX {
+            self.topic_name = Arc::clone(&new);
+        }
+        new
+    }
+
+    fn properties(&mut self, properties: &Properties<'_>) -> Option<Arc<MessageProperties>> {
+        if properties.is_empty() {
+            return None;
+        }
+        let block = properties.raw();
+        if let (Some(recent), Some(block)) = (&self.properties, block)
+            && *self.block == *block
+        {
+            return Some(Arc::clone(recent));
+        }
+        let new = Arc::new(MessageProperties::of(properties));
+        if let Some(block) = block.filter(|block| block.len() <= RECENT_LEN_MAX) {
+            self.block = block.into();
+            self.properties = Some(Arc::clone(&new));
+        }
+        Some(new)
+    }
 }
 
 /// What a message without properties answers.
@@ -40,22 +79,21 @@ static NO_PROPERTIES: MessageProperties = MessageProperties {
 };
 
 impl Message {
+    #[cfg(test)]
     pub(crate) fn of(publish: &Publish<'_>) -> Self {
-        let properties = &publish.properties;
-        let inner = Inner {
-            topic_name: publish
-                .topic_name
-                .map(TopicName::as_str)
-                .unwrap_or_default()
-                .into(),
+        Self::after(&mut Recent::default(), publish)
+    }
+
+    /// The message in `publish`, which came after `recent`.
+    pub(crate) fn after(recent: &mut Recent, publish: &Publish<'_>) -> Self {
+        let topic_name = publish.topic_name.map(TopicName::as_str);
+        Self {
+            topic_name: recent.topic_name(topic_name.unwrap_or_default()),
             payload: Bytes::copy_from_slice(publish.payload),
             qos: Delivery::qos(publish.delivery),
             retain: publish.retain,
             dup: publish.dup,
-            properties: (!properties.is_empty()).then(|| MessageProperties::of(properties)),
-        };
-        Self {
-            inner: Arc::new(inner),
+            properties: recent.properties(&publish.properties),
             acker: None,
         }
     }
@@ -95,40 +133,45 @@ impl Message {
     /// # Errors
     /// It is not UTF-8.
     pub fn text(&self) -> Result<&str, Utf8Error> {
-        std::str::from_utf8(&self.inner.payload)
+        std::str::from_utf8(&self.payload)
+    }
+
+    /// Topic Name and properties, to compare by where they lie.
+    pub(crate) fn heading(&self) -> (&Arc<str>, Option<&Arc<MessageProperties>>) {
+        (&self.topic_name, self.properties.as_ref())
     }
 
     pub(crate) fn shared_topic_name(&self) -> Arc<str> {
-        Arc::clone(&self.inner.topic_name)
+        Arc::clone(&self.topic_name)
     }
 
     /// The Topic Name it was published under; a Topic Alias is resolved already.
     pub fn topic_name(&self) -> &str {
-        &self.inner.topic_name
+        &self.topic_name
     }
 
     /// What was published.
     pub fn payload(&self) -> &Bytes {
-        &self.inner.payload
+        &self.payload
     }
 
     /// The QoS it was delivered with: the lower of publisher's and subscription's.
     pub fn qos(&self) -> QoS {
-        self.inner.qos
+        self.qos
     }
 
     /// Whether the server had it retained (or, with Retain As Published, the publisher asked for that).
     pub fn retain(&self) -> bool {
-        self.inner.retain
+        self.retain
     }
 
     /// Whether the server may have sent it before.
     pub fn dup(&self) -> bool {
-        self.inner.dup
+        self.dup
     }
 
     /// Its properties; none before v5.
     pub fn properties(&self) -> &MessageProperties {
-        self.inner.properties.as_ref().unwrap_or(&NO_PROPERTIES)
+        self.properties.as_deref().unwrap_or(&NO_PROPERTIES)
     }
 }

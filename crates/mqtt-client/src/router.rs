@@ -1,8 +1,8 @@
 //! Which subscription a message is for.
 
-use crate::Message;
 use crate::limits::{FILTER_IDS, LOOSE_IDS, RESUBSCRIBE_FILTERS, RETIRED_FILTERS};
 use crate::queue::{MessageQueue, Waiting};
+use crate::{Message, MessageProperties};
 use mqtt_codec::{SubscriptionIdentifier, SubscriptionOptions, TopicFilter, TopicName};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +23,16 @@ pub(crate) struct Router {
     ids: IdRange,
     /// INVARIANT: at most [`RETIRED_FILTERS`]; not subscribed any more, messages may still be under way.
     retired: VecDeque<Box<str>>,
+    /// Where the last message went; none after any change.
+    last: Option<LastRoute>,
+}
+
+/// Where a message went that only one subscription wanted.
+#[derive(Debug)]
+struct LastRoute {
+    topic_name: Arc<str>,
+    properties: Option<Arc<MessageProperties>>,
+    queue: Arc<MessageQueue>,
 }
 
 #[derive(Debug)]
@@ -68,6 +78,7 @@ impl Router {
                 next: first_id.max(1),
             },
             retired: VecDeque::new(),
+            last: None,
         }
     }
 
@@ -120,6 +131,7 @@ impl Router {
 
     /// Messages for `topic_filter` carry `id` from now on.
     pub(crate) fn set_id(&mut self, topic_filter: &str, id: SubscriptionIdentifier) {
+        self.last = None;
         if let Some(key) = self.by_name.get(topic_filter)
             && let Some(filter) = self.filters.get_mut(key)
         {
@@ -135,6 +147,7 @@ impl Router {
         id: Option<SubscriptionIdentifier>,
         queue: &Arc<MessageQueue>,
     ) {
+        self.last = None;
         self.retired.retain(|retired| **retired != *topic_filter);
         let key = match self.by_name.get(topic_filter) {
             Some(key) => *key,
@@ -167,6 +180,7 @@ impl Router {
 
     /// Sends nothing to `queue` any more: the filters that nobody wants now, to be unsubscribed.
     pub(crate) fn remove_queue(&mut self, queue: &Arc<MessageQueue>) -> Vec<Box<str>> {
+        self.last = None;
         let mut unwanted = Vec::new();
         for (key, filter) in &mut self.filters {
             let before = filter.queues.len();
@@ -202,6 +216,7 @@ impl Router {
         let Some(key) = self.by_name.get(topic_filter).copied() else {
             return;
         };
+        self.last = None;
         let queues = self
             .filters
             .get_mut(&key)
@@ -215,8 +230,19 @@ impl Router {
         }
     }
 
+    /// Hands `waiting` to where the message before it went, if it is like that one; else gives it back.
+    pub(crate) fn route_again(&self, waiting: Waiting) -> Option<Waiting> {
+        match &self.last {
+            Some(last) if last.is_for(&waiting.message) => {
+                last.queue.push(waiting);
+                None
+            }
+            _ => Some(waiting),
+        }
+    }
+
     /// Hands `waiting` to every subscription it is for.
-    pub(crate) fn route(&self, waiting: &Waiting) -> Routed {
+    pub(crate) fn route(&mut self, waiting: &Waiting) -> Routed {
         let message = &waiting.message;
         let Ok(topic_name) = TopicName::try_new(message.topic_name()) else {
             return Routed::Unclaimed;
@@ -243,6 +269,14 @@ impl Router {
         for queue in &queues {
             queue.push(waiting.clone());
         }
+        if let [queue] = *queues {
+            let (topic, properties) = message.heading();
+            self.last = Some(LastRoute {
+                topic_name: Arc::clone(topic),
+                properties: properties.cloned(),
+                queue: Arc::clone(queue),
+            });
+        }
         if !queues.is_empty() {
             return Routed::Delivered;
         }
@@ -264,6 +298,7 @@ impl Router {
     }
 
     fn remove(&mut self, key: u32) -> Option<Box<str>> {
+        self.last = None;
         let filter = self.filters.remove(&key)?;
         self.by_name.remove(&filter.topic_filter);
         for id in filter.ids {
@@ -288,6 +323,7 @@ impl Router {
 
     /// What comes with `id` goes by the filters from now on.
     fn loosen(&mut self, id: u32) {
+        self.last = None;
         if self.loose_ids.len() == LOOSE_IDS {
             self.loose_ids.pop_front();
         }
@@ -305,6 +341,18 @@ impl Router {
 impl Drop for Router {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl LastRoute {
+    fn is_for(&self, message: &Message) -> bool {
+        let (topic_name, properties) = message.heading();
+        let has_properties = match (&self.properties, properties) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        has_properties && Arc::ptr_eq(&self.topic_name, topic_name)
     }
 }
 
