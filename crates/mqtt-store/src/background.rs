@@ -1,6 +1,7 @@
 //! The store's own thread: what is finished, checkpoints, room.
 
 use crate::checkpoint::{NotWritten, Numbers};
+use crate::files;
 use crate::record::{Record, SessionId};
 use crate::store::Shared;
 use mqtt_log::Position;
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 /// How long what is finished waits for more of the kind.
 const FINISHED_DELAY: Duration = Duration::from_millis(20);
 /// How often it is noted that the broker runs.
-const ALIVE_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const ALIVE_EVERY_MS: u64 = 10_000;
+const ALIVE_EVERY: Duration = Duration::from_millis(ALIVE_EVERY_MS);
 /// Segments copied between two checkpoints.
 const COMPACT_MAX: usize = 4;
 /// How often it is looked whether the log has made a position durable.
@@ -141,8 +143,15 @@ impl Shared {
             }
             std::thread::sleep(DURABLE_POLL);
         }
-        match self.checkpoint.write(numbers, &rows) {
-            Ok(()) => self.log.set_replay_from(appended),
+        let is_purged = self.purged.lock().elapsed() >= self.settings.purge_every;
+        let expired_ms = is_purged.then(files::now_ms);
+        match self.checkpoint.write(numbers, &rows, expired_ms) {
+            Ok(()) => {
+                self.log.set_replay_from(appended);
+                if is_purged {
+                    *self.purged.lock() = Instant::now();
+                }
+            }
             Err(NotWritten::NoRoom) => {
                 tracing::warn!(
                     "no room for a checkpoint: it is tried again, and the log grows meanwhile"
@@ -203,7 +212,7 @@ impl Shared {
     /// Notes that the broker runs.
     pub(crate) fn note_alive(&self) {
         if let Some(dir) = &self.dir {
-            crate::files::note_alive(dir);
+            files::note_alive(dir);
         }
     }
 }

@@ -3,10 +3,12 @@
 use crate::backend::Backend;
 use crate::error::OpenError;
 use crate::files;
+use crate::message::StoredMessage;
 use crate::record::{MessageId, SessionId};
 use crate::recovered::Recovered;
 use crate::replay::{FoundFlow, Replay};
-use crate::rows::{Rows, span};
+use crate::rows::{Rows, retained_span, span};
+use crate::wire::Fields;
 use mqtt_log::{Disk, DiskLock};
 use parking_lot::Mutex;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition};
@@ -180,18 +182,29 @@ impl Checkpoint {
         Ok(replay.end()?)
     }
 
-    /// Writes what has changed, and returns when it is on the disk.
+    /// Writes what has changed, and returns when it is on the disk; with `expired_ms`, in milliseconds of Unix time,
+    /// retained messages that had expired then are taken out.
     ///
     /// # Errors
     /// [`NotWritten`]; what was written before is as it was.
-    pub(crate) fn write(&self, numbers: Numbers, rows: &Rows) -> Result<(), NotWritten> {
+    pub(crate) fn write(
+        &self,
+        numbers: Numbers,
+        rows: &Rows,
+        expired_ms: Option<u64>,
+    ) -> Result<(), NotWritten> {
         let mut database = self.database.lock();
         let written = whole(|| {
             let open = match database.take() {
                 Some(open) => open,
                 None => open_database(&*self.disk, files::CHECKPOINT)?,
             };
-            Ok(Self::write_whole(database.insert(open), numbers, rows)?)
+            Ok(Self::write_whole(
+                database.insert(open),
+                numbers,
+                rows,
+                expired_ms,
+            )?)
         });
         written.map_err(|error| match error {
             OpenError::Checkpoint(redb::Error::Io(source)) | OpenError::Io { source, .. }
@@ -204,7 +217,12 @@ impl Checkpoint {
         })
     }
 
-    fn write_whole(database: &Database, numbers: Numbers, rows: &Rows) -> Result<(), redb::Error> {
+    fn write_whole(
+        database: &Database,
+        numbers: Numbers,
+        rows: &Rows,
+        expired_ms: Option<u64>,
+    ) -> Result<(), redb::Error> {
         let mut transaction = database.begin_write()?;
         // Without it the whole file would be read after a crash.
         transaction.set_quick_repair(true);
@@ -217,7 +235,12 @@ impl Checkpoint {
                 count: number(ROW_COUNT)?,
                 sum: number(ROW_SUM)?,
             };
-            write_rows(&mut transaction.open_table(ROWS)?, rows, &mut digest)?;
+            let mut stored = transaction.open_table(ROWS)?;
+            if let Some(expired_ms) = expired_ms {
+                purge(&mut stored, expired_ms, &mut digest)?;
+            }
+            write_rows(&mut stored, rows, &mut digest)?;
+            drop(stored);
             for (name, number) in named(numbers, digest) {
                 table.insert(name, number)?;
             }
@@ -362,6 +385,28 @@ impl Digest {
 fn whole<T>(work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     // What a panic leaves behind is not used again: the store is not opened, or has failed.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(OpenError::CheckpointDamaged))
+}
+
+/// Takes out retained messages that had expired at `now_ms`.
+///
+/// Nobody would get them, and the broker forgets them without a record.
+fn purge(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    now_ms: u64,
+    digest: &mut Digest,
+) -> Result<(), redb::Error> {
+    let all = retained_span();
+    table.retain_in::<&[u8], _>(all.start.as_slice()..all.end.as_slice(), |key, stored| {
+        let row =
+            checked(key, stored).and_then(|(row, _)| StoredMessage::decode(Fields::new(row)).ok());
+        let expires_at_ms = row.and_then(|message| message.expires_at_ms);
+        let is_kept = expires_at_ms.is_none_or(|at_ms| at_ms > now_ms);
+        if !is_kept {
+            digest.remove(stored);
+        }
+        is_kept
+    })?;
+    Ok(())
 }
 
 fn write_rows(

@@ -3,7 +3,7 @@
 use crate::error::OpenError;
 use mqtt_log::{Disk, RealDisk};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -93,13 +93,29 @@ pub(crate) fn alive_ms(dir: &Path) -> u64 {
     text.trim().parse().unwrap_or(0)
 }
 
-/// Notes the time. It need not survive a power cut.
+/// Notes the time; it is synced, as a power cut ends a broker as well as a kill does.
 pub(crate) fn note_alive(dir: &Path) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_ms = now.unwrap_or_default().as_millis();
-    if let Err(error) = fs::write(dir.join("alive"), format!("{now_ms}\n")) {
+    let text = format!("{:<14}\n", now_ms());
+    let mut options = fs::OpenOptions::new();
+    // In place, and always as long: it is never there in half.
+    let file = options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join("alive"));
+    let noted = file.and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_data()
+    });
+    if let Err(error) = noted {
         tracing::debug!(%error, "cannot note the time");
     }
+}
+
+/// Milliseconds of Unix time.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn unusable(path: &Path, source: io::Error) -> OpenError {

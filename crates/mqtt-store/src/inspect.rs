@@ -151,13 +151,14 @@ fn salvage_checkpoint(from: &Path, to: &Path) -> Result<u64, OpenError> {
         return Ok(0);
     };
     let (numbers, rows) = old.salvage();
-    new.write(numbers, &rows).map_err(|error| match error {
-        NotWritten::Failed(error) => error,
-        NotWritten::NoRoom => OpenError::Io {
-            path: files::checkpoint(to),
-            source: io::ErrorKind::StorageFull.into(),
-        },
-    })?;
+    new.write(numbers, &rows, None)
+        .map_err(|error| match error {
+            NotWritten::Failed(error) => error,
+            NotWritten::NoRoom => OpenError::Io {
+                path: files::checkpoint(to),
+                source: io::ErrorKind::StorageFull.into(),
+            },
+        })?;
     Ok(numbers.applied)
 }
 

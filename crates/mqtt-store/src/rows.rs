@@ -266,6 +266,11 @@ pub(crate) fn session_of(key: &[u8]) -> Option<SessionId> {
     Some(SessionId(big_endian(id)))
 }
 
+/// The keys of all retained messages.
+pub(crate) fn retained_span() -> Range<Vec<u8>> {
+    vec![RETAINED]..vec![RETAINED + 1]
+}
+
 /// The key of a topic's retained message.
 pub(crate) fn retained_key(topic_name: &str) -> Vec<u8> {
     let mut key = vec![RETAINED];

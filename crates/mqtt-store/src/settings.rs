@@ -23,6 +23,8 @@ pub struct Settings {
     pub checkpoint_every: Duration,
     /// Bytes of log after which a checkpoint is written at once; default 64 MiB.
     pub checkpoint_after: u64,
+    /// Time between two looks for retained messages of the checkpoint that have expired; default 1 h.
+    pub purge_every: Duration,
     /// Called for what the owner must know at once, from a thread of the store; must not block, nor call the store.
     pub on_event: Option<Arc<dyn Fn(Event) + Send + Sync>>,
 }
@@ -37,6 +39,7 @@ impl Default for Settings {
             group_delay_max: Duration::from_millis(2),
             checkpoint_every: Duration::from_secs(10),
             checkpoint_after: 64 << 20,
+            purge_every: Duration::from_secs(3600),
             on_event: None,
         }
     }

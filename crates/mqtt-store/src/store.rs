@@ -1,6 +1,6 @@
 //! The store: records go into the log, what they mean into the ledger, and now and then all of it to a checkpoint.
 
-use crate::background::Background;
+use crate::background::{ALIVE_EVERY_MS, Background};
 use crate::checkpoint::Checkpoint;
 use crate::error::{OpenError, ReadError, StoreFull};
 use crate::files;
@@ -17,6 +17,7 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Instant;
 
 /// The durable state of one broker.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) inner: Mutex<Inner>,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) settings: Settings,
+    /// When expired rows of the checkpoint were last looked for.
+    pub(crate) purged: Mutex<Instant>,
     /// The directory, for the file that says until when the broker ran; none in tests.
     pub(crate) dir: Option<PathBuf>,
     pub(crate) bell: crate::background::Bell,
@@ -335,7 +338,12 @@ impl Shared {
             replay.record(&record, Place { at, len })
         })?;
         let (mut recovered, flows) = checkpoint.end(&mut replay)?;
-        let alive_ms = dir.as_deref().map_or(0, files::alive_ms);
+        let noted_ms = dir.as_deref().map_or(0, files::alive_ms);
+        // It may have run until it would have noted the time again: no session may end too early.
+        let alive_ms = match noted_ms {
+            0 => 0,
+            noted_ms => noted_ms.saturating_add(ALIVE_EVERY_MS).min(files::now_ms()),
+        };
         recovered.alive_ms = alive_ms.max(replay.latest_ms);
         let mut ledger = Ledger::from_next(replay.next_id.max(MessageId(1)));
         for found in flows {
@@ -356,6 +364,7 @@ impl Shared {
             }),
             checkpoint,
             settings,
+            purged: Mutex::new(Instant::now()),
             dir,
             bell: crate::background::Bell::default(),
         };

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Messages published in one tick; what is due besides comes with the next.
 const DUE_MAX: usize = 10_000;
 
+/// When a message that nobody could keep is published again, in milliseconds.
+const AGAIN_MS: u64 = 1_000;
+
 impl Core {
     /// Keeps `incoming` for `seconds`; when its acknowledgement may leave.
     ///
@@ -63,7 +66,12 @@ impl Core {
             let Some(waiting) = self.extensions.delayed.take_due(now_ms) else {
                 return;
             };
-            self.publish_waiting(&waiting, batch, now_ms);
+            if let Err(reason) = self.publish_waiting(&waiting, batch, now_ms) {
+                tracing::debug!(topic_name = waiting.message.topic_name(), %reason, "delayed message not published");
+                // It was acknowledged: it waits on until there is room.
+                self.extensions.delayed.restore(now_ms + AGAIN_MS, waiting);
+                continue;
+            }
             if self.log.keeps_records() && waiting.message.qos != QoS::AtMostOnce {
                 // A lost record means that it is published once more after a restart.
                 let _ = self.log.append(LogRecord::DelayedDone { id: waiting.id });
@@ -71,12 +79,17 @@ impl Core {
         }
     }
 
-    fn publish_waiting(&self, waiting: &Waiting, batch: &mut Batch, now_ms: u64) {
+    fn publish_waiting(
+        &self,
+        waiting: &Waiting,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) -> Result<(), ReasonCode> {
         let message = &waiting.message;
         let Some(source) = message.source(now_ms) else {
             batch.counts.dropped(DropCause::Expired, 1);
             batch.counts.name_drops(None, message.topic_name());
-            return;
+            return Ok(());
         };
         let incoming = Incoming {
             source,
@@ -89,8 +102,6 @@ impl Core {
             received: None,
         };
         let routes = self.router.routes(message.topic_name());
-        if let Err(reason) = self.publish(batch, now_ms, &incoming, &routes) {
-            tracing::warn!(topic_name = message.topic_name(), %reason, "delayed message not published");
-        }
+        self.publish(batch, now_ms, &incoming, &routes).map(drop)
     }
 }

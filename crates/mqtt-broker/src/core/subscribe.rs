@@ -130,7 +130,8 @@ impl Core {
             return Err(give_back());
         }
         let all = &mut state.subscriptions;
-        let is_known = all.contains(text);
+        let before = all.get(text).cloned();
+        let is_known = before.is_some();
         if !is_known && all.len() >= self.limits.subscriptions_max {
             drop(state);
             self.note_limit(LimitCause::Subscriptions, &cell.client_id);
@@ -141,11 +142,16 @@ impl Core {
             options: *options,
             subscription_id: *subscription_id,
         };
+        // Clients that come back subscribe again, also while nothing more can be written.
+        let is_written = !self.offer.exclusive && before.as_ref() == Some(&made);
         all.insert(made);
         let is_logged = state.is_logged;
         drop(state);
         let mut position = LogPosition::NONE;
-        if is_logged {
+        if is_logged && is_written {
+            // What was written before may not be durable yet.
+            position = self.log.appended();
+        } else if is_logged {
             let record = LogRecord::Subscribed {
                 session: cell.key,
                 topic_filter: text,
@@ -155,10 +161,11 @@ impl Core {
             };
             position = self.log.append(record).map_err(|_| {
                 self.note_log_full(&cell.client_id);
-                if is_known {
+                let mut state = cell.state.lock();
+                if let Some(before) = before {
+                    state.subscriptions.insert(before);
                     return ReasonCode::QUOTA_EXCEEDED;
                 }
-                let mut state = cell.state.lock();
                 state.subscriptions.remove(text);
                 drop(state);
                 give_back()

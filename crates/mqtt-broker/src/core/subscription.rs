@@ -6,7 +6,7 @@ use mqtt_codec::{QoS, SubscriptionIdentifier, SubscriptionOptions};
 use std::sync::{Arc, Weak};
 
 /// One subscription of a session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Subscription {
     pub(crate) topic_filter: Box<str>,
     pub(crate) options: SubscriptionOptions,

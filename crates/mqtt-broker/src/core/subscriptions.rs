@@ -38,10 +38,10 @@ impl Subscriptions {
         self.as_slice().iter()
     }
 
-    /// Whether there is one with this very filter.
-    pub(crate) fn contains(&self, topic_filter: &str) -> bool {
-        let list = self.0.as_ref();
-        list.is_some_and(|list| list.find(topic_filter).is_some())
+    /// The one with this very filter.
+    pub(crate) fn get(&self, topic_filter: &str) -> Option<&Subscription> {
+        let list = self.0.as_ref()?;
+        list.all.get(list.find(topic_filter)?)
     }
 
     /// Adds a subscription, or puts it in place of the one with the same filter.

@@ -119,6 +119,12 @@ fn a_full_disk_refuses_what_it_would_have_to_keep_and_loses_nothing() {
             present.subscribe_with(&[("more", options(QOS1))], &[]),
             [0x97]
         );
+        assert_eq!(
+            present.subscribe_with(&[("live", options(QOS1))], &[]),
+            [0x97]
+        );
+        // What is there already may be asked for again, as clients do that come back.
+        present.subscribe("live", QOS0);
         let (mut refused, welcome) = Hello::lasting(V5, "new").ask(&server);
         assert_eq!(welcome.reason, 0x97);
         refused.expect_close();

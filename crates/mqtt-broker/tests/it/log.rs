@@ -351,6 +351,27 @@ fn a_full_log_refuses_what_it_would_have_to_keep() {
     client.expect_ack(PacketType::PubAck, 1);
 }
 
+#[test]
+fn a_delayed_message_that_finds_no_room_when_it_is_due_waits_until_there_is() {
+    let (server, log) = steered();
+    sleeper(&server, &log);
+    let before = log.appended();
+    let mut client = Client::connect(&server, V5, "c");
+    client.post(&Post {
+        qos: QOS1,
+        ..Post::new("$delayed/1/t", b"x")
+    });
+    log.wait_for(before + 1);
+    log.commit();
+    client.expect_ack(PacketType::PubAck, 1);
+    log.set_full(true);
+    log.wait_for_refusal();
+    assert_eq!(log.take_records(), ["delayed"]);
+    log.set_full(false);
+    log.wait_for(before + 3);
+    assert_eq!(log.take_records(), ["message", "delayed done"]);
+}
+
 /// The identifier of the refused message stayed known, so its resend was taken for a duplicate.
 #[test]
 fn regress_a_qos_2_message_refused_by_closing_is_new_when_it_is_sent_again() {

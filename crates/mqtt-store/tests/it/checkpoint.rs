@@ -3,7 +3,8 @@
 use crate::model::{Model, Random};
 use crate::recovery::settings;
 use mqtt_store::fault::SimDisk;
-use mqtt_store::{OpenError, Store};
+use mqtt_store::{OpenError, Record, Store, StoredMessage, check};
+use std::time::Duration;
 
 /// The unit in which the database writes; unit: bytes.
 const PAGE: usize = 4096;
@@ -75,4 +76,46 @@ fn no_bit_that_turns_over_in_a_checkpoint_is_believed() {
     );
     // The head is kept three times: one that is damaged is made whole.
     assert_eq!(heads.refused, 0);
+}
+
+/// A retained message of one topic that expires at `at_ms`.
+fn retain(store: &Store, topic: &str, at_ms: Option<u64>) {
+    let message = StoredMessage {
+        topic_len: u32::try_from(topic.len()).unwrap(),
+        expires_at_ms: at_ms,
+        block: topic.as_bytes().into(),
+        qos: 1,
+        retain: true,
+        is_of_will: false,
+        publisher: 0,
+        publisher_tag: 0,
+        properties_len: 0,
+    };
+    store
+        .append_message(message, Vec::new(), true, None)
+        .unwrap();
+}
+
+#[test]
+fn retained_messages_that_have_expired_leave_the_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings();
+    let (store, _, _) = Store::open(dir.path(), settings.clone()).unwrap();
+    retain(&store, "past", Some(1));
+    retain(&store, "later", Some(u64::MAX - 1));
+    retain(&store, "never", None);
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(check(dir.path()).unwrap().rows, 3);
+    settings.purge_every = Duration::ZERO;
+    let (store, _, _) = Store::open(dir.path(), settings).unwrap();
+    store
+        .append(&Record::RetainedRemoved {
+            topic_name: "other".into(),
+        })
+        .unwrap();
+    store.close().unwrap();
+    drop(store);
+    let report = check(dir.path()).unwrap();
+    assert!(report.is_sound() && report.rows == 2, "{report:?}");
 }

@@ -13,6 +13,8 @@ struct State {
     appended: u64,
     durable: u64,
     full: bool,
+    /// How often it was full.
+    refused: u64,
     /// Panic when a session ends.
     panics: bool,
     waiting: Vec<(u64, Waker)>,
@@ -63,6 +65,15 @@ impl Steered {
         }
     }
 
+    /// Waits until something was refused.
+    pub(crate) fn wait_for_refusal(&self) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while self.0.lock().unwrap().refused == 0 {
+            assert!(std::time::Instant::now() < deadline, "not refused in time");
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn take_records(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.0.lock().unwrap().records)
     }
@@ -76,6 +87,7 @@ impl CommitLog for Steered {
     fn append(&self, record: LogRecord<'_>) -> Result<LogPosition, LogFull> {
         let mut state = self.0.lock().unwrap();
         if state.full {
+            state.refused += 1;
             return Err(LogFull);
         }
         if state.panics && matches!(record, LogRecord::SessionEnded { .. }) {
@@ -115,6 +127,7 @@ impl CommitLog for Steered {
         assert!(is_retained || !recipients.is_empty());
         let mut state = self.0.lock().unwrap();
         if state.full {
+            state.refused += 1;
             return Err(LogFull);
         }
         state.appended += 1;
