@@ -7,6 +7,7 @@ mod broker;
 mod connection;
 mod exit;
 mod log;
+mod passwd;
 mod payload;
 mod print;
 mod publish;
@@ -34,6 +35,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
         Command::Store(args) => store::run(args.command),
+        Command::Passwd(args) => passwd::run(&args),
         Command::Torture(args) => torture::run(&args),
     }
 }

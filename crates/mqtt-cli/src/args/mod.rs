@@ -4,6 +4,7 @@
 
 mod broker;
 mod connection;
+mod passwd;
 mod publish;
 mod server;
 mod store;
@@ -16,6 +17,7 @@ use clap::{ArgAction, error::ErrorKind};
 
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connection::ConnectionArgs;
+pub(crate) use passwd::{HashArg, PasswdArgs};
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use server::ServerError;
 pub(crate) use store::{StoreArgs, StoreCommand};
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Pub(PublishArgs),
     /// Subscribe to topics and print their messages
     Sub(SubscribeArgs),
+    /// Make and change a file of users and their passwords
+    Passwd(PasswdArgs),
     /// Look at what a broker that does not run has kept
     Store(StoreArgs),
     /// Kill a broker over and over and verify that it keeps what it has acknowledged

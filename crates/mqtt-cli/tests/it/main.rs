@@ -9,6 +9,7 @@
 mod address;
 mod broker;
 mod messages;
+mod passwd;
 mod process;
 mod refusals;
 mod server;

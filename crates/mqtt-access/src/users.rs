@@ -1,0 +1,143 @@
+//! The users of a password file, for looking them up.
+
+use crate::error::{HashError, LineError};
+use crate::password::StoredPassword;
+use std::collections::HashMap;
+
+/// User Names and their stored passwords.
+#[derive(Clone, Debug)]
+pub struct Users {
+    by_name: HashMap<Box<str>, User>,
+    /// Checked for a user that is not there, so that the time taken tells nobody which names exist.
+    nobody: StoredPassword,
+}
+
+#[derive(Clone, Debug)]
+struct User {
+    password: StoredPassword,
+    /// From 1.
+    line: usize,
+}
+
+/// What came of a check.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Checked {
+    /// The user and the password are right; the line the user stands in, from 1.
+    Right {
+        /// From 1.
+        line: usize,
+    },
+    /// The user is there, the password is another; the line the user stands in.
+    WrongPassword {
+        /// From 1.
+        line: usize,
+    },
+    /// No such user.
+    NoSuchUser,
+}
+
+impl Users {
+    /// Reads the lines `name:hash` of a password file; empty ones, and those that begin with `#`, say nothing.
+    ///
+    /// # Errors
+    /// The first line that is wrong, from 1, and why.
+    pub fn parse(text: &str) -> Result<Self, (usize, LineError)> {
+        let nobody = StoredPassword::new(b"").map_err(|error| (0, error.into()))?;
+        let mut by_name: HashMap<Box<str>, User> = HashMap::new();
+        for (line, text) in (1..).zip(text.lines()) {
+            let Some((name, hash)) = split(text).map_err(|error| (line, error))? else {
+                continue;
+            };
+            let password = StoredPassword::parse(hash).map_err(|error| (line, error.into()))?;
+            if let Some(first) = by_name.insert(name.into(), User { password, line }) {
+                let (name, first) = (name.into(), first.line);
+                return Err((line, LineError::Twice { name, line: first }));
+            }
+        }
+        Ok(Self { by_name, nobody })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// Whether there is a user of this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// Checks a password; takes as long for a user that is not there as for one with an argon2id hash.
+    #[must_use]
+    pub fn check(&self, name: &str, password: &[u8]) -> Checked {
+        match self.by_name.get(name) {
+            Some(user) if user.password.verify(password) => Checked::Right { line: user.line },
+            Some(user) => Checked::WrongPassword { line: user.line },
+            None => {
+                let _always_wrong = self.nobody.verify(password);
+                Checked::NoSuchUser
+            }
+        }
+    }
+}
+
+/// Name and hash of a line, if it has them.
+pub(crate) fn split(line: &str) -> Result<Option<(&str, &str)>, LineError> {
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    match line.split_once(':') {
+        None => Err(LineError::NoColon),
+        Some(("", _)) => Err(LineError::NoName),
+        Some((name, hash)) => Ok(Some((name, hash))),
+    }
+}
+
+/// Whether a line's password is stored in a form of ours, or something that is not, such as the password itself.
+pub(crate) fn is_hashed(hash: &str) -> bool {
+    StoredPassword::parse(hash) != Err(HashError::UnknownForm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEVEN: &str = "$7$101$qAKE5/wiMb7MxInY$kP9F12niaj//BS9BG/tQWVDjzhDofyH9NJlPCrUH+EoxjxdeMtoyeD0X3IhbkC4TMikpzhGuL+h3YczjOSvirg==";
+
+    #[test]
+    fn users_are_found_and_checked() {
+        let users =
+            Users::parse(&format!("# two of them\nbob:{SEVEN}\n\nß é:{SEVEN}\r\n")).unwrap();
+        assert_eq!(users.len(), 2);
+        assert_eq!(users.check("bob", b"secret"), Checked::Right { line: 2 });
+        assert_eq!(users.check("ß é", b"secret"), Checked::Right { line: 4 });
+        assert_eq!(users.check("bob", b"x"), Checked::WrongPassword { line: 2 });
+        assert_eq!(users.check("Bob", b"secret"), Checked::NoSuchUser);
+        assert_eq!(users.check("", b""), Checked::NoSuchUser);
+    }
+
+    #[test]
+    fn the_first_wrong_line_is_named() {
+        let twice = LineError::Twice {
+            name: "bob".into(),
+            line: 1,
+        };
+        let cases = [
+            (format!("bob:{SEVEN}\nalice"), 2, LineError::NoColon),
+            (format!("\n:{SEVEN}"), 2, LineError::NoName),
+            (format!("bob:{SEVEN}\n# x\nbob:{SEVEN}"), 3, twice),
+            ("bob:secret".to_owned(), 1, HashError::UnknownForm.into()),
+        ];
+        for (text, line, error) in cases {
+            assert_eq!(Users::parse(&text).unwrap_err(), (line, error), "{text}");
+        }
+    }
+}
