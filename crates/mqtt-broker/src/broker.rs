@@ -5,7 +5,7 @@ use crate::authenticate::Authenticate;
 use crate::config::{Config, ConfigError};
 use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
-use crate::core::limits::Limits;
+use crate::core::limits::{HEAD_BYTES_MAX, Limits};
 use crate::core::log::{CommitLog, LogStats, MemoryLog};
 use crate::core::pace::Rates;
 use crate::core::retained::{Retained, RetainedStore};
@@ -16,13 +16,15 @@ use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::hub::Hub;
 use crate::manage::Manager;
-use crate::net::{Arrivals, Bound, Clock, Door, Lanes, Terms, available_memory, run_ticks, serve};
+use crate::net::{
+    Arrivals, Bound, Clock, Door, Lanes, Terms, available_memory, run_loads, run_ticks, serve,
+};
 use crate::ownership::{Fabric, Ownership, SingleNode};
 use crate::sys::Sys;
 use mqtt_codec::QoS;
 use mqtt_io::Listener;
 use mqtt_session::SessionExpiry;
-use mqtt_store::{Recovered, Store};
+use mqtt_store::Recovered;
 use parking_lot::Mutex;
 use std::fmt;
 use std::io;
@@ -55,6 +57,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The system gives no thread for reading from the log.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
 }
 
 /// What a broker is made of; every part has a default.
@@ -65,7 +70,7 @@ pub struct Builder {
     hooks: Vec<Arc<dyn Hooks>>,
     event_capacity: usize,
     log: Arc<dyn CommitLog>,
-    recovered: Option<(Arc<Store>, Recovered)>,
+    recovered: Option<Recovered>,
     ownership: Arc<dyn Ownership>,
     fabric: Option<Arc<dyn Fabric>>,
     retained: Option<Arc<dyn RetainedStore>>,
@@ -155,8 +160,8 @@ impl Builder {
     #[must_use]
     pub fn durable(self, durable: Durable) -> Self {
         Self {
-            log: Arc::new(DurableLog(Arc::clone(&durable.store))),
-            recovered: Some((durable.store, durable.recovered)),
+            log: Arc::new(DurableLog(durable.store)),
+            recovered: Some(durable.recovered),
             ..self
         }
     }
@@ -212,9 +217,11 @@ impl Builder {
             retained,
             sys: Sys::new(&self.config, clock.started_ms()),
         }));
-        if let Some((store, recovered)) = self.recovered {
-            let read = |session, id| store.read(session, id).ok();
-            core.restore(recovered, &read, clock.now_ms());
+        if let Some(recovered) = self.recovered {
+            core.restore(recovered, clock.now_ms());
+        }
+        if core.limits.head_bytes_max.is_some() {
+            run_loads(&core, clock).map_err(StartError::Thread)?;
         }
         // Nobody connects before the state is there.
         let listeners = listen(&self.config)?;
@@ -295,6 +302,8 @@ pub struct Sizes {
     pub retained: usize,
     /// The files of the log; none where nothing is kept on a disk.
     pub log: Option<LogStats>,
+    /// Messages of queues that are in the log and not in memory.
+    pub queued_in_log: usize,
 }
 
 impl Broker {
@@ -353,6 +362,7 @@ impl Broker {
             subscriptions: core.router.len(),
             retained: core.retained.len(),
             log: core.log.stats(),
+            queued_in_log: core.stored_count(),
         }
     }
 
@@ -460,6 +470,8 @@ fn limits(config: &Config) -> Limits {
         session_expiry_max: SessionExpiry(mqtt.session_expiry_interval_max_s()),
         queue_len_max: mqtt.max_mqueue_len,
         queue_bytes_max: mqtt.max_mqueue_bytes.get(),
+        head_bytes_max: Some(HEAD_BYTES_MAX.min(config.store.max_queue_memory.get())),
+        queue_memory_max: config.store.max_queue_memory.get(),
         outbox_bytes_max: mqtt.max_outbox_bytes.get(),
         subscriptions_max: mqtt.max_subscriptions,
         shared_strategy: mqtt.shared_subscription_strategy,

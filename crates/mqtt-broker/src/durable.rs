@@ -2,15 +2,15 @@
 
 use crate::config::Config;
 use crate::core::log::{
-    Appended, CommitLog, Durability, LogFull, LogPosition, LogRecord, LogStats, MessageId,
-    Recipient,
+    Appended, CommitLog, Durability, FoundMessage, LogFull, LogPosition, LogRecord, LogStats,
+    MessageId, Recipient,
 };
 use crate::core::message::Message;
 use crate::core::restore::options_byte;
 use crate::core::session_cell::SessionKey;
 use mqtt_codec::PacketId;
 use mqtt_store::{
-    Event, OpenError, Position, Record, Recovered, Report, SessionId, Settings, Store,
+    Event, OpenError, Position, ReadError, Record, Recovered, Report, SessionId, Settings, Store,
 };
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -126,6 +126,33 @@ impl CommitLog for DurableLog {
             position: LogPosition(position.number()),
             id: MessageId(id.0),
         })
+    }
+
+    fn gives_messages(&self) -> bool {
+        true
+    }
+
+    fn read_messages(
+        &self,
+        wanted: &[(SessionKey, MessageId)],
+        found: &mut dyn FnMut(FoundMessage<'_>),
+    ) {
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|(session, id)| (name(*session), mqtt_store::MessageId(id.0)))
+            .collect();
+        self.0.read_batch(&wanted, |places, read| {
+            let message = match read {
+                Ok(stored) => Message::of_stored(&stored).map(Arc::new),
+                // Its session has ended, or is through with it.
+                Err(ReadError::Gone) => None,
+                Err(error) => {
+                    tracing::error!(%error, "a message that waits is lost");
+                    None
+                }
+            };
+            found(FoundMessage { places, message });
+        });
     }
 
     fn appended(&self) -> LogPosition {

@@ -24,7 +24,8 @@ mod sys;
 pub use crate::core::cause::{DropCause, EndCause, RequestRefused, SessionEnd};
 pub use crate::core::counters::Totals;
 pub use crate::core::log::{
-    Appended, CommitLog, Durability, LogFull, LogPosition, LogRecord, LogStats, MemoryLog,
+    Appended, CommitLog, Durability, FoundMessage, LogFull, LogPosition, LogRecord, LogStats,
+    MemoryLog,
     MessageId, Recipient,
 };
 pub use crate::core::message::{Message, Source};

@@ -320,6 +320,12 @@ impl<M, S: Storage> SendFlows<M, S> {
         open.filter_map(|flow| flow.message.as_ref())
     }
 
+    /// The messages of open flows, in order, to be changed.
+    pub fn messages_mut(&mut self) -> impl Iterator<Item = &mut M> {
+        let open = self.flows.iter_mut().filter(|flow| flow.is_open());
+        open.filter_map(|flow| flow.message.as_mut())
+    }
+
     /// Puts a flow with the next Packet Identifier at the end.
     fn begin(
         &mut self,

@@ -69,6 +69,11 @@ impl Entry {
 impl Flow {
     /// A message for the session; later ones have higher names.
     pub(crate) fn push(&mut self, id: MessageId, place: Place) {
+        let len = self.entries.len();
+        if len == self.entries.capacity() {
+            // Twice as many places would be more memory than the entries may take.
+            self.entries.reserve_exact(len / 4 + 4);
+        }
         self.entries.push_back(Entry {
             id: halves(id.0),
             at: halves(place.at),
@@ -187,8 +192,9 @@ impl Flow {
         while self.entries.front().is_some_and(Entry::is_done) {
             self.entries.pop_front();
         }
-        if self.entries.capacity() > 4 * self.entries.len() + 64 {
-            self.entries.shrink_to(2 * self.entries.len());
+        let len = self.entries.len();
+        if self.entries.capacity() > 2 * len + 64 {
+            self.entries.shrink_to(len + len / 4);
         }
         Some(place)
     }

@@ -81,6 +81,8 @@ pub struct RecoveredEntry {
     pub retain: bool,
     /// Bytes of Topic Name, properties and payload.
     pub len: u32,
+    /// When it expires, in milliseconds of Unix time.
+    pub expires_at_ms: Option<u64>,
     /// Subscription Identifiers to be sent along.
     pub subscription_ids: Vec<u32>,
     /// The whole Topic Filter of a Shared Subscription it comes by.

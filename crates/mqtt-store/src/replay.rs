@@ -92,6 +92,7 @@ impl Replay {
                     qos: recipient.qos,
                     retain: recipient.retain,
                     len,
+                    expires_at_ms: message.expires_at_ms,
                     subscription_ids: recipient.subscription_ids.clone(),
                     shared_filter: recipient.shared_filter.as_deref().map(Into::into),
                 };

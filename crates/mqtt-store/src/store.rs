@@ -19,6 +19,11 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+/// Messages whose places are looked up under one lock.
+const PLACES_MAX: usize = 256;
+/// Bytes of a message read before it is known how long it is; unit: bytes.
+const READ_AHEAD_MAX: usize = 16 << 10;
+
 /// The durable state of one broker.
 #[derive(Debug)]
 pub struct Store {
@@ -268,6 +273,55 @@ impl Store {
         }
     }
 
+    /// Messages that sessions are still to be given: `visitor` gets each once, in the order of the log, with its places
+    /// in `wanted`. Those near each other in the log are read at once.
+    ///
+    /// It may block on the disk.
+    pub fn read_batch(
+        &self,
+        wanted: &[(SessionId, MessageId)],
+        mut visitor: impl FnMut(&[usize], Result<StoredMessage<'_>, ReadError>),
+    ) {
+        let mut places = Vec::with_capacity(wanted.len());
+        let mut gone = Vec::new();
+        for (nth, chunk) in wanted.chunks(PLACES_MAX).enumerate() {
+            let ledger = &self.shared.inner.lock().ledger;
+            for (at, (session, id)) in chunk.iter().enumerate() {
+                let at = nth * PLACES_MAX + at;
+                match ledger.place(*session, *id) {
+                    Some(place) => places.push((place, at)),
+                    None => gone.push(at),
+                }
+            }
+        }
+        if !gone.is_empty() {
+            visitor(&gone, Err(ReadError::Gone));
+        }
+        places.sort_unstable();
+        let mut shares: Vec<_> = places.chunk_by(|one, next| one.0 == next.0).collect();
+        let mut at = Vec::new();
+        while !shares.is_empty() {
+            let mut done = 0;
+            self.shared.read_batch(&shares, |share, message| {
+                at.clear();
+                at.extend(share.iter().map(|(_, at)| *at));
+                visitor(&at, Ok(message));
+                done += 1;
+            });
+            // Where that ended the record was copied meanwhile, or is damaged.
+            let mut rest = shares.split_off(done).into_iter();
+            if let Some(share) = rest.next() {
+                at.clear();
+                at.extend(share.iter().map(|(_, at)| *at));
+                let alone = at.first().and_then(|first| wanted.get(*first));
+                if let Some((session, id)) = alone {
+                    visitor(&at, self.read(*session, *id));
+                }
+            }
+            shares = rest.collect();
+        }
+    }
+
     /// How much there is.
     pub fn sizes(&self) -> Sizes {
         let space = self.shared.log.space();
@@ -380,6 +434,35 @@ impl Shared {
             Record::Message { message, .. } => Ok(message.into_owned()),
             _ => Err(ReadError::Gone),
         }
+    }
+
+    /// Reads records in their order and gives each to `visitor`, up to the first that cannot be read.
+    fn read_batch<'p>(
+        &self,
+        shares: &[&'p [(Place, usize)]],
+        mut visitor: impl FnMut(&'p [(Place, usize)], StoredMessage<'_>),
+    ) {
+        let places = shares.iter().filter_map(|share| share.first());
+        let mut positions = Vec::with_capacity(shares.len());
+        let mut len_hint = 0;
+        for (place, _) in places {
+            positions.push(Position::new(place.at));
+            len_hint = usize::try_from(place.len).map_or(len_hint, |len| len.max(len_hint));
+        }
+        let mut shares = shares.iter();
+        let len_hint = len_hint.min(READ_AHEAD_MAX);
+        // What it fails at is found out when it is read alone.
+        let _ = self.log.read_batch(&positions, len_hint, |record| {
+            let decoded = Record::decode(record.kind, record.version, record.payload);
+            let Ok(Record::Message { message, .. }) = decoded else {
+                return false;
+            };
+            let Some(share) = shares.next() else {
+                return false;
+            };
+            visitor(share, message);
+            true
+        });
     }
 
     /// Rings for a checkpoint when enough has been written since the last one.

@@ -20,6 +20,9 @@ settings! {
         /// bytes of all files of the log; once they are used up, what would have to be kept is refused
         max_log_bytes: ByteSize = ByteSize::from_mb(16 * 1024),
             Size(ByteSize::from_mb(256)..=ByteSize::from_mb(1024 * 1024));
+        /// bytes of memory for messages that wait in queues and are in the log as well; the others are read from it
+        max_queue_memory: ByteSize = ByteSize::from_mb(256),
+            Size(ByteSize::new(0)..=ByteSize::from_mb(1024 * 1024));
         /// records after which a group is synced without waiting for more
         max_group_records: u32 = 1_000, Number(1..=1_000_000);
         /// time after which a group is synced without waiting for more; one that finds the disk idle does not wait

@@ -25,6 +25,7 @@ data_dir = "data"
 
 [store]
 max_log_bytes = "256MB"
+max_queue_memory = "20MB"
 max_group_records = 21
 max_group_delay = "22ms"
 behind_timeout = "24s"
@@ -134,6 +135,7 @@ fn every_key_reaches_its_field() {
         durability: Durability::Os,
         store: Store {
             max_log_bytes: ByteSize::from_mb(256),
+            max_queue_memory: ByteSize::from_mb(20),
             max_group_records: 21,
             max_group_delay: Duration::from_millis(22),
             behind_timeout: Duration::from_secs(24),

@@ -244,6 +244,9 @@ impl Core {
         } else {
             self.arm(cell, now_ms);
             self.hand_over(cell, batch, now_ms);
+            if self.limits.head_bytes_max.is_some() {
+                cell.state.lock().leave_to_log(batch);
+            }
         }
         if let Some(will) = due_will {
             self.publish_will(&will, batch, now_ms);
@@ -338,7 +341,7 @@ impl Core {
                 .unsubscribe(&subscription.topic_filter, cell.key);
             self.forget_subscription(&subscription.topic_filter, cell);
         }
-        self.reassign(moving, batch, now_ms);
+        self.reassign(cell.key, moving, batch, now_ms);
         let mut position = LogPosition::NONE;
         if was_logged {
             let record = LogRecord::SessionEnded { session: cell.key };

@@ -28,10 +28,18 @@ pub(crate) struct Batch {
     pub(crate) overflowed: Vec<Arc<SessionCell>>,
     /// By how much all queues together have grown, in bytes.
     pub(crate) queued_bytes: i64,
+    /// By how many the messages that wait in the log alone have become more.
+    pub(crate) stored: i64,
+    /// Whether queues are to leave to the log what it has: they take too much memory.
+    pub(crate) spills: bool,
+    /// Sessions that need messages from the log.
+    pub(crate) loads: Vec<SessionKey>,
     /// Messages of the log that sessions are through with.
     pub(crate) finished: Vec<(SessionKey, MessageId)>,
     /// Members picked for the message in hand, one for each group; empty when none had to be picked early.
-    pub(crate) picked: Vec<Option<Picked>>,
+    ///
+    /// With whether the record of the message names it.
+    pub(crate) picked: Vec<Option<(Picked, bool)>>,
     /// The packet in hand, where its bytes can be kept without a copy.
     pub(crate) packet: Option<Bytes>,
     spare: Vec<Vec<u8>>,
@@ -58,7 +66,9 @@ impl Batch {
             && self.wakes.is_empty()
             && self.overflowed.is_empty()
             && self.finished.is_empty()
+            && self.loads.is_empty()
             && self.queued_bytes == 0
+            && self.stored == 0
     }
 
     /// An empty buffer, used before if possible.

@@ -65,12 +65,13 @@ pub enum EndCause {
 
 impl DropCause {
     /// The causes an operator should hear of; the others are what the protocol is meant to do.
-    pub(crate) const LOUD: [Self; 5] = [
+    pub(crate) const LOUD: [Self; 6] = [
         Self::OutboxFull,
         Self::TooLarge,
         Self::QueueFull,
         Self::ShareEnded,
         Self::RetainedFull,
+        Self::Unreadable,
     ];
 }
 
@@ -210,11 +211,13 @@ pub enum DropCause {
     Hook,
     /// Too many messages published to `$delayed` wait for their time.
     DelayedFull,
+    /// It waited in the log, where it is damaged or cannot be read.
+    Unreadable,
 }
 
 impl DropCause {
     /// Every cause.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Offline,
         Self::OutboxFull,
         Self::Expired,
@@ -225,6 +228,7 @@ impl DropCause {
         Self::Denied,
         Self::Hook,
         Self::DelayedFull,
+        Self::Unreadable,
     ];
 
     /// Its place in [`DropCause::ALL`].
@@ -240,6 +244,7 @@ impl DropCause {
             Self::Denied => 7,
             Self::Hook => 8,
             Self::DelayedFull => 9,
+            Self::Unreadable => 10,
         }
     }
 
@@ -256,6 +261,7 @@ impl DropCause {
             Self::Denied => "denied",
             Self::Hook => "hook",
             Self::DelayedFull => "delayed_full",
+            Self::Unreadable => "unreadable",
         }
     }
 }

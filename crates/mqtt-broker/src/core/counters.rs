@@ -28,6 +28,8 @@ pub(crate) struct Counters {
     packets_sent: AtomicU64,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
+    pub(crate) queue_loads: AtomicU64,
+    pub(crate) queue_loaded: AtomicU64,
     dropped: [AtomicU64; DROP_CAUSES],
     sessions_ended: Mutex<BTreeMap<&'static str, u64>>,
     ends: Mutex<BTreeMap<&'static str, u64>>,
@@ -64,6 +66,10 @@ pub struct Totals {
     pub messages_sent: u64,
     /// Messages put into a session's queue.
     pub messages_queued: u64,
+    /// Times that messages were read from the log for the queue of a session.
+    pub queue_loads: u64,
+    /// Messages of queues that were read from the log.
+    pub queue_loaded: u64,
     /// QoS 0 messages for sessions without a connection.
     pub dropped_offline: u64,
     /// QoS 0 messages past a slow reader's bound.
@@ -84,6 +90,8 @@ pub struct Totals {
     pub dropped_hook: u64,
     /// Messages published to `$delayed` while too many waited.
     pub dropped_delayed_full: u64,
+    /// Messages that waited in the log, where they are damaged or cannot be read.
+    pub dropped_unreadable: u64,
     /// Events that readers of the stream of events were too slow for.
     pub events_missed: u64,
     /// Sessions ended, by cause.
@@ -109,6 +117,7 @@ impl Totals {
             + self.dropped_share_ended
             + self.dropped_hook
             + self.dropped_delayed_full
+            + self.dropped_unreadable
     }
 }
 
@@ -292,6 +301,8 @@ impl Counters {
             messages_received: load(&self.received),
             messages_sent: load(&self.sent),
             messages_queued: load(&self.queued),
+            queue_loads: load(&self.queue_loads),
+            queue_loaded: load(&self.queue_loaded),
             dropped_offline: dropped(DropCause::Offline),
             dropped_outbox_full: dropped(DropCause::OutboxFull),
             dropped_expired: dropped(DropCause::Expired),
@@ -302,6 +313,7 @@ impl Counters {
             dropped_share_ended: dropped(DropCause::ShareEnded),
             dropped_hook: dropped(DropCause::Hook),
             dropped_delayed_full: dropped(DropCause::DelayedFull),
+            dropped_unreadable: dropped(DropCause::Unreadable),
             events_missed: 0,
             sessions_ended: self.sessions_ended.lock().clone(),
             ends: self.ends.lock().clone(),

@@ -34,9 +34,9 @@ impl Core {
         });
         self.tell(cell, &state);
         drop(state);
-        let moved = moving.iter().map(|queued| (cell.key, queued.id));
+        let moved = moving.iter().map(|taken| (cell.key, taken.id()));
         let moved: Vec<_> = moved.filter(|(_, id)| *id != MessageId::NONE).collect();
-        self.reassign(moving, batch, now_ms);
+        self.reassign(cell.key, moving, batch, now_ms);
         batch.finished.extend(moved);
     }
 

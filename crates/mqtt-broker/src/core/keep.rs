@@ -70,12 +70,11 @@ impl Core {
         let mut picked = std::mem::take(&mut batch.picked);
         let mut locals = Vec::new();
         if incoming.qos != QoS::AtMostOnce {
-            picked.extend(
-                routes
-                    .groups
-                    .iter()
-                    .map(|group| group.pick(incoming.sender())),
-            );
+            let members = routes.groups.iter().map(|group| {
+                let picked = group.pick(incoming.sender())?;
+                Some((picked, true))
+            });
+            picked.extend(members);
             let own = routes
                 .entries
                 .iter()
@@ -87,9 +86,20 @@ impl Core {
                 .filter(|one| one.cell.key != incoming.publisher);
             let shares = others.map(|route| route.share());
             let locals = locals.iter().map(|(cell, local)| local.share(cell));
-            let members = picked.iter().flatten().map(Picked::share);
-            let all = shares.chain(locals).chain(members);
+            let all = shares.chain(locals);
             recipients.extend(all.filter_map(|share| recipient(incoming, share)));
+            for (member, is_named) in picked.iter_mut().flatten() {
+                let Some(recipient) = recipient(incoming, member.share()) else {
+                    continue;
+                };
+                // Session and name say which delivery is meant: a second one to a session gets a record of its own.
+                *is_named = recipients
+                    .iter()
+                    .all(|known| known.session != recipient.session);
+                if *is_named {
+                    recipients.push(recipient);
+                }
+            }
         }
         let is_retained = retention == Retention::Kept;
         let appended = match recipients.is_empty() && !is_retained {

@@ -7,6 +7,9 @@ use core::num::NonZeroU16;
 use mqtt_session::{ServerLimits, SessionExpiry};
 use std::time::Duration;
 
+/// Bytes of messages in memory that wait for one connected session, as far as the log has them too.
+pub(crate) const HEAD_BYTES_MAX: usize = 256 * 1024;
+
 /// Every bound of the broker's core. Units are in the names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Limits {
@@ -44,6 +47,11 @@ pub(crate) struct Limits {
     pub queued_bytes_max: usize,
     /// How long publishers wait for a disk that is behind.
     pub log_behind_timeout: Duration,
+    /// Bytes of messages in memory that wait for one connected session, as far as the log has them too; none where
+    /// they cannot be read from it.
+    pub head_bytes_max: Option<usize>,
+    /// Bytes of messages in memory that wait for all sessions, from which on they are left to the log.
+    pub queue_memory_max: usize,
     /// Encoded bytes waiting for one slow reader.
     pub outbox_bytes_max: usize,
     /// Subscriptions of one client.
@@ -112,6 +120,8 @@ impl Default for Limits {
             queue_full_timeout: Duration::from_secs(10),
             queued_bytes_max: 4096 * MIB,
             log_behind_timeout: Duration::from_secs(5),
+            head_bytes_max: Some(HEAD_BYTES_MAX),
+            queue_memory_max: 256 * MIB,
             outbox_bytes_max: 16 * MIB,
             subscriptions_max: 10_000,
             shared_strategy: SharedStrategy::default(),

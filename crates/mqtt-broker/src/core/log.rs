@@ -188,6 +188,15 @@ pub enum LogRecord<'a> {
     },
 }
 
+/// A message that was read for one session or more.
+#[derive(Clone, Debug)]
+pub struct FoundMessage<'a> {
+    /// Its places among those that were wanted.
+    pub places: &'a [usize],
+    /// The message; none where it is lost.
+    pub message: Option<Arc<Message>>,
+}
+
 /// When an acknowledgement of a publisher or subscriber may leave.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Durability {
@@ -247,6 +256,27 @@ pub trait CommitLog: Send + Sync + 'static {
         is_retained: bool,
         received: Option<PacketId>,
     ) -> Result<Appended, LogFull>;
+
+    /// Whether [`CommitLog::read_messages`] gives messages, so that they need not be kept in memory.
+    fn gives_messages(&self) -> bool {
+        false
+    }
+
+    /// Reads messages that sessions have still to be given and gives them to `found`, in any order. May block on the
+    /// disk.
+    ///
+    /// By default all are lost; only a log that [`CommitLog::gives_messages`] is asked.
+    fn read_messages(
+        &self,
+        wanted: &[(SessionKey, MessageId)],
+        found: &mut dyn FnMut(FoundMessage<'_>),
+    ) {
+        let places: Vec<usize> = (0..wanted.len()).collect();
+        found(FoundMessage {
+            places: &places,
+            message: None,
+        });
+    }
 
     /// The position of the last record appended.
     ///

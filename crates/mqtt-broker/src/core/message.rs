@@ -248,6 +248,13 @@ impl Message {
         self.block.len() + large_len + size_of::<Self>()
     }
 
+    /// [`Message::size`] of a stored one, of which the block has so many bytes.
+    pub(crate) fn size_of_stored(block_len: u32) -> usize {
+        usize::try_from(block_len)
+            .unwrap_or(usize::MAX)
+            .saturating_add(size_of::<Self>())
+    }
+
     /// One more queue holds it: the bytes by which all queues together have grown.
     pub(crate) fn enter_queue(&self) -> i64 {
         match self.queues.fetch_add(1, Ordering::Relaxed) {

@@ -5,16 +5,19 @@
 
 mod answers;
 mod attach;
+mod backlog;
 mod batch;
 pub(crate) mod cause;
 pub(crate) mod connection;
 pub(crate) mod counters;
 mod delay;
+mod entries;
 mod gate;
 mod hand_over;
 mod keep;
 pub(crate) mod lane;
 pub(crate) mod limits;
+pub(crate) mod loads;
 pub(crate) mod log;
 mod look;
 pub(crate) mod message;
@@ -70,6 +73,7 @@ use crate::sys::Sys;
 use cause::{DropCause, EndCause, RequestRefused, SessionEnd};
 use counters::{Counters, Totals};
 use limits::Limits;
+use loads::Loads;
 use log::{CommitLog, LogRecord};
 use parking_lot::Mutex;
 use reached::{LimitCause, Notice, Reached};
@@ -114,6 +118,10 @@ pub(crate) struct Core {
     refusals: [Notice; 2],
     /// Bytes waiting for all sessions.
     queued_bytes: AtomicI64,
+    /// Messages waiting in the log alone.
+    stored: AtomicI64,
+    /// Sessions that need messages from the log.
+    pub(crate) loads: Arc<Loads>,
     /// Sessions without a connection.
     offline: AtomicUsize,
     /// When `tick` was called last, in milliseconds.
@@ -123,7 +131,10 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(mut parts: Parts) -> Self {
+        if !parts.log.gives_messages() {
+            parts.limits.head_bytes_max = None;
+        }
         let seed = parts.limits.shared_seed;
         let seed = seed.unwrap_or_else(share_group::any_seed);
         Self {
@@ -147,6 +158,8 @@ impl Core {
             strangers: Notice::default(),
             refusals: Default::default(),
             queued_bytes: AtomicI64::new(0),
+            stored: AtomicI64::new(0),
+            loads: Arc::default(),
             offline: AtomicUsize::new(0),
             ticked_ms: AtomicU64::new(0),
             strain: AtomicStrain::default(),
@@ -237,8 +250,15 @@ impl Core {
             // Nothing waits for it: a lost record means one more delivery, marked DUP.
             let _ = self.log.append(LogRecord::Finished { session, id });
         }
+        if batch.stored != 0 {
+            let stored = std::mem::take(&mut batch.stored);
+            self.stored.fetch_add(stored, Ordering::Relaxed);
+        }
         if batch.queued_bytes != 0 {
             self.note_queued(std::mem::take(&mut batch.queued_bytes));
+        }
+        if !batch.loads.is_empty() {
+            self.loads.add(&mut batch.loads);
         }
         if batch.counts.has_drops() {
             for (cause, notice) in DropCause::LOUD.into_iter().zip(&self.drops) {
@@ -262,8 +282,9 @@ impl Core {
         }
     }
 
-    /// To be called before a batch is filled: whether drops are to be noted.
+    /// To be called before a batch is filled: whether drops are to be noted, and whether queues are to spill.
     pub(crate) fn begin(&self, batch: &mut Batch) {
+        batch.spills = self.spills();
         batch.counts.watches_drops = self.hub.wants(Interest::DROPPED);
     }
 

@@ -3,7 +3,7 @@
 use super::cause::DropCause;
 use super::log::{Appended, LogPosition, MessageId};
 use super::message::{Message, Source};
-use super::queue::{Enqueued, QueueFull, Queued};
+use super::queue::{Enqueued, QueueFull, Queued, Taken};
 use super::reached::LimitCause;
 use super::retained::RetainedFull;
 use super::router::Routes;
@@ -121,7 +121,7 @@ impl Core {
         let mut position = appended.position;
         for (at, group) in routes.groups.iter().enumerate() {
             let first = batch.picked.get_mut(at).and_then(Option::take);
-            let first = first.map(|picked| (picked, appended.id));
+            let first = first.map(|(picked, is_named)| (picked, is_named.then_some(appended.id)));
             let delivered =
                 self.deliver_shared(batch, now_ms, incoming, group, &mut message, first);
             subscribers += usize::from(delivered.is_some());
@@ -312,7 +312,8 @@ impl Core {
         }
     }
 
-    /// Hands `incoming` to one member of `group`, `first` to the one that was picked when it was logged: when the
+    /// Hands `incoming` to one member of `group`, `first` to the one that was picked when it was logged, with its name
+    /// if it was logged for it: when the
     /// acknowledgement may leave because of that; none when the group has no member.
     ///
     /// Spec: v5 §4.8.2, [MQTT-4.8.2-3].
@@ -323,19 +324,19 @@ impl Core {
         incoming: &Incoming<'_>,
         group: &Group,
         message: &mut Option<Arc<Message>>,
-        mut first: Option<(Picked, MessageId)>,
+        mut first: Option<(Picked, Option<MessageId>)>,
     ) -> Option<LogPosition> {
         for _ in 0..PICKS_MAX {
             let mut position = LogPosition::NONE;
             let (picked, id) = match first.take() {
                 Some(first) => first,
-                None => {
-                    let picked = group.pick(incoming.sender())?;
-                    let appended = self.log_for(batch, &picked, incoming, message);
-                    position = appended.position;
-                    (picked, appended.id)
-                }
+                None => (group.pick(incoming.sender())?, None),
             };
+            let id = id.unwrap_or_else(|| {
+                let appended = self.log_for(batch, &picked, incoming, message);
+                position = appended.position;
+                appended.id
+            });
             let share = picked.share();
             match self.deliver(batch, now_ms, incoming, share, message, id) {
                 Delivered::Done => return Some(position),
@@ -354,16 +355,19 @@ impl Core {
     /// Gives messages of Shared Subscriptions that one member will not deliver to other members.
     ///
     /// A queue that is full does not end its session here: one full queue must not empty into the next.
-    pub(crate) fn reassign(&self, moving: Vec<Queued>, batch: &mut Batch, now_ms: u64) {
-        for queued in moving {
-            let reassigned = queued
-                .via
-                .to_group()
-                .is_some_and(|group| self.reassign_one(&group, &queued, batch, now_ms));
-            if !reassigned {
+    pub(crate) fn reassign(
+        &self,
+        from: SessionKey,
+        moving: Vec<Taken>,
+        batch: &mut Batch,
+        now_ms: u64,
+    ) {
+        self.for_each_taken(from, moving, batch, |batch, queued| {
+            let group = queued.via.to_group();
+            if !group.is_some_and(|group| self.reassign_one(&group, &queued, batch, now_ms)) {
                 batch.counts.dropped(DropCause::ShareEnded, 1);
             }
-        }
+        });
     }
 
     fn reassign_one(&self, group: &Group, queued: &Queued, batch: &mut Batch, now_ms: u64) -> bool {

@@ -1,10 +1,14 @@
 //! What waits for one session, and what happens when it is too much.
 
+use super::backlog::Backlog;
 use super::batch::Batch;
 use super::cause::DropCause;
+use super::entries::Stored;
 use super::limits::Limits;
 use super::log::MessageId;
 use super::message::Message;
+use super::seldom_vec::SeldomVec;
+use super::session_cell::{NEVER, Outgoing};
 use super::subscription::Via;
 use mqtt_codec::QoS;
 use std::collections::VecDeque;
@@ -39,6 +43,49 @@ pub(crate) struct Queued {
     pub(crate) id: MessageId,
 }
 
+impl Queued {
+    pub(crate) fn of(outgoing: Outgoing<'_>) -> Self {
+        Self {
+            message: Arc::clone(outgoing.message),
+            qos: outgoing.qos,
+            retain: outgoing.retain,
+            via: outgoing.via.clone(),
+            id: outgoing.id,
+        }
+    }
+
+    /// What is known of it where its message is in the log.
+    pub(crate) fn stored(&self) -> Stored {
+        Stored {
+            id: self.id,
+            qos: self.qos,
+            retain: self.retain,
+            via: self.via.clone(),
+            size: self.message.size(),
+            expires_at_ms: self.message.expires_at_ms().unwrap_or(NEVER),
+        }
+    }
+}
+
+/// A message that is taken out of a queue for another session.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// It was in memory.
+    Here(Queued),
+    /// It is in the log.
+    Stored(Stored),
+}
+
+impl Taken {
+    /// What it is called in the log, if it is there.
+    pub(crate) const fn id(&self) -> MessageId {
+        match self {
+            Self::Here(queued) => queued.id,
+            Self::Stored(stored) => stored.id,
+        }
+    }
+}
+
 /// The next message to be sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Next<'a> {
@@ -70,9 +117,13 @@ pub(crate) struct Queue {
     /// Messages of QoS 0 behind `retained`.
     at_most_once: Lane,
     /// Messages above QoS 0.
-    acknowledged: Lane,
+    acknowledged: Backlog,
     /// Publishers that wait for room.
-    waiters: Vec<Waker>,
+    waiters: SeldomVec<Waker>,
+    /// Whether messages under way have to be read from the log before they can be sent again.
+    awaits_resends: bool,
+    /// Whether messages are being read from the log.
+    is_loading: bool,
 }
 
 /// Retained messages for one new subscription. They are the store's: a handle each.
@@ -107,19 +158,15 @@ impl Lane {
         Some(queued)
     }
 
-    fn drain(&mut self, batch: &mut Batch) -> VecDeque<Queued> {
-        for queued in &self.entries {
-            batch.queued_bytes -= queued.message.leave_queue();
-        }
-        self.bytes = 0;
-        std::mem::take(&mut self.entries)
+    fn clear(&mut self, batch: &mut Batch) {
+        while self.pop(batch).is_some() {}
     }
 }
 
 impl Queue {
     /// Messages waiting.
     pub(crate) fn len(&self) -> usize {
-        self.acknowledged.entries.len() + self.at_most_once.entries.len() + self.retained_len()
+        self.acknowledged.len() + self.at_most_once.entries.len() + self.retained_len()
     }
 
     /// Retained messages waiting.
@@ -131,21 +178,22 @@ impl Queue {
         self.looking_up == 0
             && self.retained.is_empty()
             && self.at_most_once.entries.is_empty()
-            && self.acknowledged.entries.is_empty()
+            && self.acknowledged.len() == 0
+            && !self.awaits_resends
     }
 
     /// Whether it takes no more above QoS 0.
     pub(crate) fn is_full(&self, limits: &Limits) -> bool {
-        self.acknowledged.entries.len() >= limits.queue_len_max
-            || self.acknowledged.bytes >= limits.queue_bytes_max
+        self.acknowledged.len() >= limits.queue_len_max
+            || self.acknowledged.bytes() >= limits.queue_bytes_max
     }
 
     /// Messages and bytes above QoS 0 that it still takes.
     pub(crate) fn room(&self, limits: &Limits) -> (usize, usize) {
         let lane = &self.acknowledged;
         (
-            limits.queue_len_max.saturating_sub(lane.entries.len()),
-            limits.queue_bytes_max.saturating_sub(lane.bytes),
+            limits.queue_len_max.saturating_sub(lane.len()),
+            limits.queue_bytes_max.saturating_sub(lane.bytes()),
         )
     }
 
@@ -181,12 +229,12 @@ impl Queue {
         &mut self,
         batch: &mut Batch,
         limits: &Limits,
-        queued: Queued,
+        outgoing: Outgoing<'_>,
         connected: bool,
         mut drop_one: impl FnMut(&mut Batch, DropCause, MessageId),
     ) -> Enqueued {
-        let size = queued.message.size();
-        if queued.qos == QoS::AtMostOnce {
+        let size = outgoing.message.size();
+        if outgoing.qos == QoS::AtMostOnce {
             let lane = &mut self.at_most_once;
             while lane.bytes + size > limits.outbox_bytes_max {
                 drop_one(batch, DropCause::OutboxFull, MessageId::NONE);
@@ -194,26 +242,26 @@ impl Queue {
                     return Enqueued::Dropped;
                 }
             }
-            lane.push(batch, queued);
+            lane.push(batch, Queued::of(outgoing));
             return Enqueued::Kept;
         }
-        let lane = &mut self.acknowledged;
-        let has_room = |lane: &Lane| {
-            lane.entries.len() < limits.queue_len_max && lane.bytes + size <= limits.queue_bytes_max
+        let backlog = &mut self.acknowledged;
+        let has_room = |backlog: &Backlog| {
+            backlog.len() < limits.queue_len_max && backlog.bytes() + size <= limits.queue_bytes_max
         };
-        if !has_room(lane) {
+        if !has_room(backlog) {
             match limits.queue_full {
                 QueueFull::DropOldest => {
-                    while !has_room(lane) {
-                        let Some(oldest) = lane.pop(batch) else {
-                            drop_one(batch, DropCause::QueueFull, queued.id);
+                    while !has_room(backlog) {
+                        let Some(oldest) = backlog.pop(batch) else {
+                            drop_one(batch, DropCause::QueueFull, outgoing.id);
                             return Enqueued::Dropped;
                         };
-                        drop_one(batch, DropCause::QueueFull, oldest.id);
+                        drop_one(batch, DropCause::QueueFull, oldest);
                     }
                 }
                 QueueFull::DropNewest => {
-                    drop_one(batch, DropCause::QueueFull, queued.id);
+                    drop_one(batch, DropCause::QueueFull, outgoing.id);
                     return Enqueued::Dropped;
                 }
                 // Who came past the check before it was full has been promised delivery.
@@ -222,13 +270,51 @@ impl Queue {
                 QueueFull::Backpressure | QueueFull::EndSession => return Enqueued::Overflow,
             }
         }
-        lane.push(batch, queued);
+        let head_bytes_max = limits.head_bytes_max;
+        let head_bytes_max =
+            head_bytes_max.map_or(usize::MAX, |max| if connected { max } else { 0 });
+        backlog.push(batch, outgoing, head_bytes_max);
         Enqueued::Kept
     }
 
-    /// Puts back a message above QoS 0 that a store has kept, behind those put back before.
-    pub(crate) fn restore(&mut self, batch: &mut Batch, queued: Queued) {
-        self.acknowledged.push(batch, queued);
+    /// Puts back a message of the log, behind those put back before; `false`: it has to be put back whole.
+    pub(crate) fn restore(&mut self, batch: &mut Batch, stored: &Stored) -> bool {
+        self.acknowledged.restore(batch, stored)
+    }
+
+    /// Puts back a message above QoS 0 that has to stay in memory, behind those put back before.
+    pub(crate) fn restore_whole(&mut self, batch: &mut Batch, queued: Queued) {
+        self.acknowledged.restore_whole(batch, queued);
+    }
+
+    /// Nobody is there to take what is in memory: what the log has is left to it.
+    pub(crate) fn spill(&mut self, batch: &mut Batch) {
+        self.acknowledged.spill(batch);
+    }
+
+    /// Messages under way have to be read from the log before they can be sent again, or need not any more.
+    pub(crate) const fn await_resends(&mut self, awaits: bool) {
+        self.awaits_resends = awaits;
+    }
+
+    pub(crate) const fn awaits_resends(&self) -> bool {
+        self.awaits_resends
+    }
+
+    /// Whether messages should be read from the log, and are not being read already: it is so from now on.
+    pub(crate) fn begin_loading(&mut self, head_bytes_max: usize) -> bool {
+        let wants = self.awaits_resends || self.acknowledged.is_short(head_bytes_max);
+        wants && !std::mem::replace(&mut self.is_loading, true)
+    }
+
+    /// What was to be read has been, or will not be.
+    pub(crate) const fn end_loading(&mut self) {
+        self.is_loading = false;
+    }
+
+    /// Above QoS 0: what waits, partly in the log.
+    pub(crate) const fn backlog(&mut self) -> &mut Backlog {
+        &mut self.acknowledged
     }
 
     /// The next message to be sent: retained ones first, then QoS 0, then the others.
@@ -253,11 +339,10 @@ impl Queue {
                 id: MessageId::NONE,
             });
         }
-        let lane = match self.at_most_once.entries.is_empty() {
-            true => &self.acknowledged,
-            false => &self.at_most_once,
+        let queued = match self.at_most_once.entries.front() {
+            None => self.acknowledged.front()?,
+            Some(queued) => queued,
         };
-        let queued = lane.entries.front()?;
         Some(Next {
             message: &queued.message,
             qos: queued.qos,
@@ -279,31 +364,23 @@ impl Queue {
         }
     }
 
-    /// Takes out the messages above QoS 0 of Shared Subscriptions that are `wanted`, in order.
+    /// Takes out the messages above QoS 0 of Shared Subscriptions that are `wanted`, given how each came and its size
+    /// in bytes, in order.
     pub(crate) fn take_shared(
         &mut self,
         batch: &mut Batch,
-        mut wanted: impl FnMut(&Queued) -> bool,
-    ) -> Vec<Queued> {
-        let is_shared = |queued: &Queued| queued.via.is_shared();
-        if !self.acknowledged.entries.iter().any(is_shared) {
-            return Vec::new();
-        }
-        let mut taken = Vec::new();
-        for queued in self.acknowledged.drain(batch) {
-            match is_shared(&queued) && wanted(&queued) {
-                true => taken.push(queued),
-                false => self.acknowledged.push(batch, queued),
-            }
-        }
-        taken
+        wanted: impl FnMut(&Via, usize) -> bool,
+    ) -> Vec<Taken> {
+        self.acknowledged.take_shared(batch, wanted)
     }
 
-    /// Takes out everything above QoS 0, in order; the rest is forgotten.
-    pub(crate) fn take_all(mut self, batch: &mut Batch) -> VecDeque<Queued> {
-        self.at_most_once.drain(batch);
+    /// Takes out all messages above QoS 0 of Shared Subscriptions, in order; the rest is forgotten.
+    pub(crate) fn into_shared(mut self, batch: &mut Batch) -> Vec<Taken> {
+        self.at_most_once.clear(batch);
         self.wake_waiters(batch);
-        self.acknowledged.drain(batch)
+        let taken = self.acknowledged.take_shared(batch, |_, _| true);
+        self.acknowledged.clear(batch);
+        taken
     }
 
     /// Wakes `waker` when there is room.
@@ -314,6 +391,6 @@ impl Queue {
     }
 
     pub(crate) fn wake_waiters(&mut self, batch: &mut Batch) {
-        batch.wakes.append(&mut self.waiters);
+        batch.wakes.append(&mut self.waiters.take());
     }
 }

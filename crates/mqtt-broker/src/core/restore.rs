@@ -1,9 +1,10 @@
 //! The state a broker had before a restart, put back before anybody connects.
 
+use super::entries::Stored;
 use super::log::{LogRecord, MessageId};
 use super::message::Message;
-use super::queue::Queued;
-use super::session_cell::{Sent, SessionCell, SessionKey, SessionState, Will};
+use super::queue::Taken;
+use super::session_cell::{NEVER, Sent, SessionCell, SessionKey, SessionState, Will};
 use super::subscription::{Subscription, Via};
 use super::{Batch, Core};
 use crate::extensions::delayed::Waiting;
@@ -26,15 +27,11 @@ const RETAIN_AS_PUBLISHED: u8 = 1 << 3;
 const RETAIN_HANDLING_SHIFT: u8 = 4;
 const EXCLUSIVE: u8 = 1 << 7;
 
-/// Gives a stored message.
-pub(crate) type ReadStored<'a> =
-    &'a dyn Fn(SessionId, mqtt_store::MessageId) -> Option<StoredMessage<'static>>;
-
 impl Core {
     /// Puts everything back; sessions have been without a connection at least since the broker ended.
     ///
     /// What came due meanwhile is done at once: sessions that expired, Will Messages, delayed messages.
-    pub(crate) fn restore(&self, recovered: Recovered, read: ReadStored<'_>, now_ms: u64) {
+    pub(crate) fn restore(&self, recovered: Recovered, now_ms: u64) {
         let mut batch = Batch::new();
         let last_key = SessionKey(recovered.last_session.0);
         self.sessions.lock().skip_keys(last_key);
@@ -49,7 +46,7 @@ impl Core {
             .collect();
         for found in recovered.sessions {
             match newest.get(&found.client_id) == Some(&found.session) {
-                true => self.restore_session(found, recovered.alive_ms, read, &mut batch, now_ms),
+                true => self.restore_session(found, recovered.alive_ms, &mut batch, now_ms),
                 false => {
                     let session = SessionKey(found.session.0);
                     let _ = self.log.append(LogRecord::SessionEnded { session });
@@ -90,7 +87,6 @@ impl Core {
         &self,
         mut found: RecoveredSession,
         alive_ms: u64,
-        read: ReadStored<'_>,
         batch: &mut Batch,
         now_ms: u64,
     ) {
@@ -116,7 +112,7 @@ impl Core {
             self.restore_subscription(&cell, subscription);
         }
         let mut state = cell.state.lock();
-        self.restore_flows(&mut state, &found, read, batch);
+        self.restore_flows(&mut state, found, batch);
         self.tell(&cell, &state);
         drop(state);
         self.arm(&cell, now_ms);
@@ -151,22 +147,13 @@ impl Core {
         }
     }
 
-    fn restore_flows(
-        &self,
-        state: &mut SessionState,
-        found: &RecoveredSession,
-        read: ReadStored<'_>,
-        batch: &mut Batch,
-    ) {
+    /// Messages are read from the log when they are needed.
+    fn restore_flows(&self, state: &mut SessionState, found: RecoveredSession, batch: &mut Batch) {
         let via = |entry: &RecoveredEntry| {
             let filter = entry.shared_filter.as_deref();
             let group = filter.and_then(|filter| self.router.group(filter));
             let ids = entry.subscription_ids.iter().copied();
             Via::restored(group.as_ref(), ids.filter_map(SubscriptionIdentifier::new))
-        };
-        let message = |entry: &RecoveredEntry| {
-            let stored = read(found.session, entry.id)?;
-            Message::of_stored(&stored).map(Arc::new)
         };
         for (id, packet_id) in &found.confirmed {
             let packet_id = packet_id_of(*packet_id);
@@ -176,47 +163,53 @@ impl Core {
                 retain: false,
                 via: Via::default(),
                 id: MessageId(id.0),
+                is_stored: false,
             };
             let _ = state.send.restore(packet_id, QoS::ExactlyOnce, sent);
             state.send.restore_released(packet_id);
         }
-        let entries: HashMap<_, _> = found.queued.iter().map(|entry| (entry.id, entry)).collect();
         let mut begun = HashSet::new();
         for (id, packet_id) in &found.begun {
-            let Some(entry) = entries.get(id) else {
+            let at = found.queued.binary_search_by_key(id, |entry| entry.id);
+            let Some(entry) = at.ok().and_then(|at| found.queued.get(at)) else {
                 continue;
             };
             begun.insert(*id);
-            let (Some(message), Some(qos)) = (message(entry), QoS::from_u8(entry.qos)) else {
+            let Some(qos) = QoS::from_u8(entry.qos) else {
                 continue;
             };
             let packet_id = packet_id_of(*packet_id);
             let sent = Sent {
-                message: Some(message),
+                message: None,
                 qos,
                 retain: entry.retain,
                 via: via(entry),
                 id: MessageId(id.0),
+                is_stored: true,
             };
             let _ = state.send.restore(packet_id, qos, sent);
             state.send.restore_last_packet_id(packet_id);
+            state.queue.get_or_insert_default().await_resends(true);
         }
-        for entry in found
-            .queued
-            .iter()
-            .filter(|entry| !begun.contains(&entry.id))
-        {
-            let (Some(message), Some(qos)) = (message(entry), QoS::from_u8(entry.qos)) else {
+        for entry in found.queued {
+            let Some(qos) = QoS::from_u8(entry.qos).filter(|_| !begun.contains(&entry.id)) else {
                 continue;
             };
-            let queued = Queued {
-                message,
+            let stored = Stored {
+                id: MessageId(entry.id.0),
                 qos,
                 retain: entry.retain,
-                via: via(entry),
-                id: MessageId(entry.id.0),
+                via: via(&entry),
+                size: Message::size_of_stored(entry.len),
+                expires_at_ms: entry.expires_at_ms.unwrap_or(NEVER),
             };
-            state.queue.get_or_insert_default().restore(batch, queued);
+            let queue = state.queue.get_or_insert_default();
+            if !queue.restore(batch, &stored) {
+                let taken = vec![Taken::Stored(stored)];
+                self.for_each_taken(state.key, taken, batch, |batch, queued| {
+                    queue.restore_whole(batch, queued);
+                });
+            }
         }
     }
 }

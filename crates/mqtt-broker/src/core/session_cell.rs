@@ -6,7 +6,7 @@ use super::lane::Lane;
 use super::limits::Limits;
 use super::log::{CommitLog, LogPosition, MessageId};
 use super::message::{Message, Source};
-use super::queue::{Enqueued, Next, Queue, Queued};
+use super::queue::{Enqueued, Next, Queue};
 use super::standing::{AtomicStanding, Standing};
 use super::subscription::Via;
 use super::subscriptions::Subscriptions;
@@ -49,6 +49,8 @@ pub(crate) struct Sent {
     pub(crate) via: Via,
     /// What it is called in the log, if it is there.
     pub(crate) id: MessageId,
+    /// Whether `message` has to be read from the log before it is sent again.
+    pub(crate) is_stored: bool,
 }
 
 /// The Will Message of a connection, with its delay.
@@ -286,6 +288,7 @@ impl SessionState {
             retain: outgoing.retain,
             via: outgoing.via.clone(),
             id: outgoing.id,
+            is_stored: false,
         };
         match self
             .send
@@ -319,16 +322,9 @@ impl SessionState {
         limits: &Limits,
         outgoing: Outgoing<'_>,
     ) -> Enqueued {
-        let queued = Queued {
-            message: Arc::clone(outgoing.message),
-            qos: outgoing.qos,
-            retain: outgoing.retain,
-            via: outgoing.via.clone(),
-            id: outgoing.id,
-        };
         let mut queue = self.queue.take().unwrap_or_default();
         let connected = self.connected;
-        let enqueued = queue.push(batch, limits, queued, connected, |batch, cause, id| {
+        let enqueued = queue.push(batch, limits, outgoing, connected, |batch, cause, id| {
             self.drop_logged(batch, cause, id);
         });
         batch.counts.queued += u64::from(enqueued == Enqueued::Kept);
@@ -357,6 +353,14 @@ impl SessionState {
         now_ms: u64,
     ) {
         let version = self.negotiated.version;
+        if self
+            .queue
+            .as_ref()
+            .is_some_and(|queue| queue.awaits_resends())
+        {
+            self.ask_to_load(batch, limits);
+            return;
+        }
         while self.outbox.len() <= limits.outbox_bytes_max {
             match self.send.poll_resend(&mut self.send_quota) {
                 Some(Resend::Publish {
@@ -372,6 +376,10 @@ impl SessionState {
                         topic: TopicForm::Name,
                     };
                     let Some(message) = &sent.message else {
+                        // It could not be read.
+                        let id = sent.id;
+                        let _ = self.send.cancel(&mut self.send_quota, packet_id);
+                        self.drop_logged(batch, DropCause::Unreadable, id);
                         continue;
                     };
                     let Some(source) = message.source_once_sent(now_ms) else {
@@ -416,6 +424,7 @@ impl SessionState {
         }
         if !queue.is_empty() {
             self.queue = Some(queue);
+            self.ask_to_load(batch, limits);
         }
     }
 
@@ -460,6 +469,7 @@ impl SessionState {
                 retain,
                 via: via.clone(),
                 id,
+                is_stored: false,
             };
             match self.send.begin_publish(&mut self.send_quota, qos, sent) {
                 Ok(packet_id) => {

@@ -8,10 +8,11 @@
 
 mod client;
 mod model;
+mod readable;
 
 use super::cause::EndCause;
 use super::limits::Limits;
-use super::log::{Durability, MemoryLog};
+use super::log::{CommitLog, Durability, MemoryLog};
 use super::pace::Rates;
 use super::retained::Retained;
 use super::share_group::SharedStrategy;
@@ -25,6 +26,7 @@ use client::{Asked, SimClient};
 use model::Model;
 use mqtt_codec::{Frame, Packet, ProtocolVersion};
 use mqtt_io::{Verdict, WriteQueue};
+use readable::ReadableLog;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -102,6 +104,8 @@ impl World {
                 SharedStrategy::LeastInflight,
             ]),
             shared_seed: Some(seed),
+            head_bytes_max: random.one_of(&[Some(0), Some(300), Some(1 << 20)]),
+            queue_memory_max: random.one_of(&[1000, usize::MAX]),
             ..Limits::default()
         };
         let config = Config::default();
@@ -109,7 +113,10 @@ impl World {
             offer: Offer::default(),
             access: Arc::new(AllowAll),
             authenticate: None,
-            log: Arc::new(MemoryLog),
+            log: match random.chance(70) {
+                true => Arc::new(ReadableLog::default()) as Arc<dyn CommitLog>,
+                false => Arc::new(MemoryLog),
+            },
             ownership: Arc::new(SingleNode),
             fabric: None,
             hub: Hub::new(Vec::new()),
@@ -145,7 +152,10 @@ impl World {
 
     fn step(&mut self) {
         let at = self.random.below(CLIENTS);
-        match self.random.below(100) {
+        match self.random.below(110) {
+            100.. => {
+                self.load();
+            }
             0..35 => {
                 let upwards = self.random.below(CLIENTS + 1);
                 self.take_from(upwards);
@@ -297,6 +307,15 @@ impl World {
         self.core.tick(&mut self.batch, self.now_ms);
     }
 
+    /// Messages are read from the log; `false` when nobody waits for any.
+    fn load(&mut self) -> bool {
+        self.core.finish(&mut self.batch, self.now_ms);
+        let mut sessions = Vec::new();
+        let any = self.core.loads.try_take(&mut sessions);
+        self.core.load(&sessions, &mut self.batch, self.now_ms);
+        any
+    }
+
     /// Everything on its way arrives.
     fn settle(&mut self) {
         loop {
@@ -306,7 +325,7 @@ impl World {
                     moved = true;
                 }
             }
-            if !moved {
+            if !moved && !self.load() {
                 return;
             }
         }
@@ -324,6 +343,7 @@ impl World {
         self.settle();
         self.model.check_end();
         assert_eq!(self.core.queued_bytes(), 0, "nothing waits");
+        assert_eq!(self.core.stored_count(), 0, "nothing waits in the log");
         assert_eq!(self.core.session_count(), self.model.session_count());
         let mut batch = Batch::new();
         std::mem::swap(&mut batch, &mut self.batch);

@@ -1,6 +1,7 @@
 //! What the whole broker has too much of: while it has, nothing is taken in that would have to be kept.
 
 use super::Core;
+use super::entries::ENTRY_LEN;
 use super::reached::LimitCause;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -62,6 +63,21 @@ impl Core {
     /// Bytes that wait for all sessions, each message once.
     pub(crate) fn queued_bytes(&self) -> usize {
         usize::try_from(self.queued_bytes.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Messages that wait in the log alone.
+    pub(crate) fn stored_count(&self) -> usize {
+        usize::try_from(self.stored.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Whether queues take more memory than they should for messages that the log has.
+    pub(crate) fn spills(&self) -> bool {
+        if self.limits.head_bytes_max.is_none() {
+            return false;
+        }
+        let entries = self.stored.load(Ordering::Relaxed) * ENTRY_LEN;
+        let in_memory = self.queued_bytes.load(Ordering::Relaxed) - entries;
+        usize::try_from(in_memory).is_ok_and(|bytes| bytes >= self.limits.queue_memory_max)
     }
 
     /// The process takes `used` bytes of memory.

@@ -42,6 +42,20 @@ impl Via {
         }
     }
 
+    /// Whether there is nothing to tell.
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether the other says the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.is_same(other),
+            _ => false,
+        }
+    }
+
     /// By membership in a group.
     pub(crate) fn group(group: &Arc<Group>, id: Option<SubscriptionIdentifier>) -> Self {
         Self(Some(Arc::new(Origin {
@@ -109,6 +123,17 @@ impl Via {
         let mut ids = self.subscription_ids().to_vec();
         ids.insert(at.min(ids.len()), id);
         *self = Self::ids(ids);
+    }
+}
+
+impl Origin {
+    fn is_same(&self, other: &Self) -> bool {
+        let is_same_group = match (&self.group, &other.group) {
+            (None, None) => true,
+            (Some((one, _)), Some((other, _))) => Weak::ptr_eq(one, other),
+            _ => false,
+        };
+        is_same_group && self.subscription_ids == other.subscription_ids
     }
 }
 

@@ -70,6 +70,7 @@ impl Connection {
             {
                 Ok(PubRecOutcome::Release(sent)) => {
                     taken = sent.message.take();
+                    sent.is_stored = false;
                     let (session, id) = (open.cell.key, sent.id);
                     if id != MessageId::NONE {
                         let record = LogRecord::Confirmed { session, id };

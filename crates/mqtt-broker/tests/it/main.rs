@@ -12,6 +12,7 @@ mod abuse;
 mod access;
 mod aliases;
 mod auth;
+mod backlog;
 mod connect;
 mod disk;
 mod extensions;

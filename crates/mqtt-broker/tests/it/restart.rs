@@ -1,70 +1,7 @@
 //! A broker that ended in the midst of it all, and the one after it.
 
-use crate::kit::{Client, Hello, Last, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
-use mqtt_broker::{Config, Durable};
+use crate::kit::{Client, Hello, Kept, Last, Post, QOS0, QOS1, QOS2, Server, V5, V311, options};
 use mqtt_codec::{PacketType, Property};
-use std::fs;
-use std::path::Path;
-use tempfile::TempDir;
-
-/// A broker that keeps its state in a directory.
-struct Kept {
-    server: Server,
-    dir: TempDir,
-}
-
-impl Kept {
-    fn start() -> Self {
-        Self::on(tempfile::tempdir().unwrap())
-    }
-
-    fn on(dir: TempDir) -> Self {
-        let durable = Durable::open(dir.path(), &Config::default(), |_| {}).unwrap();
-        let server = Server::built(|_| {}, |builder| builder.durable(durable));
-        Self { server, dir }
-    }
-
-    /// The broker after this one, as if it had been killed now: what its files hold is what there is.
-    fn kill(self) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        copy(self.dir.path(), dir.path());
-        let next = Self::on(dir);
-        // Only now: the end of the broker that is no more must not be written anywhere that counts.
-        drop(self);
-        next
-    }
-
-    /// Returns when everything written so far is durable.
-    fn settle(&self) {
-        let mut client = Client::connect(&self.server, V5, "settler");
-        client.publish_fully(&Post {
-            qos: QOS1,
-            retain: true,
-            ..Post::new("settled", b"x")
-        });
-        client.disconnect();
-    }
-
-    /// The broker after this one, which has been shut down.
-    fn restart(self) -> Self {
-        let Self { server, dir } = self;
-        server.shutdown();
-        Self::on(dir)
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir_all(&to).unwrap();
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
 
 fn publish(server: &Server, topic_name: &str, payload: &str, qos: mqtt_codec::QoS) {
     let mut publisher = Client::connect(server, V5, "publisher");

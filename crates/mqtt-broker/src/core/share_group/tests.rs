@@ -187,6 +187,7 @@ fn least_inflight_goes_to_who_has_least_to_do() {
                 retain: false,
                 via: Via::default(),
                 id: crate::core::log::MessageId::NONE,
+                is_stored: false,
             };
             let begun = state
                 .send

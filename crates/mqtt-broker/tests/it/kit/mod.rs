@@ -3,6 +3,7 @@
 mod client;
 mod gate;
 mod hello;
+mod kept;
 mod message;
 mod server;
 mod steered;
@@ -10,6 +11,7 @@ mod steered;
 pub(crate) use client::Client;
 pub(crate) use gate::GatedDisk;
 pub(crate) use hello::{Hello, Last};
+pub(crate) use kept::Kept;
 pub(crate) use message::{Message, Post};
 pub(crate) use mqtt_codec::ProtocolVersion::{V5, V31, V311};
 pub(crate) use server::Server;
