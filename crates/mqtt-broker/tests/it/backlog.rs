@@ -95,7 +95,6 @@ fn take(client: &mut Client, count: usize) -> Vec<Message> {
     (0..count).map(|_| next(client)).collect()
 }
 
-/// Covers: v5 [MQTT-4.6.0-6].
 #[test]
 fn order_is_kept_where_memory_ends() {
     for change in BOUNDS {
@@ -132,7 +131,6 @@ fn order_is_kept_where_memory_ends() {
     }
 }
 
-/// Covers: v5 [MQTT-4.4.0-1], v3.1.1 [MQTT-4.4.0-1].
 #[test]
 fn what_was_under_way_is_read_again() {
     for (change, version) in BOUNDS.into_iter().zip([V5, V311, V5]) {
@@ -178,7 +176,6 @@ fn a_broker_that_is_killed_in_the_midst_goes_on_from_there() {
     }
 }
 
-/// Covers: v5 [MQTT-3.1.4-3].
 #[test]
 fn a_session_is_taken_over_while_its_queue_is_read() {
     for change in BOUNDS {
@@ -208,7 +205,6 @@ fn a_session_is_taken_over_while_its_queue_is_read() {
     }
 }
 
-/// Covers: v5 [MQTT-3.3.2-5].
 #[test]
 fn what_expires_in_the_log_is_not_sent() {
     for change in BOUNDS {
@@ -260,7 +256,6 @@ fn the_oldest_is_dropped_though_it_is_in_the_log() {
     assert_eq!(kept.server.broker().totals().dropped_queue_full, 50);
 }
 
-/// Covers: v5 [MQTT-4.8.2-5].
 #[test]
 fn another_member_gets_what_waits_in_the_log() {
     for change in BOUNDS {
