@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use crate::bench_broker;
 use crate::workspace::Workspace;
+use crate::{bench_broker, bench_restart};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -26,6 +26,13 @@ enum Suite {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure how soon our broker serves again what it has kept
+    #[command(disable_help_flag = true)]
+    Restart {
+        /// Arguments of the measurement; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 /// Runs the suite, without one every bench target of the workspace.
@@ -35,6 +42,7 @@ enum Suite {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, String> {
     match &options.suite {
         Some(Suite::Broker { arguments }) => bench_broker::run(arguments)?,
+        Some(Suite::Restart { arguments }) => bench_restart::run(arguments)?,
         None => criterion(workspace, &options.arguments)?,
     }
     Ok(ExitCode::SUCCESS)

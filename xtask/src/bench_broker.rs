@@ -12,6 +12,7 @@ use mqtt_bench::{Measurement, Phases, Scenario, Target, raise_open_files_limit};
 
 use crate::report::say;
 use crate::workspace::cargo;
+pub(crate) use contender::address_in;
 use contender::{Contender, serve_relay};
 use options::{Options, Peer};
 use summary::Summary;
@@ -178,7 +179,8 @@ fn build_ours() -> Result<PathBuf, String> {
     }
 }
 
-fn root() -> Result<PathBuf, String> {
+/// The folder of the workspace.
+pub(crate) fn root() -> Result<PathBuf, String> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     above
         .map(Path::to_path_buf)

@@ -278,7 +278,7 @@ fn spawn(command: &mut Command) -> Result<Child, String> {
 }
 
 /// The first `127.0.0.1:PORT` in a line.
-fn address_in(line: &str) -> Option<SocketAddr> {
+pub(crate) fn address_in(line: &str) -> Option<SocketAddr> {
     let (_, after) = line.split_once("127.0.0.1:")?;
     let digits = after
         .find(|c: char| !c.is_ascii_digit())

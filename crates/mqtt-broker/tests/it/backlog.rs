@@ -274,7 +274,7 @@ fn another_member_gets_what_waits_in_the_log() {
         joined.ask_to_subscribe(&[("$share/g/a/#", options(QOS1))], &[]);
         check(&take(&mut joined, 60), [0, 0], 30);
         // What is not the group's stays.
-        joined.disconnect();
+        drop(joined);
         drop(publisher);
         let kept = kept.restart();
         let mut away = Hello::lasting(V5, "away").attach(&kept.server, true);

@@ -15,7 +15,7 @@ pub(crate) struct Queued {
     retain: bool,
     ids: Vec<u32>,
     shared_filter: Option<String>,
-    block: Vec<u8>,
+    pub(crate) block: Vec<u8>,
 }
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -27,7 +27,7 @@ pub(crate) struct Session {
     will: Option<(u32, Option<u32>, Vec<u8>)>,
     subscriptions: BTreeMap<String, (u8, Option<u32>)>,
     received: BTreeSet<NonZeroU16>,
-    queue: BTreeMap<MessageId, Queued>,
+    pub(crate) queue: BTreeMap<MessageId, Queued>,
     begun: Vec<(MessageId, NonZeroU16)>,
     confirmed: Vec<(MessageId, NonZeroU16)>,
 }
