@@ -25,8 +25,7 @@ pub use crate::core::cause::{DropCause, EndCause, RequestRefused, SessionEnd};
 pub use crate::core::counters::Totals;
 pub use crate::core::log::{
     Appended, CommitLog, Durability, FoundMessage, LogFull, LogPosition, LogRecord, LogStats,
-    MemoryLog,
-    MessageId, Recipient,
+    MemoryLog, MessageId, Recipient,
 };
 pub use crate::core::message::{Message, Source};
 pub use crate::core::pace::Rate;
