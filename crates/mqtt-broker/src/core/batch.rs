@@ -5,6 +5,7 @@ use super::log::MessageId;
 use super::message::{Message, Source};
 use super::session_cell::{SessionCell, SessionKey};
 use super::share_group::Picked;
+use super::topic_cache::TopicCache;
 use super::wire::Forms;
 use bytes::Bytes;
 use mqtt_io::WriteQueue;
@@ -15,6 +16,8 @@ use std::task::Waker;
 const SPARE_MAX: usize = 64;
 /// A spare buffer larger than this is given back to the allocator; in bytes.
 const SPARE_LEN_MAX: usize = 256 * 1024;
+/// Room a new buffer may begin with, in bytes.
+const FIRST_LEN_MAX: usize = 2048;
 /// Messages a worker keeps to make others of.
 const MESSAGES_MAX: usize = 512;
 
@@ -42,7 +45,12 @@ pub(crate) struct Batch {
     pub(crate) picked: Vec<Option<(Picked, bool)>>,
     /// The packet in hand, where its bytes can be kept without a copy.
     pub(crate) packet: Option<Bytes>,
+    /// Topics its connections have published to, with their routes.
+    pub(crate) topics: TopicCache,
     spare: Vec<Vec<u8>>,
+    /// What the last buffer given back had room for, up to [`FIRST_LEN_MAX`]: with more receivers than there are
+    /// spare buffers, new ones need not grow step by step.
+    first_len: usize,
     /// Empty queues for connections that have something to write.
     #[expect(
         clippy::vec_box,
@@ -73,7 +81,8 @@ impl Batch {
 
     /// An empty buffer, used before if possible.
     pub(crate) fn spare(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+        let new = || Vec::with_capacity(self.first_len);
+        self.spare.pop().unwrap_or_else(new)
     }
 
     /// An empty queue, used before if possible.
@@ -90,6 +99,9 @@ impl Batch {
 
     /// Takes an emptied buffer back for the next connection.
     pub(crate) fn give_spare(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > 0 {
+            self.first_len = buffer.capacity().min(FIRST_LEN_MAX);
+        }
         if self.spare.len() < SPARE_MAX
             && buffer.capacity() <= SPARE_LEN_MAX
             && buffer.capacity() > 0

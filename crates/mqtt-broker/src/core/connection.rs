@@ -6,9 +6,9 @@ use super::lane::Lane;
 use super::log::{CommitLog, Durability, LogPosition};
 use super::pace::{Pace, Passed, Rates};
 use super::reached::LimitCause;
-use super::router::RouteCache;
 use super::seldom_vec::SeldomVec;
 use super::session_cell::{SessionCell, SessionState};
+use super::topic_cache::LastTopic;
 use super::wire::Outbox;
 use super::{Batch, Core, Gate, RetainedFor};
 use crate::access::ClientInfo;
@@ -51,7 +51,7 @@ pub(crate) struct Open {
     pub(crate) receive_quota: ReceiveQuota,
     /// Made when the client sets its first one.
     pub(crate) aliases: Option<Box<InboundAliases>>,
-    pub(crate) routes: RouteCache,
+    pub(crate) last_topic: LastTopic,
     pub(crate) held: AckQueue<LogPosition, HeldAnswer>,
     /// Retained messages that new subscriptions are still to get, one after the other.
     pub(crate) retained: SeldomVec<RetainedFor>,

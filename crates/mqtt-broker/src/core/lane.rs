@@ -93,12 +93,14 @@ impl Order {
 impl Connection {
     /// Whether it publishes, and so makes work for others.
     pub(crate) fn publishes(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.routes.is_used())
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.last_topic.is_used())
     }
 
     /// This publisher is to leave `from`: few subscribers go with it, many are parted and it stays; whether it goes.
     pub(crate) fn lead(&self, from: Lane, order: Order, batch: &mut Batch) -> bool {
-        let Some(last) = self.open.as_ref().and_then(|open| open.routes.last()) else {
+        let Some(last) = self.open.as_ref().and_then(|open| open.last_topic.routes()) else {
             return true;
         };
         let entries = &last.entries;

@@ -47,6 +47,7 @@ mod subscription;
 mod subscriptions;
 mod tick;
 mod timers;
+mod topic_cache;
 mod topic_tree;
 mod wire;
 
@@ -57,10 +58,11 @@ pub(crate) use connection::Connection;
 pub(crate) use gate::{Gate, ask};
 pub(crate) use parts::{Offer, Parts, is_of_broker};
 pub(crate) use publish::Incoming;
-pub(crate) use router::{CachedTopic, Routes};
+pub(crate) use router::Routes;
 pub(crate) use session_cell::Will;
 pub(crate) use subscribe::{RetainedFor, Wanted};
 pub(crate) use subscription::{Subscription, Via};
+pub(crate) use topic_cache::CachedTopic;
 pub(crate) use wire::AsReceived;
 
 use crate::access::{Access, ClientInfo};

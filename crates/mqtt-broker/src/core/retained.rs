@@ -98,7 +98,7 @@ pub trait RetainedStore: Send + Sync + 'static {
     /// Bytes of all messages.
     fn bytes(&self) -> usize;
 
-    /// Whether nothing is kept.
+    /// Whether nothing is kept: then nothing is looked up for a new subscription.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,18 +1,17 @@
-//! From a Topic Name to its subscribers, and the small cache each connection keeps of it.
+//! From a Topic Name to its subscribers.
 
 use super::session_cell::{SessionCell, SessionKey};
 use super::share_group::{Group, GroupKey, SharedStrategy};
 use super::standing::Standing;
 use super::subscription::{Route, Subscriber};
 use super::topic_tree::TopicTree;
-use mqtt_codec::{OwnedTopicName, QoS, SubscriptionIdentifier, SubscriptionOptions, TopicName};
+use mqtt_codec::{QoS, SubscriptionIdentifier, SubscriptionOptions};
 use parking_lot::RwLock;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Topics a connection remembers the subscribers of.
-const CACHED_TOPICS: usize = 8;
 /// From this number of routes on, overlapping ones are found by key instead of by search.
 const SEARCH_MAX: usize = 16;
 
@@ -41,7 +40,35 @@ impl Routes {
         let groups = self.groups.iter().filter_map(|group| group.best());
         cells.chain(groups).any(Standing::is_durable)
     }
+
+    /// Routes and groups together.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() + self.groups.len()
+    }
+
+    /// For how many routes there is room.
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.capacity() + self.groups.capacity()
+    }
+
+    /// Keeps the memory alone.
+    pub(crate) fn clear(&mut self) {
+        self.generation = 0;
+        self.entries.clear();
+        self.groups.clear();
+    }
+
+    /// Whether they were looked up in this generation.
+    pub(crate) fn is_of(&self, generation: u64) -> bool {
+        self.generation == generation
+    }
 }
+
+/// Generations a routing table may go through.
+const GENERATIONS: u64 = 1 << 40;
+/// The first generation of the next routing table: no two in a process share one, as workers may serve several
+/// brokers and remember routes.
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// The routing table all connections share.
 #[derive(Debug)]
@@ -49,6 +76,10 @@ pub(crate) struct Router {
     table: RwLock<Table>,
     /// Counts changes of `table` that routes depend on; changed only while it is locked for writing.
     generation: AtomicU64,
+    /// Topic Filters that begin with `$`: no other matches a Topic Name that does.
+    special: AtomicUsize,
+    /// That of the tree, with which a Topic Name is hashed without the lock.
+    hash_key: RandomState,
     strategy: SharedStrategy,
     /// What is random about groups follows from it.
     seed: u64,
@@ -68,15 +99,18 @@ struct Table {
 impl Router {
     /// An empty table; the same `seed` makes the same random picks.
     pub(crate) fn new(strategy: SharedStrategy, seed: u64) -> Self {
+        let tree = TopicTree::new();
         Self {
+            hash_key: tree.key().clone(),
             table: RwLock::new(Table {
-                tree: TopicTree::new(),
+                tree,
                 shared: TopicTree::new(),
                 groups: HashMap::new(),
                 last_group: 0,
                 memberships: 0,
             }),
-            generation: AtomicU64::new(1),
+            generation: AtomicU64::new(NEXT_GENERATION.fetch_add(GENERATIONS, Ordering::Relaxed)),
+            special: AtomicUsize::new(0),
             strategy,
             seed,
         }
@@ -99,6 +133,8 @@ impl Router {
                 let group = Arc::new(Group::new(key, topic_filter, self.strategy, self.seed));
                 table.groups.insert(topic_filter.into(), Arc::clone(&group));
                 table.shared.subscribe(matched, key, Arc::clone(&group));
+                self.special
+                    .fetch_add(is_special(matched), Ordering::Release);
                 self.note_change();
                 group
             });
@@ -118,6 +154,10 @@ impl Router {
         if !stays {
             self.note_change();
         }
+        if replaced.is_none() {
+            self.special
+                .fetch_add(is_special(topic_filter), Ordering::Release);
+        }
         replaced.is_none()
     }
 
@@ -127,6 +167,8 @@ impl Router {
         let Some(matched) = shared_filter(topic_filter) else {
             let removed = table.tree.unsubscribe(topic_filter, key);
             if removed.is_some() {
+                self.special
+                    .fetch_sub(is_special(topic_filter), Ordering::Release);
                 self.note_change();
             }
             // What it held may be the last of a session, which is not to be dropped under the lock.
@@ -141,6 +183,8 @@ impl Router {
         if group.len() == 0 {
             table.groups.remove(topic_filter);
             table.shared.unsubscribe(matched, group.key);
+            self.special
+                .fetch_sub(is_special(matched), Ordering::Release);
             self.note_change();
         }
         left
@@ -157,15 +201,20 @@ impl Router {
         table.tree.len() + table.memberships
     }
 
+    /// Whether anybody may get a topic that begins with `$`. Spec: v5 [MQTT-4.7.2-1].
+    pub(crate) fn has_special(&self) -> bool {
+        self.special.load(Ordering::Acquire) > 0
+    }
+
     /// Looks up who gets `topic_name`, one route per subscriber and one group per Shared Subscription.
     pub(crate) fn routes(&self, topic_name: &str) -> Routes {
         let mut routes = Routes::default();
-        self.look_up(topic_name, &mut routes);
+        self.look_up(topic_name, self.hash(topic_name), &mut routes);
         routes
     }
 
-    /// As [`routes`](Self::routes), in the memory of other routes.
-    fn look_up(&self, topic_name: &str, routes: &mut Routes) {
+    /// As [`routes`](Self::routes), in the memory of other routes, for a name with this [`hash`](Self::hash).
+    pub(crate) fn look_up(&self, topic_name: &str, hash: u64, routes: &mut Routes) {
         let Routes {
             generation,
             entries,
@@ -176,31 +225,33 @@ impl Router {
         let mut places: HashMap<SessionKey, usize> = HashMap::new();
         let table = self.table.read();
         *generation = self.generation.load(Ordering::Acquire);
-        table.tree.matches(topic_name, |key, subscriber| {
-            let at = match entries.len() {
-                0..=SEARCH_MAX => entries.iter().position(|route| route.cell.key == key),
-                _ => {
-                    if places.is_empty() {
-                        places.extend(
-                            entries
-                                .iter()
-                                .enumerate()
-                                .map(|(at, route)| (route.cell.key, at)),
-                        );
+        table
+            .tree
+            .matches_hashed(topic_name, hash, |key, subscriber| {
+                let at = match entries.len() {
+                    0..=SEARCH_MAX => entries.iter().position(|route| route.cell.key == key),
+                    _ => {
+                        if places.is_empty() {
+                            places.extend(
+                                entries
+                                    .iter()
+                                    .enumerate()
+                                    .map(|(at, route)| (route.cell.key, at)),
+                            );
+                        }
+                        places.get(&key).copied()
                     }
-                    places.get(&key).copied()
-                }
-            };
-            match at.and_then(|at| entries.get_mut(at)) {
-                Some(route) => route.merge(subscriber),
-                None => {
-                    if !places.is_empty() {
-                        places.insert(key, entries.len());
+                };
+                match at.and_then(|at| entries.get_mut(at)) {
+                    Some(route) => route.merge(subscriber),
+                    None => {
+                        if !places.is_empty() {
+                            places.insert(key, entries.len());
+                        }
+                        entries.push(Route::of(subscriber));
                     }
-                    entries.push(Route::of(subscriber));
                 }
-            }
-        });
+            });
         if table.shared.len() > 0 {
             table
                 .shared
@@ -208,14 +259,26 @@ impl Router {
         }
     }
 
-    fn generation(&self) -> u64 {
+    /// What changes whenever routes may.
+    #[inline(always)]
+    pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// A hash of a Topic Name that peers cannot foresee.
+    pub(crate) fn hash(&self, topic_name: &str) -> u64 {
+        self.hash_key.hash_one(topic_name)
     }
 
     /// Cached routes are to be looked up again; only under the lock for writing.
     fn note_change(&self) {
         self.generation.fetch_add(1, Ordering::Release);
     }
+}
+
+/// 1 for a filter that begins with `$`, else 0.
+fn is_special(matched: &str) -> usize {
+    usize::from(matched.starts_with('$'))
 }
 
 /// The filter that a Shared Subscription matches with; none when the subscription is not shared.
@@ -226,117 +289,41 @@ pub(crate) fn shared_filter(topic_filter: &str) -> Option<&str> {
     Some(matched)
 }
 
-/// A Topic Name with its routes.
-#[derive(Debug)]
-pub(crate) struct CachedTopic {
-    pub(crate) topic_name: OwnedTopicName,
-    pub(crate) routes: Routes,
-}
-
-/// The last topics of one connection with their routes; at most [`CACHED_TOPICS`].
-///
-/// The one published to last is taken out while a packet is handled: its name saves reading the next one, and
-/// is borrowed meanwhile.
-#[derive(Debug, Default)]
-pub(crate) struct RouteCache {
-    last: Option<Box<CachedTopic>>,
-    /// Nothing until there is a second topic.
-    others: Option<Box<Others>>,
-}
-
-#[derive(Debug, Default)]
-struct Others {
-    entries: Vec<CachedTopic>,
-    /// Which entry is replaced next.
-    oldest: usize,
-    /// Which entry has been asked for since [`RouteCache::take_last`].
-    used: Option<usize>,
-}
-
-impl RouteCache {
-    /// The topic that the next packet is most likely for, to be given back by [`RouteCache::put_last`].
-    #[inline(always)]
-    pub(crate) fn take_last(&mut self) -> Option<Box<CachedTopic>> {
-        self.last.take()
-    }
-
-    /// Gives back what [`RouteCache::take_last`] took, in favour of a topic that was asked for since.
-    #[inline(always)]
-    pub(crate) fn put_last(&mut self, last: Option<Box<CachedTopic>>) {
-        self.last = last;
-        if let Some(others) = &mut self.others
-            && others.used.is_some()
-        {
-            others.put_first(&mut self.last);
-        }
-    }
-
-    /// Whether anything was published yet.
-    pub(crate) fn is_used(&self) -> bool {
-        self.last.is_some()
-    }
-
-    /// The routes of the topic that was published to last.
-    pub(crate) fn last(&self) -> Option<&Routes> {
-        self.last.as_ref().map(|last| &last.routes)
-    }
-
-    /// The routes of a topic that is not the one taken out.
-    #[inline(never)]
-    pub(crate) fn routes(&mut self, router: &Router, topic_name: TopicName<'_>) -> Option<&Routes> {
-        let others = self.others.get_or_insert_default();
-        let is_it = |cached: &CachedTopic| cached.topic_name.as_topic_name() == topic_name;
-        let at = match others.entries.iter().position(is_it) {
-            Some(at) => {
-                let routes = &mut others.entries.get_mut(at)?.routes;
-                routes.refresh(router, topic_name.as_str());
-                at
-            }
-            None => others.insert(router, topic_name),
-        };
-        others.used = Some(at);
-        others.entries.get(at).map(|cached| &cached.routes)
-    }
-}
-
-impl Others {
-    /// Puts a topic among them, in place of the oldest if there are enough: where it is.
-    ///
-    /// What the oldest has allocated is used again: a client may never publish to the same topic twice.
-    fn insert(&mut self, router: &Router, topic_name: TopicName<'_>) -> usize {
-        if self.entries.len() < CACHED_TOPICS - 1 {
-            self.entries.push(CachedTopic {
-                topic_name: topic_name.into(),
-                routes: router.routes(topic_name.as_str()),
-            });
-            return self.entries.len() - 1;
-        }
-        let at = self.oldest;
-        self.oldest = (at + 1) % self.entries.len();
-        if let Some(oldest) = self.entries.get_mut(at) {
-            oldest.topic_name = topic_name.into();
-            router.look_up(topic_name.as_str(), &mut oldest.routes);
-        }
-        at
-    }
-
-    /// Exchanges the entry that was asked for and `last`.
-    fn put_first(&mut self, last: &mut Option<Box<CachedTopic>>) {
-        let Some(at) = self.used.take() else { return };
-        match (last, self.entries.get_mut(at)) {
-            (Some(last), Some(used)) => std::mem::swap(&mut **last, used),
-            (last, Some(_)) => *last = Some(Box::new(self.entries.swap_remove(at))),
-            (_, None) => {}
-        }
-    }
-}
-
 impl Routes {
     /// Looks them up again if the table has changed.
     #[inline(always)]
     pub(crate) fn refresh(&mut self, router: &Router, topic_name: &str) {
         if self.generation != router.generation() {
-            router.look_up(topic_name, self);
+            router.look_up(topic_name, router.hash(topic_name), self);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::limits::Limits;
+    use mqtt_codec::{Connect, ProtocolVersion, QoS};
+    use mqtt_session::Negotiated;
+
+    #[test]
+    fn filters_that_begin_with_a_dollar_sign_are_counted_while_they_are_there() {
+        let router = Router::new(SharedStrategy::RoundRobin, 7);
+        let connect = Connect::new(ProtocolVersion::V5, "c");
+        let negotiated = Negotiated::of_connect(&connect, &Limits::default().server());
+        let cell = Arc::new(SessionCell::new(SessionKey(1), "c", negotiated));
+        let options = |qos| SubscriptionOptions::new(qos);
+        for usual in ["#", "a", "$share/g/a/#"] {
+            router.subscribe(usual, &cell, options(QoS::AtMostOnce), None);
+        }
+        assert!(!router.has_special());
+        for special in ["$SYS/#", "$SYS/a", "$share/g/$SYS/#"] {
+            for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+                router.subscribe(special, &cell, options(qos), None);
+                assert!(router.has_special());
+            }
+            assert!(router.unsubscribe(special, cell.key));
+            assert!(!router.unsubscribe(special, cell.key) && !router.has_special());
         }
     }
 }

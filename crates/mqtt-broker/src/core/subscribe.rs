@@ -265,11 +265,15 @@ impl Core {
         now_ms: u64,
     ) -> Option<RetainedFor> {
         let topic_filter = &*wanted.subscribed.topic_filter;
+        let first = self.sys_matching(topic_filter, now_ms);
+        if first.is_empty() && self.retained.is_empty() {
+            return None;
+        }
         let mut asked = RetainedFor {
             lookup: RetainedLookup::new(topic_filter),
             options: wanted.options,
             via: Via::one(wanted.subscription_id),
-            first: self.sys_matching(topic_filter, now_ms),
+            first,
             is_awaited: false,
             after,
         };

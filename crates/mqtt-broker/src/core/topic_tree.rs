@@ -106,8 +106,13 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
     /// particular order.
     ///
     /// Spec: v5 §4.7.1, v5 [MQTT-4.7.2-1], v3.1.1 §4.7.1, v3.1.1 [MQTT-4.7.2-1].
-    pub(crate) fn matches(&self, topic_name: &str, mut visit: impl FnMut(K, &V)) {
-        if let Some(subscribers) = self.find_exact(topic_name) {
+    pub(crate) fn matches(&self, topic_name: &str, visit: impl FnMut(K, &V)) {
+        self.matches_hashed(topic_name, self.key.hash_one(topic_name), visit);
+    }
+
+    /// As [`matches`](Self::matches), for a name whose hash by [`key`](Self::key) is known.
+    pub(crate) fn matches_hashed(&self, topic_name: &str, hash: u64, mut visit: impl FnMut(K, &V)) {
+        if let Some(subscribers) = self.find_hashed(topic_name, hash) {
             subscribers.for_each(&mut visit);
         }
         self.wildcard.matches(topic_name, &mut visit);
@@ -134,8 +139,16 @@ impl<K: Copy + Ord, V> TopicTree<K, V> {
         exact.chain(self.wildcard.filters().map(Cow::Owned))
     }
 
+    /// What it hashes names with.
+    pub(crate) fn key(&self) -> &RandomState {
+        &self.key
+    }
+
     fn find_exact(&self, topic_filter: &str) -> Option<&Subscribers<K, V>> {
-        let hash = self.key.hash_one(topic_filter);
+        self.find_hashed(topic_filter, self.key.hash_one(topic_filter))
+    }
+
+    fn find_hashed(&self, topic_filter: &str, hash: u64) -> Option<&Subscribers<K, V>> {
         let found = self
             .exact
             .find(hash, |exact| *exact.topic_filter == *topic_filter)?;

@@ -119,7 +119,7 @@ impl Connection {
             negotiated,
             receive_quota: ReceiveQuota::new(negotiated.own_receive_maximum),
             aliases: None,
-            routes: Default::default(),
+            last_topic: Default::default(),
             held: AckQueue::new(),
             retained: Default::default(),
         }));

@@ -25,10 +25,10 @@ impl Connection {
         let Some(open) = &mut self.open else {
             return Ok(Step::Done);
         };
-        let mut last = open.routes.take_last();
+        let mut last = open.last_topic.take();
         let step = self.handle_publish_after(last.as_deref_mut(), frame, batch, now_ms);
         if let Some(open) = &mut self.open {
-            open.routes.put_last(last);
+            open.last_topic.put(last, &mut batch.topics);
         }
         step
     }
@@ -47,16 +47,16 @@ impl Connection {
         };
         let (known, known_routes) = match last {
             None => (None, None),
-            Some(CachedTopic { topic_name, routes }) => {
-                (Some(topic_name.as_topic_name()), Some(routes))
-            }
+            Some(CachedTopic {
+                topic_name, routes, ..
+            }) => (Some(topic_name.as_topic_name()), Some(routes)),
         };
         let version = open.negotiated.version;
         let publish = Publish::decode_known(frame, version, known).map_err(EndCause::Malformed)?;
         let Open {
             client,
             aliases,
-            routes,
+            last_topic,
             receive_quota,
             cell,
             negotiated,
@@ -152,7 +152,9 @@ impl Connection {
                 known_routes.refresh(&self.core.router, goes.topic_name.as_str());
                 Some(&*known_routes)
             }
-            (true, _) => routes.routes(&self.core.router, goes.topic_name),
+            (true, _) => {
+                Some(last_topic.other(&mut batch.topics, &self.core.router, goes.topic_name))
+            }
             (false, _) => None,
         };
         if let Some(cell) = routes.and_then(|routes| self.core.stuck(goes.qos, routes)) {

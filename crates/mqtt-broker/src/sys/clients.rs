@@ -73,6 +73,10 @@ impl Core {
         now_ms: u64,
         payload: impl FnOnce(u64) -> serde_json::Value,
     ) {
+        // Nearly always so, and then a connection is not to be charged for its own event.
+        if !self.router.has_special() {
+            return;
+        }
         let (node, client_id) = (&self.sys.node, &client.client_id);
         // A name with a wildcard in it is no topic; nobody could subscribe to it alone anyway.
         let topic_name = format!("$SYS/brokers/{node}/clients/{client_id}/{what}");

@@ -1,0 +1,141 @@
+//! What is remembered, for how long, and how much of it.
+
+use super::*;
+use crate::core::limits::Limits;
+use crate::core::session_cell::{SessionCell, SessionKey};
+use crate::core::share_group::SharedStrategy;
+use mqtt_codec::{Connect, ProtocolVersion, QoS, SubscriptionOptions};
+use mqtt_session::Negotiated;
+use std::sync::Arc;
+
+fn router() -> Router {
+    Router::new(SharedStrategy::RoundRobin, 7)
+}
+
+fn cell(key: u64) -> Arc<SessionCell> {
+    let connect = Connect::new(ProtocolVersion::V5, "c");
+    let negotiated = Negotiated::of_connect(&connect, &Limits::default().server());
+    Arc::new(SessionCell::new(SessionKey(key), "c", negotiated))
+}
+
+fn subscribe(router: &Router, topic_filter: &str, cell: &Arc<SessionCell>) {
+    let options = SubscriptionOptions::new(QoS::AtMostOnce);
+    assert!(router.subscribe(topic_filter, cell, options, None));
+}
+
+/// A connection that publishes: how many routes the topic has.
+fn publish(last: &mut LastTopic, cache: &mut TopicCache, router: &Router, name: &str) -> usize {
+    let topic_name = TopicName::try_new(name).unwrap();
+    let mut taken = last.take();
+    let len = match &mut taken {
+        Some(taken) if taken.topic_name.as_topic_name() == topic_name => {
+            taken.routes.refresh(router, name);
+            taken.routes.len()
+        }
+        _ => last.other(cache, router, topic_name).len(),
+    };
+    last.put(taken, cache);
+    len
+}
+
+/// How many of these topics have a place.
+fn kept(cache: &mut TopicCache, router: &Router, names: &[String]) -> usize {
+    let has_place = |name: &&String| {
+        let topic_name = TopicName::try_new(name).unwrap();
+        let found = cache.find(router.hash(name), topic_name);
+        let is_found = found.is_some();
+        cache.give(found);
+        is_found
+    };
+    names.iter().filter(has_place).count()
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|nth| format!("topic/{nth}")).collect()
+}
+
+#[test]
+fn topics_that_come_again_are_remembered() {
+    let (router, subscriber) = (router(), cell(1));
+    let (mut last, mut cache) = (LastTopic::default(), TopicCache::default());
+    subscribe(&router, "topic/+", &subscriber);
+    let names = names(2_000);
+    for _ in 0..3 {
+        for name in &names {
+            assert_eq!(publish(&mut last, &mut cache, &router, name), 1);
+        }
+    }
+    // A set may have been full for some.
+    let kept = kept(&mut cache, &router, &names);
+    assert!(kept >= 1_950, "{kept}");
+    assert!(last.is_used() && last.routes().is_some_and(|routes| routes.len() == 1));
+}
+
+#[test]
+fn a_changed_subscription_is_seen_by_the_next_message() {
+    let (router, subscriber) = (router(), cell(1));
+    let (mut last, mut cache) = (LastTopic::default(), TopicCache::default());
+    let mut routes_of = |name| publish(&mut last, &mut cache, &router, name);
+    assert_eq!((routes_of("a"), routes_of("b"), routes_of("a")), (0, 0, 0));
+    subscribe(&router, "a", &subscriber);
+    assert_eq!((routes_of("b"), routes_of("a")), (0, 1));
+    assert!(router.unsubscribe("a", subscriber.key));
+    assert_eq!((routes_of("a"), routes_of("b"), routes_of("a")), (0, 0, 0));
+}
+
+#[test]
+fn brokers_of_one_worker_do_not_see_each_others_routes() {
+    let (one, two, subscriber) = (router(), router(), cell(1));
+    subscribe(&one, "a", &subscriber);
+    let mut cache = TopicCache::default();
+    let (mut of_one, mut of_two) = (LastTopic::default(), LastTopic::default());
+    for _ in 0..3 {
+        for (name, routes) in [("a", 1), ("b", 0)] {
+            assert_eq!(publish(&mut of_one, &mut cache, &one, name), routes);
+            assert_eq!(publish(&mut of_two, &mut cache, &two, name), 0);
+        }
+    }
+}
+
+#[test]
+fn topics_that_never_come_again_push_nothing_out() {
+    let (router, subscriber) = (router(), cell(1));
+    let (mut last, mut cache) = (LastTopic::default(), TopicCache::default());
+    subscribe(&router, "#", &subscriber);
+    let names = names(60_000);
+    let (usual, unique) = names.split_at(1_000);
+    for name in usual.iter().chain(usual).chain(unique) {
+        publish(&mut last, &mut cache, &router, name);
+    }
+    assert!(kept(&mut cache, &router, usual) >= 950);
+    let places = cache.places.iter().flatten().count();
+    assert!(places <= SETS * WAYS && cache.routes == places);
+}
+
+#[test]
+fn many_routes_are_not_remembered_without_bound() {
+    let router = router();
+    let (mut last, mut cache) = (LastTopic::default(), TopicCache::default());
+    let cells: Vec<_> = (1..=100).map(cell).collect();
+    cells.iter().for_each(|cell| subscribe(&router, "#", cell));
+    for name in &names(2_000) {
+        assert_eq!(publish(&mut last, &mut cache, &router, name), 100);
+    }
+    assert!(cache.routes <= ROUTES_MAX && cache.routes > ROUTES_MAX - 200);
+}
+
+#[test]
+fn sessions_that_have_gone_are_let_go() {
+    let (router, subscriber) = (router(), cell(1));
+    let (mut last, mut cache) = (LastTopic::default(), TopicCache::default());
+    subscribe(&router, "topic/#", &subscriber);
+    for name in &names(500) {
+        publish(&mut last, &mut cache, &router, name);
+    }
+    assert!(Arc::strong_count(&subscriber) > 400);
+    router.unsubscribe("topic/#", subscriber.key);
+    for nth in 0..=SETS {
+        publish(&mut last, &mut cache, &router, ["x", "y"][nth % 2]);
+    }
+    assert_eq!(Arc::strong_count(&subscriber), 1);
+}
