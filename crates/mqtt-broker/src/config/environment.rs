@@ -11,7 +11,7 @@ pub(super) const PREFIX: &str = "MQTT_";
 /// What stands for a dot.
 const DOT: &str = "__";
 /// Keys without a dot: other variables without one are not for the broker.
-const TOP_KEYS: [&str; 2] = ["allow_anonymous", "rewrite"];
+const TOP_KEYS: [&str; 3] = ["allow_anonymous", "durability", "rewrite"];
 
 impl Config {
     /// Puts the settings of these variables over what is there; other variables are passed over.

@@ -499,6 +499,7 @@ fn the_environment_overrides_the_file() {
         ("MQTT_MQTT__IDLE_TIMEOUT", "3s"),
         ("MQTT_NODE__NAME", "\"a b\""),
         ("MQTT_ALLOW_ANONYMOUS", "true"),
+        ("MQTT_DURABILITY", "os"),
         ("MQTT_AUTO_SUBSCRIBE__TOPICS", "[{topic = \"t\", qos = 1}]"),
         ("MQTT_HOST", "not ours"),
         ("OTHER__KEY", "not ours"),
@@ -511,6 +512,7 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.mqtt.idle_timeout, Duration::from_secs(3));
     assert_eq!(config.node.name, "a b");
     assert!(config.allow_anonymous);
+    assert_eq!(config.durability, Durability::Os);
     assert_eq!(config.auto_subscribe[0].options.qos, 1);
 }
 
