@@ -145,6 +145,15 @@ struct Work {
     redirects: u32,
     /// When the server accepted the connection in use.
     accepted_ms: Option<u64>,
+    unanswered: Unanswered,
+}
+
+/// Attempts given up without an answer to CONNECT, which the server may read late and then take for another client.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unanswered {
+    count: u32,
+    /// Of the last.
+    at_ms: u64,
 }
 
 /// How the driver stands to its server.
@@ -161,6 +170,19 @@ enum Phase {
     Wired(Box<Wire>),
     /// The last words of a connection are sent; the next attempt begins at this moment.
     Closing(Pin<Box<dyn Future<Output = ()> + Send>>, u64),
+}
+
+impl Unanswered {
+    /// Whether one of them may be what has taken the session over; it does so once.
+    fn take(&mut self, now_ms: u64) -> bool {
+        let waited_ms = now_ms.saturating_sub(self.at_ms);
+        if waited_ms > millis(limits::LATE_CONNECT) {
+            self.count = 0;
+        }
+        let is_there = self.count != 0;
+        self.count = self.count.saturating_sub(1);
+        is_there
+    }
 }
 
 impl Work {
@@ -189,6 +211,7 @@ impl Work {
             last_error: None,
             redirects: 0,
             accepted_ms: None,
+            unanswered: Unanswered::default(),
         }
     }
 
@@ -385,6 +408,7 @@ impl Work {
             CloseReason::ConnectFailed(error) => Some(ConnectError::clone(error)),
             _ => None,
         };
+        self.note_unanswered(failed.as_ref());
         let server = self.servers.current().map(ToString::to_string);
         let delay = match self.follow(&ending.reason) {
             true => Some(Duration::ZERO),
@@ -464,6 +488,25 @@ impl Work {
     }
 
     /// The delay before the next attempt; none when there is no other.
+    /// An attempt that failed may have left a CONNECT under way.
+    fn note_unanswered(&mut self, failed: Option<&ConnectError>) {
+        let is_open = matches!(
+            failed,
+            Some(ConnectError::Io { .. } | ConnectError::NoAnswer | ConnectError::Timeout)
+        );
+        if is_open && matches!(self.phase, Phase::Wired(_)) {
+            self.unanswered.count = self.unanswered.count.saturating_add(1);
+            self.unanswered.at_ms = self.core.now_ms;
+        }
+    }
+
+    fn is_taken_over(reason: &CloseReason) -> bool {
+        let CloseReason::ServerDisconnected(disconnect) = reason else {
+            return false;
+        };
+        disconnect.reason == ReasonCode::SESSION_TAKEN_OVER
+    }
+
     fn next_delay(
         &mut self,
         reason: &CloseReason,
@@ -471,7 +514,9 @@ impl Work {
     ) -> Option<Duration> {
         let policy = &self.options.reconnect;
         let is_first = !self.core.was_accepted;
-        let may_retry = !policy.is_never() && reason.is_retryable() && self.may_dial_again();
+        let is_own = Self::is_taken_over(reason) && self.unanswered.take(self.core.now_ms);
+        let is_retryable = reason.is_retryable() || is_own;
+        let may_retry = !policy.is_never() && is_retryable && self.may_dial_again();
         if failed.is_some() {
             let is_retryable = reason.is_retryable() && self.may_dial_again();
             if is_retryable && self.servers.fail() {

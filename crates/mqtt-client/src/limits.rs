@@ -46,6 +46,8 @@ pub(crate) const STORE_RETRY: Duration = Duration::from_millis(100);
 pub const EVENT_CAPACITY: usize = 256;
 /// How long a connection must have lasted for delays to begin at the shortest again.
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
+/// How long a CONNECT that was given up without an answer may still reach the server, which takes it for another client.
+pub const LATE_CONNECT: Duration = Duration::from_secs(60);
 /// Topic Filters in one SUBSCRIBE when a lost session is subscribed anew. Unit: filters.
 pub const RESUBSCRIBE_FILTERS: usize = 64;
 /// How long everything may wait behind one message that is not acknowledged before something is done, when nothing

@@ -245,6 +245,28 @@ async fn who_is_taken_over_does_not_take_over_in_turn() {
     }
 }
 
+/// A CONNECT given up as unanswered reached the server behind the one that followed, which took it for another client:
+/// the client gave up for its own ghost.
+#[tokio::test(start_paused = true)]
+async fn regress_a_connect_that_comes_late_is_no_other_client() {
+    let (client, server, mut net) = connected_over(|b| b).await;
+    drop(server);
+    let mut unanswered = net.next(ProtocolVersion::V5).await;
+    unanswered.recv().await;
+    drop(unanswered);
+    let mut server = net.accept(false).await;
+    disconnect(&mut server, ReasonCode::SESSION_TAKEN_OVER, &[]).await;
+    drop(server);
+    let mut server = net.accept(false).await;
+    // There was only one.
+    disconnect(&mut server, ReasonCode::SESSION_TAKEN_OVER, &[]).await;
+    let closed = client.closed().await;
+    assert!(
+        matches!(&closed, CloseReason::ServerDisconnected(_)),
+        "{closed}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_shuts_down_is_waited_for() {
     let (client, mut server, mut net) = connected_over(|b| b).await;

@@ -12,7 +12,7 @@ macro_rules! example {
     ($name:ident, $path:literal) => {
         #[path = $path]
         #[expect(dead_code, reason = "it is a program elsewhere")]
-        mod $name;
+        pub(crate) mod $name;
     };
 }
 
@@ -34,6 +34,10 @@ example!(subscribe, "../../../mqtt-client/examples/subscribe.rs");
 example!(
     subscribe_blocking,
     "../../../mqtt-client/examples/subscribe_blocking.rs"
+);
+example!(
+    tls_client_certificate,
+    "../../../mqtt-client/examples/tls_client_certificate.rs"
 );
 example!(web_service, "../../../mqtt-client/examples/web_service.rs");
 

@@ -14,3 +14,4 @@ mod examples;
 mod faults;
 mod killed;
 mod readme;
+mod tls;

@@ -51,10 +51,11 @@ struct Treatment {
 }
 
 impl Treatment {
-    fn draw(random: &mut Random) -> Self {
+    /// Cut after `cut_max` bytes at most, if it is cut.
+    fn draw(random: &mut Random, cut_max: u64) -> Self {
         let is_slow = random.one_in(4);
         Self {
-            cut_after: (!random.one_in(5)).then(|| 20 + random.below(1_200)),
+            cut_after: (!random.one_in(5)).then(|| 20 + random.below(cut_max - 20)),
             half_open: random.one_in(5),
             piece_max: if is_slow {
                 1 + random.below(3)
@@ -75,27 +76,27 @@ impl Treatment {
 
 /// A listening proxy; ends with its value.
 pub(crate) struct Proxy {
-    pub(crate) address: String,
+    pub(crate) addr: SocketAddr,
     is_gentle: Arc<AtomicBool>,
     connections: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
-    pub(crate) async fn start(to: SocketAddr, seed: u64) -> Self {
+    pub(crate) async fn start(to: SocketAddr, seed: u64, cut_max: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("mqtt://{}", listener.local_addr().unwrap());
+        let addr = listener.local_addr().unwrap();
         let is_gentle = Arc::new(AtomicBool::new(false));
         let connections = Arc::new(AtomicU64::new(0));
         let task = tokio::spawn(run(
             listener,
             to,
-            seed,
+            (seed, cut_max),
             Arc::clone(&is_gentle),
             Arc::clone(&connections),
         ));
         Self {
-            address,
+            addr,
             is_gentle,
             connections,
             task,
@@ -122,7 +123,7 @@ impl Drop for Proxy {
 async fn run(
     listener: TcpListener,
     to: SocketAddr,
-    seed: u64,
+    (seed, cut_max): (u64, u64),
     is_gentle: Arc<AtomicBool>,
     connections: Arc<AtomicU64>,
 ) {
@@ -130,7 +131,10 @@ async fn run(
     while let Ok((near, _)) = listener.accept().await {
         connections.fetch_add(1, Ordering::Relaxed);
         let gentle = is_gentle.load(Ordering::Relaxed);
-        let (mut up, mut down) = (Treatment::draw(&mut random), Treatment::draw(&mut random));
+        let (mut up, mut down) = (
+            Treatment::draw(&mut random, cut_max),
+            Treatment::draw(&mut random, cut_max),
+        );
         // A connection that reaches the server after the one that follows it.
         let late_ms = if random.one_in(6) {
             random.below(150)
