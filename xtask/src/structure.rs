@@ -5,6 +5,7 @@ mod crates;
 mod layout;
 mod licences;
 mod markdown;
+mod named_tests;
 mod source;
 
 use std::fmt;
@@ -130,6 +131,10 @@ fn workspace_rules(workspace: &Workspace, sources: &[Source]) -> Vec<Checked> {
         Checked {
             rule: "licences are on the list",
             findings: licences::unlisted(&workspace.root, metadata),
+        },
+        Checked {
+            rule: "a test that a page names exists",
+            findings: named_tests::missing(&workspace.root),
         },
         Checked {
             rule: "the top folder holds only what belongs there",

@@ -62,6 +62,7 @@ fn is_test_path(path: &str) -> bool {
         "crates/mqtt-testkit/",
         "fuzz/",
         "xtask/outside/",
+        "xtask/client-bench/",
         "xtask/peer-bench/",
     ]
     .iter()
