@@ -1,10 +1,10 @@
-//! `cargo xtask bench`: criterion's benchmarks, or brokers under load.
+//! `cargo xtask bench`: criterion's benchmarks, brokers under load, or clients.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use crate::workspace::Workspace;
-use crate::{bench_broker, bench_restart};
+use crate::{bench_broker, bench_client, bench_restart};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -33,6 +33,13 @@ enum Suite {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure our client, beside others and a bare socket
+    #[command(disable_help_flag = true)]
+    Client {
+        /// Arguments of the measurement; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 /// Runs the suite, without one every bench target of the workspace.
@@ -43,6 +50,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, 
     match &options.suite {
         Some(Suite::Broker { arguments }) => bench_broker::run(arguments)?,
         Some(Suite::Restart { arguments }) => bench_restart::run(arguments)?,
+        Some(Suite::Client { arguments }) => bench_client::run(workspace, arguments)?,
         None => criterion(workspace, &options.arguments)?,
     }
     Ok(ExitCode::SUCCESS)

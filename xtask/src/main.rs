@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_broker;
+mod bench_client;
 mod bench_restart;
 mod configuration;
 mod dist;
