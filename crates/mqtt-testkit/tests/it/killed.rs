@@ -75,8 +75,8 @@ fn run_and_kill(address: &str, store: &Path, first: u64, accepted: &mut Vec<u64>
     let mut left = 1 + first % 37;
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut read = |line: &str| {
-        if let Some(at) = line.find(ACCEPTED) {
-            accepted.push(line[at + ACCEPTED.len()..].parse().unwrap());
+        if let Some((_, number)) = line.split_once(ACCEPTED) {
+            accepted.push(number.parse().unwrap());
         }
     };
     while left > 0 {
