@@ -15,6 +15,9 @@ pub(crate) const INTEROP_TEST: &str = "interop";
 /// Packages that can do without an allocator.
 const WITHOUT_ALLOCATOR: [&str; 2] = ["mqtt-codec", "mqtt-session"];
 
+/// Packages that are built with few of their features.
+const EACH_FEATURE_ALONE: [&str; 2] = ["mqtt-auth", "mqtt-client"];
+
 /// Projects of their own: they are linked in other ways than the workspace.
 const OUTSIDE_MANIFESTS: [&str; 2] = [
     "fuzz/Cargo.toml",
@@ -206,6 +209,16 @@ fn lints(workspace: &Workspace) -> Outcome {
     for package in WITHOUT_ALLOCATOR {
         let bare = workspace.cargo(&["clippy", "--package", package, "--no-default-features"]);
         outcome.add(Outcome::of_program(bare.args(deny).capture()));
+    }
+    let packages = workspace.metadata.packages.iter();
+    for package in packages.filter(|package| EACH_FEATURE_ALONE.contains(&package.name.as_str())) {
+        let features = package.features.keys().map(String::as_str);
+        for feature in [""].into_iter().chain(features) {
+            let name = package.name.as_str();
+            let alone = workspace.cargo(&["clippy", "--package", name, "--no-default-features"]);
+            let alone = alone.args(["--features", feature]).args(deny);
+            outcome.add(Outcome::of_program(alone.capture()));
+        }
     }
     outcome
 }

@@ -10,7 +10,8 @@ pub enum AuthError {
         /// What is wrong with it.
         problem: Box<str>,
     },
-    /// The server asks for more or less work than is acceptable, at the client.
+    /// The server asks for more or less work than is acceptable, at the client. Feature `scram`.
+    #[cfg(feature = "scram")]
     #[error(
         "the server asks for {iterations} iterations, acceptable are {} to {}",
         crate::ITERATIONS_MIN,

@@ -96,8 +96,8 @@ impl ClientBuilder {
         self.with(|options| options.credentials_source = Some(source))
     }
 
-    /// Authenticates by AUTH packets with what `method` makes for each connection, from v5 on; for SCRAM-SHA-256 see
-    /// [`ScramSha256Client`](crate::ScramSha256Client).
+    /// Authenticates by AUTH packets with what `method` makes for each connection, from v5 on; for SCRAM-SHA-256 that is
+    /// `ScramSha256Client`, with feature `scram`.
     ///
     /// A client that has to authenticate does not fall back to a version without that. Spec: v5 §4.12.
     pub fn authentication<A: ClientAuth + 'static>(

@@ -74,7 +74,9 @@ pub use unsubscribe::Unsubscribe;
 pub use will::Will;
 
 pub use bytes::Bytes;
-pub use mqtt_auth::{AuthError, ClientAuth, ScramSha256Client};
+#[cfg(feature = "scram")]
+pub use mqtt_auth::ScramSha256Client;
+pub use mqtt_auth::{AuthError, ClientAuth};
 pub use mqtt_codec::{
     EncodeError, PayloadFormat, ProtocolVersion, QoS, ReasonCode, RetainHandling, TopicError,
 };

@@ -11,6 +11,7 @@ mod answering;
 mod authenticating;
 mod blocking;
 mod closing;
+mod dialing;
 mod handshake;
 mod keep_alive;
 mod mocking;
