@@ -98,7 +98,12 @@ impl CommitLog for DurableLog {
             self.0.finish(name(session), mqtt_store::MessageId(id.0));
             return Ok(LogPosition::NONE);
         }
-        let position = self.0.append(&stored(&record)).map_err(|_| LogFull)?;
+        let is_known = matches!(record, LogRecord::Subscribed { is_known: true, .. });
+        let appended = match is_known {
+            true => self.0.append_from_reserve(&stored(&record)),
+            false => self.0.append(&stored(&record)),
+        };
+        let position = appended.map_err(|_| LogFull)?;
         Ok(LogPosition(position.number()))
     }
 
@@ -308,6 +313,7 @@ fn stored<'a>(record: &LogRecord<'a>) -> Record<'a> {
             options,
             subscription_id,
             is_exclusive,
+            is_known: _,
         } => Record::Subscribed {
             session: name(session),
             topic_filter: topic_filter.into(),

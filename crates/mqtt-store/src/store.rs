@@ -141,6 +141,18 @@ impl Store {
     /// # Errors
     /// [`StoreFull`]; nothing was written.
     pub fn append(&self, record: &Record<'_>) -> Result<Position, StoreFull> {
+        self.append_with(record, record.is_freeing())
+    }
+
+    /// The same, also from the room that records have that give room back: for one that takes the place of another.
+    ///
+    /// # Errors
+    /// [`StoreFull`]; nothing was written.
+    pub fn append_from_reserve(&self, record: &Record<'_>) -> Result<Position, StoreFull> {
+        self.append_with(record, true)
+    }
+
+    fn append_with(&self, record: &Record<'_>, is_freeing: bool) -> Result<Position, StoreFull> {
         let mut inner = self.shared.inner.lock();
         let is_lost = record
             .session()
@@ -148,7 +160,7 @@ impl Store {
         if is_lost {
             return Ok(Position::ZERO);
         }
-        let position = inner.append(&self.shared.log, record)?;
+        let position = inner.append_with(&self.shared.log, record, is_freeing)?;
         drop(inner);
         self.shared.look_after(position);
         Ok(position)
@@ -481,12 +493,21 @@ impl Shared {
 impl Inner {
     /// Writes `record` and takes it up; both or none.
     pub(crate) fn append(&mut self, log: &Log, record: &Record<'_>) -> Result<Position, StoreFull> {
+        self.append_with(log, record, record.is_freeing())
+    }
+
+    fn append_with(
+        &mut self,
+        log: &Log,
+        record: &Record<'_>,
+        is_freeing: bool,
+    ) -> Result<Position, StoreFull> {
         self.head.clear();
         let kind = record.encode_head(&mut self.head);
         let parts: [&[u8]; 2] = [&self.head, record.block()];
         let mut entry = Entry::new(kind, &parts).version(VERSION);
         let len = self.head.len() + record.block().len();
-        if record.is_freeing() {
+        if is_freeing {
             entry = entry.freeing();
         }
         if let Record::Message { recipients, .. } = record

@@ -178,6 +178,8 @@ pub enum LogRecord<'a> {
         subscription_id: Option<SubscriptionIdentifier>,
         /// Whether nobody else may have it.
         is_exclusive: bool,
+        /// Whether it is in place of one of the same session, and so has its room.
+        is_known: bool,
     },
     /// A subscription was removed.
     Unsubscribed {

@@ -158,6 +158,7 @@ impl Core {
                 options: *options,
                 subscription_id: *subscription_id,
                 is_exclusive: subscribed.is_exclusive,
+                is_known,
             };
             position = self.log.append(record).map_err(|_| {
                 self.note_log_full(&cell.client_id);

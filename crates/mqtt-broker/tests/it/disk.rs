@@ -119,12 +119,9 @@ fn a_full_disk_refuses_what_it_would_have_to_keep_and_loses_nothing() {
             present.subscribe_with(&[("more", options(QOS1))], &[]),
             [0x97]
         );
-        assert_eq!(
-            present.subscribe_with(&[("live", options(QOS1))], &[]),
-            [0x97]
-        );
         // What is there already may be asked for again, as clients do that come back.
         present.subscribe("live", QOS0);
+        present.subscribe("live", QOS1);
         let (mut refused, welcome) = Hello::lasting(V5, "new").ask(&server);
         assert_eq!(welcome.reason, 0x97);
         refused.expect_close();
@@ -191,7 +188,7 @@ fn a_disk_that_is_behind_slows_down_only_those_who_need_it() {
     let mut other = Client::connect(&server, V5, "other");
     other.subscribe("mine", QOS2);
     let mut client = Client::connect(&server, V5, "c");
-    disk.shut();
+    let shut = disk.shut();
     let before = server.broker().totals().messages_received;
     for packet_id in 1..=64 {
         client.post(&Post {
@@ -211,7 +208,7 @@ fn a_disk_that_is_behind_slows_down_only_those_who_need_it() {
     let taken = server.broker().totals().messages_received - before;
     assert!(taken < 8 + 6 + 24, "{taken} were taken from both");
     assert_eq!(number(&server, "log_behind"), 0);
-    disk.open_gate();
+    drop(shut);
     for packet_id in 1..=64 {
         assert_eq!(client.expect_ack(PacketType::PubAck, packet_id), 0);
     }
@@ -232,7 +229,7 @@ fn who_has_waited_too_long_for_the_disk_is_refused() {
     let mut filler = Client::connect(&server, V5, "filler");
     let mut late = Client::connect(&server, V5, "late");
     let mut old = Client::connect(&server, V311, "old");
-    disk.shut();
+    let shut = disk.shut();
     let before = server.broker().totals().messages_received;
     for packet_id in 1..=9 {
         filler.post(&Post {
@@ -252,7 +249,7 @@ fn who_has_waited_too_long_for_the_disk_is_refused() {
     old.post(&post);
     old.expect_close();
     assert!(number(&server, "log_behind") >= 2);
-    disk.open_gate();
+    drop(shut);
     let accepted = (1..=9).filter(|packet_id| {
         let reason = filler.expect_ack(PacketType::PubAck, *packet_id);
         assert!([0, 0x97].contains(&reason));

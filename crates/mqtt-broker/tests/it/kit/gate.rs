@@ -18,6 +18,16 @@ struct Gate {
     opened: Condvar,
 }
 
+/// The gate is shut; it opens when this is dropped, also by a test that fails.
+pub(crate) struct Shut(Arc<Gate>);
+
+impl Drop for Shut {
+    fn drop(&mut self) {
+        *self.0.is_shut.lock().unwrap() = false;
+        self.0.opened.notify_all();
+    }
+}
+
 impl GatedDisk {
     pub(crate) fn new(disk: SimDisk) -> Self {
         Self {
@@ -26,13 +36,10 @@ impl GatedDisk {
         }
     }
 
-    pub(crate) fn shut(&self) {
+    /// Until what comes back is dropped.
+    pub(crate) fn shut(&self) -> Shut {
         *self.gate.is_shut.lock().unwrap() = true;
-    }
-
-    pub(crate) fn open_gate(&self) {
-        *self.gate.is_shut.lock().unwrap() = false;
-        self.gate.opened.notify_all();
+        Shut(Arc::clone(&self.gate))
     }
 
     fn gated(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
