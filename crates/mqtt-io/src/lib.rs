@@ -11,6 +11,7 @@ mod listener;
 mod proxy;
 mod read_chunk;
 mod reader;
+mod spare_packets;
 #[cfg(feature = "srv")]
 mod srv;
 mod stream;
@@ -27,7 +28,7 @@ pub use listener::Listener;
 pub use mqtt_codec::{DecodeError, Frame};
 #[cfg(feature = "proxy")]
 pub use proxy::{Proxy, ProxyError, ProxyParseError};
-pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk};
+pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk, poll_read_chunk_of};
 pub use reader::{Fed, PacketReader, Verdict};
 #[cfg(feature = "srv")]
 pub use srv::{SrvError, SrvResolver};

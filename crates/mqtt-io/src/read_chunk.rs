@@ -24,10 +24,24 @@ pub fn poll_read_chunk<S: AsyncRead + Unpin, R>(
     cx: &mut Context<'_>,
     use_bytes: impl FnOnce(&[u8]) -> R,
 ) -> Poll<io::Result<R>> {
+    poll_read_chunk_of(stream, cx, READ_CHUNK_LEN, use_bytes)
+}
+
+/// The same, with at most `len_max` bytes; [`READ_CHUNK_LEN`] is the most there can be.
+///
+/// # Errors
+/// What `stream` reports.
+pub fn poll_read_chunk_of<S: AsyncRead + Unpin, R>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    len_max: usize,
+    use_bytes: impl FnOnce(&[u8]) -> R,
+) -> Poll<io::Result<R>> {
     let mut chunk = CHUNK
         .take()
         .unwrap_or_else(|| vec![0; READ_CHUNK_LEN].into_boxed_slice());
-    let mut read = ReadBuf::new(&mut chunk);
+    let len = len_max.clamp(1, chunk.len());
+    let mut read = ReadBuf::new(chunk.get_mut(..len).unwrap_or_default());
     let polled = Pin::new(stream)
         .poll_read(cx, &mut read)
         .map_ok(|()| use_bytes(read.filled()));

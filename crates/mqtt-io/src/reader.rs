@@ -1,13 +1,25 @@
 //! `PacketReader`: splits a byte stream into Control Packets, wherever the stream was cut.
 
-use bytes::Bytes;
+use crate::spare_packets;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use mqtt_codec::{DecodeError, Frame, bytes_missing, frame};
+use std::future::Future;
+use std::io;
 use std::mem;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Packets from this many bytes on are worth keeping without a copy.
 const LARGE: usize = 8 * 1024;
-/// How much more memory than it has sent a client gets for the rest of a packet.
-const GROWTH: usize = 3;
+/// The rest of a packet from this many bytes on is read to where it belongs: a second read is cheaper than a copy.
+const DIRECT: usize = 32 * 1024;
+/// How many times as much memory as it has sent of a packet a client gets for it.
+const GROWTH: usize = 4;
+/// What a client has to send once before it gets as much at once, in units of [`DIRECT`]: 1 MiB at most.
+const PROVEN_MAX: u8 = 32;
+/// Bytes read behind a large packet where another one is expected: its beginning, which is copied.
+const HEAD_LEN: usize = 4 * 1024;
 
 /// What a handler says about the packet it was shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,26 +45,34 @@ pub enum Fed {
 
 /// Splits a byte stream into Control Packets.
 ///
-/// Whole packets are shown where they lie; only an incomplete tail (or what is behind a pause) is copied.
-/// The copy grows as bytes arrive, never by the announced length, and is given back when it is used up:
-/// a reader between packets owns no memory. Spec: v5 §2.1, v3.1.1 §2.2.
+/// Whole packets are shown where they lie; only an incomplete tail (or what is behind a pause) is copied, and of a
+/// large packet only its beginning, if what follows is read by [`PacketReader::poll_fill`].
+/// The memory for it grows as bytes arrive, to four times as many or what this client has sent in one packet before
+/// (1 MiB at most), never by the announced length alone. It is given back when it is used up: a reader between
+/// packets owns no memory. Spec: v5 §2.1, v3.1.1 §2.2.
 #[derive(Debug)]
 pub struct PacketReader {
+    /// An incomplete packet, or what waits behind a pause.
+    kept: BytesMut,
     packet_len_max: u32,
-    /// INVARIANT: empty, or longer than `consumed`.
-    kept: Vec<u8>,
-    /// Bytes at the front of `kept` that were handled already.
-    consumed: usize,
+    /// The longest packet that came whole, in units of [`DIRECT`] and rounded up; at most [`PROVEN_MAX`].
+    proven: u8,
+    /// `kept` begins where its memory begins.
+    is_at_front: bool,
+    /// The last packet was put together by [`PacketReader::poll_fill`].
+    was_filled: bool,
     ended: bool,
 }
 
 impl PacketReader {
     /// A reader that refuses packets longer than `packet_len_max` bytes, fixed header included.
-    pub const fn new(packet_len_max: u32) -> Self {
+    pub fn new(packet_len_max: u32) -> Self {
         Self {
+            kept: BytesMut::new(),
             packet_len_max,
-            kept: Vec::new(),
-            consumed: 0,
+            proven: 0,
+            is_at_front: true,
+            was_filled: false,
             ended: false,
         }
     }
@@ -64,7 +84,60 @@ impl PacketReader {
 
     /// Bytes kept: an incomplete packet, or what waits behind a pause.
     pub fn buffered(&self) -> usize {
-        self.kept.len() - self.consumed
+        self.kept.len()
+    }
+
+    /// Whether a large packet is incomplete, and the next bytes are best read by [`PacketReader::poll_fill`].
+    #[inline]
+    pub fn is_filling(&self) -> bool {
+        !self.kept.is_empty() && self.is_inside_large()
+    }
+
+    fn is_inside_large(&self) -> bool {
+        let missing = bytes_missing(&self.kept);
+        missing > 0 && self.kept.len() + missing >= DIRECT
+    }
+
+    /// How many bytes the next read takes best where [`PacketReader::is_filling`] says no: few when a packet like the
+    /// last, large one is expected, whose rest need not be copied then.
+    #[inline]
+    pub const fn read_len(&self) -> usize {
+        match self.was_filled {
+            true => HEAD_LEN,
+            false => crate::READ_CHUNK_LEN,
+        }
+    }
+
+    /// Reads once from `stream`, straight into the incomplete packet, and not far beyond it.
+    ///
+    /// Ready with the number of bytes, which is 0 at the end of the stream; feed an empty chunk next, for the packet
+    /// may be whole.
+    ///
+    /// # Errors
+    /// What `stream` reports.
+    pub fn poll_fill<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let missing = bytes_missing(&self.kept).max(1);
+        if self.room() == 0 {
+            self.grow(self.kept.len(), self.kept.len() + missing);
+        }
+        let len_max = missing + self.head_len();
+        let mut room = (&mut self.kept).limit(len_max);
+        // Dropped when it is not ready, it has read nothing.
+        let read = pin!(stream.read_buf(&mut room)).poll(cx);
+        self.was_filled = true;
+        read
+    }
+
+    /// Bytes that may be read behind a large packet.
+    const fn head_len(&self) -> usize {
+        match self.was_filled {
+            true => HEAD_LEN,
+            false => 0,
+        }
     }
 
     /// Feeds the next bytes of the stream; `handle` sees every whole packet, in order.
@@ -112,24 +185,30 @@ impl PacketReader {
     ) -> Result<Step<'c>, DecodeError> {
         let mut rest = chunk;
         while !self.kept.is_empty() {
-            let bytes = self.kept.get(self.consumed..).unwrap_or_default();
-            let Some(found) = frame(bytes, self.packet_len_max)? else {
+            let Some(found) = frame(&self.kept, self.packet_len_max)? else {
                 if rest.is_empty() {
                     return Ok(Step::Done(Fed::All));
                 }
-                let (wanted, behind) = rest.split_at(bytes_missing(bytes).clamp(1, rest.len()));
-                self.keep(wanted);
+                let missing = bytes_missing(&self.kept);
+                let (wanted, behind) = rest.split_at(missing.clamp(1, rest.len()));
+                if self.room() < wanted.len() {
+                    let len = self.kept.len();
+                    self.grow(len + wanted.len(), len + missing);
+                }
+                self.kept.extend_from_slice(wanted);
                 rest = behind;
                 continue;
             };
             let len = found.len;
             if self.is_one_large(len) {
-                let packet = Bytes::from(mem::take(&mut self.kept));
+                let capacity = self.kept.capacity();
+                let packet = self.take_large(len);
                 let whole = frame(&packet, self.packet_len_max)?;
                 match whole.map_or(Verdict::Continue, |whole| handle(whole, Some(&packet))) {
-                    Verdict::Continue => {}
+                    Verdict::Continue => spare_packets::give(packet, capacity),
                     Verdict::Pause => {
-                        self.kept = packet.into();
+                        let behind = mem::replace(&mut self.kept, packet.into());
+                        self.keep(&behind);
                         self.keep(rest);
                         return Ok(Step::Done(Fed::Paused));
                     }
@@ -157,6 +236,7 @@ impl PacketReader {
     ) -> Result<Fed, DecodeError> {
         while let Some(frame) = frame(rest, self.packet_len_max)? {
             let len = frame.len;
+            self.was_filled = false;
             match handle(frame, None) {
                 Verdict::Continue => rest = rest.get(len..).unwrap_or_default(),
                 Verdict::Pause => {
@@ -166,42 +246,74 @@ impl PacketReader {
                 Verdict::Stop => return Ok(Fed::Stopped),
             }
         }
-        let missing = bytes_missing(rest);
-        if missing <= rest.len() * GROWTH {
-            // Most of it is here, so that the rest has its place at once.
-            self.kept.reserve_exact(rest.len() + missing);
+        if !rest.is_empty() {
+            self.grow(rest.len(), rest.len() + bytes_missing(rest));
+            self.kept.extend_from_slice(rest);
         }
-        self.keep(rest);
         Ok(Fed::All)
     }
 
-    /// Whether a packet of `len` bytes is all that is kept, and large, in memory not much larger.
-    fn is_one_large(&self, len: usize) -> bool {
-        len >= LARGE
-            && self.consumed == 0
-            && self.kept.len() == len
-            && self.kept.capacity() <= len + len / 4
+    /// Bytes that `kept` can take without more memory.
+    fn room(&self) -> usize {
+        self.kept.capacity() - self.kept.len()
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        if self.consumed > self.kept.len() / 2 {
-            // Moves fewer bytes than were consumed since the last move, so each byte moves once at most on average.
-            self.kept.drain(..self.consumed);
-            self.consumed = 0;
+    /// Other memory for `kept`; see [`PacketReader::memory_for`].
+    fn grow(&mut self, sent: usize, whole: usize) {
+        let larger = self.memory_for(sent, whole);
+        let smaller = mem::replace(&mut self.kept, larger);
+        self.kept.extend_from_slice(&smaller);
+        self.is_at_front = true;
+    }
+
+    /// Memory for a packet of `whole` bytes, as much of it as this client may ask for: at least for those `sent`.
+    fn memory_for(&self, sent: usize, whole: usize) -> BytesMut {
+        let proven = usize::from(self.proven) * DIRECT;
+        let head_len = match whole >= DIRECT && whole <= proven {
+            true => self.head_len(),
+            false => 0,
+        };
+        let wanted = sent.max(whole.min(proven.max(sent * GROWTH)) + head_len);
+        let spare = spare_packets::take(wanted);
+        spare.unwrap_or_else(|| BytesMut::with_capacity(wanted))
+    }
+
+    /// Whether a packet of `len` bytes is large and nearly all that is kept, in memory not much larger.
+    fn is_one_large(&self, len: usize) -> bool {
+        len >= LARGE && self.is_at_front && self.kept.capacity() <= len + len / 4
+    }
+
+    /// Takes the large packet out of `kept`, where what is behind it stays.
+    fn take_large(&mut self, len: usize) -> Bytes {
+        let units = u8::try_from(len.div_ceil(DIRECT)).unwrap_or(u8::MAX);
+        self.proven = self.proven.max(units.min(PROVEN_MAX));
+        let mut packet = mem::take(&mut self.kept);
+        let behind = packet.get(len..).unwrap_or_default();
+        if !behind.is_empty() {
+            self.kept = self.memory_for(behind.len(), behind.len() + bytes_missing(behind));
+            self.kept.extend_from_slice(behind);
         }
+        packet.truncate(len);
+        packet.freeze()
+    }
+
+    /// Keeps what waits behind a pause.
+    fn keep(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
     }
 
     fn consume(&mut self, len: usize) {
-        self.consumed += len;
-        if self.consumed >= self.kept.len() {
+        self.kept.advance(len);
+        self.is_at_front = false;
+        self.was_filled = false;
+        if self.kept.is_empty() {
             self.give_back();
         }
     }
 
     fn give_back(&mut self) {
-        self.kept = Vec::new();
-        self.consumed = 0;
+        self.kept = BytesMut::new();
+        self.is_at_front = true;
     }
 }
 
@@ -211,6 +323,9 @@ enum Step<'c> {
     Rest(&'c [u8]),
     Done(Fed),
 }
+
+#[cfg(test)]
+mod fill_tests;
 
 #[cfg(test)]
 mod tests {

@@ -126,6 +126,49 @@ fn ping(client: &mut RawClient) {
     assert_eq!(client.receive().unwrap().bytes(), [0xD0, 0]);
 }
 
+/// A packet that is announced and does not come gets memory for what has come of it, not for what was announced.
+#[test]
+fn who_announces_much_and_trickles_holds_little_memory() {
+    const TRICKLERS: usize = 200;
+    let _turn = turn();
+    let version = ProtocolVersion::V311;
+    let server = Server::start(2, AllowAll, |_| {});
+    let mut clients: Vec<_> = (0..TRICKLERS)
+        .map(|nth| {
+            let mut client = RawClient::connect(server.addr, version).unwrap();
+            client
+                .send_bytes(&connect(version, &format!("trickle-{nth}")))
+                .unwrap();
+            client.receive().unwrap();
+            ping(&mut client);
+            client
+        })
+        .collect();
+    let live_before = live_bytes();
+    // PUBLISH with a Remaining Length of 1,000,000.
+    let mut bytes = vec![0x30, 0xC0, 0x84, 0x3D, 0, 1, b't'];
+    bytes.resize(20_000, b'x');
+    let mut sent = 0;
+    for upto in [5, 6, 100, 3_000, 20_000] {
+        let received = server.broker.totals().bytes_received;
+        for client in &mut clients {
+            client.send_bytes(&bytes[sent..upto]).unwrap();
+        }
+        let coming = u64::try_from((upto - sent) * TRICKLERS).unwrap();
+        server.wait_until("trickled", |broker| {
+            broker.totals().bytes_received == received + coming
+        });
+        sent = upto;
+        let grown = live_bytes().saturating_sub(live_before);
+        // Four times what was sent, and the read buffers and lists of two workers.
+        let grown_max = TRICKLERS * (4 * sent + 64) + 1024 * 1024;
+        assert!(
+            grown <= grown_max,
+            "{grown} bytes for {TRICKLERS} clients that have sent {sent} bytes each"
+        );
+    }
+}
+
 /// The first rounds warm up tables, buffers and the runtime; what as many more add to them is a leak.
 #[test]
 fn clients_that_misbehave_or_vanish_leave_nothing_behind() {

@@ -6,7 +6,7 @@ use super::clock::Clock;
 use crate::core::cause::EndCause;
 use crate::core::lane::Lane;
 use crate::core::{Batch, Connection};
-use mqtt_io::{Fed, PacketReader, Stream, WriteQueue, poll_read_chunk};
+use mqtt_io::{Fed, PacketReader, Stream, WriteQueue, poll_read_chunk_of};
 use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -125,10 +125,15 @@ impl ConnectionTask {
             if !may_read {
                 return self.poll_limit(cx, now_ms);
             }
+            let is_filling = self.reader.is_filling();
             match self.poll_read(cx, batch, now_ms) {
                 Poll::Pending => return self.poll_limit(cx, now_ms),
                 Poll::Ready(Some(cause)) => return Poll::Ready(cause),
                 Poll::Ready(None) => self.door().core.finish(batch, now_ms),
+            }
+            if is_filling {
+                // What was read is still in the processor's cache when the others have their turn.
+                break;
             }
         }
         cx.waker().wake_by_ref();
@@ -173,16 +178,25 @@ impl ConnectionTask {
             is_paused,
             ..
         } = self;
-        let read = poll_read_chunk(stream, cx, |bytes| {
-            if bytes.is_empty() {
+        let mut take = |reader: &mut PacketReader, len: usize, bytes: &[u8]| {
+            if len == 0 {
                 return false;
             }
             connection.note_alive(now_ms);
-            batch.counts.bytes_received += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            batch.counts.bytes_received += u64::try_from(len).unwrap_or(u64::MAX);
             *is_paused = feed(reader, connection, bytes, batch, now_ms);
             true
-        });
-        Poll::Ready(match ready!(read) {
+        };
+        let read = if reader.is_filling() {
+            let filled = ready!(reader.poll_fill(stream, cx));
+            filled.map(|len| take(reader, len, &[]))
+        } else {
+            let len_max = reader.read_len();
+            ready!(poll_read_chunk_of(stream, cx, len_max, |bytes| {
+                take(reader, bytes.len(), bytes)
+            }))
+        };
+        Poll::Ready(match read {
             Ok(true) => None,
             Ok(false) | Err(_) => Some(EndCause::ConnectionLost),
         })
@@ -429,10 +443,14 @@ fn feed(
 ) -> bool {
     connection.lend_output(batch);
     let fed = reader.feed_shared(bytes, |frame, packet| {
-        batch.packet = packet.cloned();
-        connection.handle_frame(frame, batch, now_ms)
+        let Some(packet) = packet else {
+            return connection.handle_frame(frame, batch, now_ms);
+        };
+        batch.packet = Some(packet.clone());
+        let verdict = connection.handle_frame(frame, batch, now_ms);
+        batch.packet = None;
+        verdict
     });
-    batch.packet = None;
     match fed {
         Ok(Fed::Paused) => true,
         Ok(Fed::All | Fed::Stopped) => {

@@ -18,6 +18,7 @@ mod disk;
 mod extensions;
 mod flows;
 mod hooks;
+mod large;
 mod limits;
 mod log;
 mod malformed;
