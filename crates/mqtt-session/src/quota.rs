@@ -109,8 +109,14 @@ impl<S: Storage> ReceiveQuota<S> {
         self.unfinished() >= self.receive_maximum.saturating_add(self.grace)
     }
 
-    /// PUBLISH has come.
-    pub(crate) const fn begin(&mut self) -> Result<(), ProtocolError> {
+    /// PUBLISH has come: [`ReceiveFlows::handle_publish`] for one of QoS 1, of which the flows keep nothing.
+    ///
+    /// # Errors
+    /// [`ProtocolError::ReceiveMaximumExceeded`] when the peer has too many unfinished.
+    ///
+    /// [`ReceiveFlows::handle_publish`]: crate::ReceiveFlows::handle_publish
+    #[inline]
+    pub const fn begin(&mut self) -> Result<(), ProtocolError> {
         if self.is_used_up() {
             return Err(ProtocolError::ReceiveMaximumExceeded {
                 receive_maximum: self.receive_maximum,
@@ -120,8 +126,11 @@ impl<S: Storage> ReceiveQuota<S> {
         Ok(())
     }
 
-    /// PUBACK leaves, or PUBREC that ends its flow or finds it released.
-    pub(crate) const fn answered(&mut self) {
+    /// PUBACK leaves, or PUBREC that ends its flow or finds it released: [`ReceiveFlows::settle`] for a PUBACK.
+    ///
+    /// [`ReceiveFlows::settle`]: crate::ReceiveFlows::settle
+    #[inline]
+    pub const fn answered(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
     }
 

@@ -111,6 +111,7 @@ impl<M, S: Storage> SendFlows<M, S> {
     /// # Errors
     /// [`NotNow`] with the message when the quota is used up, a resume is not through, or no identifier or place is
     /// free.
+    #[inline]
     pub fn begin_publish(
         &mut self,
         quota: &mut SendQuota,
@@ -157,6 +158,7 @@ impl<M, S: Storage> SendFlows<M, S> {
     ///
     /// # Errors
     /// [`UnexpectedAck`] when no open flow waits for it.
+    #[inline]
     pub fn handle_puback(
         &mut self,
         quota: &mut SendQuota,
@@ -169,6 +171,7 @@ impl<M, S: Storage> SendFlows<M, S> {
     ///
     /// # Errors
     /// [`UnexpectedAck`] when no open flow waits for it.
+    #[inline]
     pub fn handle_pubcomp(
         &mut self,
         quota: &mut SendQuota,
@@ -327,6 +330,7 @@ impl<M, S: Storage> SendFlows<M, S> {
     }
 
     /// Puts a flow with the next Packet Identifier at the end.
+    #[inline]
     fn begin(
         &mut self,
         stage: Stage,
@@ -342,6 +346,7 @@ impl<M, S: Storage> SendFlows<M, S> {
         }
     }
 
+    #[inline]
     fn push(
         &mut self,
         packet_id: PacketId,
@@ -371,7 +376,35 @@ impl<M, S: Storage> SendFlows<M, S> {
         Ok(())
     }
 
+    #[inline]
     fn end(
+        &mut self,
+        quota: &mut SendQuota,
+        packet_id: PacketId,
+        stage: Stage,
+    ) -> Result<M, UnexpectedAck> {
+        match self.end_first(quota, packet_id, stage) {
+            Some(message) => Ok(message),
+            None => self.end_any(quota, packet_id, stage),
+        }
+    }
+
+    /// Ends the flow that began first, which is mostly the one that ends next; none where more has to be looked at.
+    #[inline]
+    fn end_first(&mut self, quota: &mut SendQuota, packet_id: PacketId, stage: Stage) -> Option<M> {
+        if self.lapped || self.ended > 0 || !self.due.is_empty() {
+            return None;
+        }
+        let is_it = |flow: &Flow<M>| flow.packet_id == packet_id && flow.stage == stage;
+        let flow = self.flows.pop_front_if(is_it)?;
+        if flow.standing == Standing::Counted {
+            quota.give_back();
+        }
+        self.give_memory_back();
+        flow.message
+    }
+
+    fn end_any(
         &mut self,
         quota: &mut SendQuota,
         packet_id: PacketId,
@@ -441,6 +474,12 @@ impl<M, S: Storage> SendFlows<M, S> {
             self.lapped = false;
             self.in_use = PacketIds::EMPTY;
         }
+        self.give_memory_back();
+    }
+
+    /// A queue that was long and is empty holds no memory.
+    #[inline]
+    fn give_memory_back(&mut self) {
         if self.flows.is_empty() && self.flows.is_roomy(ENDED_MAX * 8) {
             self.flows = Queue::EMPTY;
         }

@@ -470,6 +470,7 @@ impl Connection {
     }
 
     /// Lets `answer` leave when `position` is durable: now, or behind what already waits.
+    #[inline]
     pub(crate) fn answer(&mut self, position: LogPosition, answer: HeldAnswer) {
         let Some(open) = &mut self.open else { return };
         let is_durable =
@@ -650,6 +651,7 @@ fn stage(
 }
 
 /// Whether it may have been CONNACK, which is the first.
+#[inline]
 fn push_held(out: &mut Vec<u8>, open: &mut Open, answer: HeldAnswer) -> bool {
     let is_greeting = matches!(answer, HeldAnswer::Bytes(_));
     match answer {

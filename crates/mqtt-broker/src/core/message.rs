@@ -94,6 +94,7 @@ impl Message {
     /// Becomes what [`Message::new`] makes; memory it has is used again.
     ///
     /// `large` is the payload of `source` if that is large, none otherwise.
+    #[inline]
     pub(crate) fn fill(
         &mut self,
         source: &Source<'_>,

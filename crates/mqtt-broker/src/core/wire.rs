@@ -125,6 +125,11 @@ impl Forms {
         version: ProtocolVersion,
         with_packet_id: bool,
     ) -> Result<Form, EncodeError> {
+        if let Some(received) = as_received
+            && received.is_for(version, with_packet_id)
+        {
+            return Ok(received.form());
+        }
         let at = usize::from(version.has_properties()) * 2 + usize::from(with_packet_id);
         let bit = 1 << at;
         if self.made & bit != 0
@@ -132,18 +137,13 @@ impl Forms {
         {
             return Ok(*form);
         }
-        let form = match as_received {
-            Some(received) if received.is_for(version, with_packet_id) => received.form(),
-            _ => {
-                let wanted = Wanted {
-                    version,
-                    with_packet_id,
-                    topic: TopicForm::Name,
-                    subscription_ids: &[],
-                };
-                encode(&mut self.bytes, source, wanted)?
-            }
+        let wanted = Wanted {
+            version,
+            with_packet_id,
+            topic: TopicForm::Name,
+            subscription_ids: &[],
         };
+        let form = encode(&mut self.bytes, source, wanted)?;
         if let Some(slot) = self.forms.get_mut(at) {
             *slot = form;
             self.made |= bit;

@@ -12,7 +12,9 @@ use mqtt_codec::{
     Delivery, Frame, PacketId, PacketType, PropertyId, PropertyScope, Publish, QoS, ReasonCode,
     TopicName,
 };
-use mqtt_session::{InboundAliases, PendingAck, ProtocolError, Received, RefusedPublish, Settling};
+use mqtt_session::{
+    AckKind, InboundAliases, PendingAck, ProtocolError, Received, RefusedPublish, Settling,
+};
 
 impl Connection {
     /// Lets a message in, hands it on and acknowledges it when that may be said. Spec: v5 §3.3.4, §4.3.
@@ -176,7 +178,11 @@ impl Connection {
         batch.counts.received += 1;
         let received = match delivery {
             Delivery::AtMostOnce => Received::Deliver,
-            _ => cell
+            Delivery::AtLeastOnce(_) => {
+                receive_quota.begin().map_err(EndCause::Protocol)?;
+                Received::Deliver
+            }
+            Delivery::ExactlyOnce(_) => cell
                 .receive
                 .lock()
                 .handle_publish(receive_quota, delivery)
@@ -313,7 +319,17 @@ impl Connection {
 }
 
 /// An acknowledgement has left: quota and identifier are free as the standard says.
+#[inline]
 pub(crate) fn settled(open: &mut Open, ack: PendingAck) {
+    match ack.kind {
+        AckKind::PubAck => open.receive_quota.answered(),
+        AckKind::PubRec => settled_at_exactly_once(open, ack),
+        AckKind::PubComp => {}
+    }
+}
+
+/// PUBREC has left, of whose message the session keeps the identifier.
+fn settled_at_exactly_once(open: &mut Open, ack: PendingAck) {
     let settling = Settling {
         kind: ack.kind,
         packet_id: ack.packet_id,
