@@ -3,13 +3,17 @@
 //! `fill DIR SESSIONS MESSAGES RETAINED PAYLOAD_LEN`; `DIR/store` must not be there. Session `n` has the Client
 //! Identifier `s-n`, is subscribed to `q/n`, and is away; messages go to the sessions in turn.
 
-use mqtt_store::{Position, Recipient, Record, SessionId, Settings, Store, StoredMessage};
+use mqtt_store::{
+    Position, Recipient, Record, SessionId, Settings, Store, StoreFull, StoredMessage,
+};
 use std::error::Error;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it is looked whether all is durable.
 const POLL: Duration = Duration::from_millis(1);
+/// How long a full disk is waited for.
+const BEHIND_MAX: Duration = Duration::from_secs(20);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
@@ -35,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             shared_filter: None,
         };
         let message = message(&topic_name, number, payload_len);
-        (last, _) = store.append_message(message, vec![recipient], false, None)?;
+        last = append(&store, &message, Some(recipient))?;
     }
     for number in 0..retained {
         let topic_name = format!("retained/{}/{number}", number % 1000);
@@ -43,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             retain: true,
             ..message(&topic_name, number, 64)
         };
-        (last, _) = store.append_message(message, Vec::new(), true, None)?;
+        last = append(&store, &message, None)?;
     }
     while store.durable() < last {
         std::thread::sleep(POLL);
@@ -72,6 +76,24 @@ fn begin_session(store: &Store, session: SessionId) -> Result<Position, Box<dyn 
         expiry_s: u32::MAX,
         at_ms: 0,
     })?)
+}
+
+/// Waits for a disk that is behind; a message for nobody is retained.
+fn append(
+    store: &Store,
+    message: &StoredMessage<'_>,
+    recipient: Option<Recipient<'_>>,
+) -> Result<Position, StoreFull> {
+    let started = Instant::now();
+    loop {
+        let is_retained = recipient.is_none();
+        let recipients = recipient.clone().into_iter().collect();
+        match store.append_message(message.clone(), recipients, is_retained, None) {
+            Ok((position, _)) => return Ok(position),
+            Err(full) if started.elapsed() > BEHIND_MAX => return Err(full),
+            Err(_) => std::thread::sleep(POLL),
+        }
+    }
 }
 
 fn message(topic_name: &str, number: u64, payload_len: usize) -> StoredMessage<'static> {
