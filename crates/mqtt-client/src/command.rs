@@ -22,7 +22,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 /// stands for a received message, and the rest comes once per subscription.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Publish(Outgoing),
+    /// Boxed, since the channel sets room aside for many of the largest.
+    Publish(Box<Outgoing>),
     Request(Request),
     Answer(Answered),
     /// The subscription was dropped.
@@ -34,7 +35,8 @@ pub(crate) enum Command {
 /// How handles tell the driver to end; by a way of its own, so that no command that waits for the server is before it.
 #[derive(Debug)]
 pub(crate) enum Control {
-    Disconnect(DisconnectRequest),
+    /// Boxed, as a publish is.
+    Disconnect(Box<DisconnectRequest>),
     /// Tell when nothing is under way any more.
     Drain(oneshot::Sender<()>),
     Reauthenticate(oneshot::Sender<Result<(), ReauthenticateError>>),

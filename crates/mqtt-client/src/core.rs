@@ -292,6 +292,7 @@ impl Core {
     pub(crate) fn handle_command(&mut self, command: Command) {
         match command {
             Command::Publish(outgoing) => {
+                let outgoing = *outgoing;
                 let is_behind = outgoing.qos != QoS::AtMostOnce && !self.waiting.is_empty();
                 let unsent = if is_behind {
                     Some(outgoing)
@@ -322,7 +323,7 @@ impl Core {
 
     pub(crate) fn handle_control(&mut self, control: Control) {
         match control {
-            Control::Disconnect(request) => self.begin_drain(request),
+            Control::Disconnect(request) => self.begin_drain(*request),
             Control::Reauthenticate(reply) => self.reauthenticate(reply),
             Control::Drain(reply) => self.idle_waiters.push(reply),
             Control::Release => self.begin_release(),

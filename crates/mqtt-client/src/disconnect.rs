@@ -81,14 +81,16 @@ impl Disconnect {
     async fn send(self) -> Result<(), DisconnectError> {
         let shared = Arc::clone(&self.client.handle.shared);
         let (reply, answer) = oneshot::channel();
-        self.client.control(Control::Disconnect(DisconnectRequest {
+        let request = DisconnectRequest {
             timeout: self.timeout,
             reason: self.reason,
             session_expiry_s: self.session_expiry.map(whole_seconds),
             reason_string: self.reason_string,
             user_properties: self.user_properties,
             reply,
-        }))?;
+        };
+        self.client
+            .control(Control::Disconnect(Box::new(request)))?;
         answer
             .await
             .unwrap_or_else(|_| Err(shared.closed_error().into()))

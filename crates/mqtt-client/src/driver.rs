@@ -1,7 +1,7 @@
 //! The driver: the one task that connects, reads, writes and waits for a client.
 
 use crate::command::{Command, Control};
-use crate::core::{Core, Ending};
+use crate::core::{Core, Disconnected, Ending};
 use crate::dial::{Dialed, dial};
 use crate::earlier::Earlier;
 use crate::event::Event;
@@ -11,7 +11,7 @@ use crate::servers::Servers;
 use crate::shared::{CloseOnDrop, Shared};
 use crate::time::{Alarm, millis};
 use crate::wire::Wire;
-use crate::{Attempt, CloseReason, ConnectError, limits};
+use crate::{Attempt, CloseReason, ConnectError, DisconnectError, limits};
 use mqtt_codec::{ProtocolVersion, ReasonCode};
 use std::fmt;
 use std::future::poll_fn;
@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Commands taken in one turn, so that reading and writing get theirs.
 const COMMANDS_PER_TURN: usize = 256;
@@ -79,7 +79,8 @@ impl DriverParts {
         } = self;
         let shared = Arc::clone(&guard.0);
         let core = Core::new(Arc::clone(&options), Arc::clone(&shared), sender, earlier);
-        let mut work = Work::new(options, &shared, (receiver, control), core);
+        // Boxed, or there would be a second place for each part of it, for its end.
+        let mut work = Box::new(Work::new(options, &shared, (receiver, control), core));
         // Declared last, so that it goes first when the driver is dropped.
         let _guard = guard;
         let Ending {
@@ -89,32 +90,10 @@ impl DriverParts {
 
         tracing::info!(%reason, "client ends");
         shared.begin_close(reason.clone());
-        let Work {
-            mut core,
-            receiver,
-            control,
-            phase,
-            ..
-        } = work;
-        let (result, replies) = match disconnected {
-            Some(disconnected) => (disconnected.result, disconnected.replies),
-            None => {
-                let reason = reason.clone();
-                let closed = Err(crate::ClosedError { reason }.into());
-                (closed, core.take_disconnect_replies())
-            }
-        };
-        let wire = match phase {
-            Phase::Wired(mut wire) if core.is_accepted => {
-                wire.take_output(&mut core);
-                Some(wire)
-            }
-            _ => None,
-        };
-        // Whatever still waits for an answer gets the reason now.
-        drop((core, receiver, control));
+        let (result, replies, wire) = work.end(&reason, disconnected);
         if let Some(wire) = wire {
-            wire.close(shared.keeper.clone()).await;
+            // Boxed, or there would be room for it while the client runs.
+            Box::pin(wire.close(shared.keeper.clone())).await;
         }
         shared.close_store();
         shared.set_closed();
@@ -213,6 +192,44 @@ impl Work {
             accepted_ms: None,
             unanswered: Unanswered::default(),
         }
+    }
+
+    /// How disconnecting went, who waits for that, and the wire that has to be closed.
+    ///
+    /// Apart from what is async, which would have room for all that is in here.
+    #[expect(
+        clippy::type_complexity,
+        reason = "taken apart at once, by the one caller"
+    )]
+    fn end(
+        self: Box<Self>,
+        reason: &CloseReason,
+        disconnected: Option<Disconnected>,
+    ) -> (
+        Result<(), DisconnectError>,
+        Vec<oneshot::Sender<Result<(), DisconnectError>>>,
+        Option<Box<Wire>>,
+    ) {
+        let Self {
+            mut core, phase, ..
+        } = *self;
+        let (result, replies) = match disconnected {
+            Some(disconnected) => (disconnected.result, disconnected.replies),
+            None => {
+                let reason = reason.clone();
+                let closed = Err(crate::ClosedError { reason }.into());
+                (closed, core.take_disconnect_replies())
+            }
+        };
+        let wire = match phase {
+            Phase::Wired(mut wire) if core.is_accepted => {
+                wire.take_output(&mut core);
+                Some(wire)
+            }
+            _ => None,
+        };
+        // Whatever still waits for an answer gets the reason now.
+        (result, replies, wire)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {

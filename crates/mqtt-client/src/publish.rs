@@ -220,7 +220,7 @@ fn hand_over(client: &Client, mut outgoing: Outgoing) -> Result<Option<Kept>, Bo
     let shared = &client.handle.shared;
     let keeper = shared.keeper.as_ref();
     let Some(keeper) = keeper.filter(|_| outgoing.qos != QoS::AtMostOnce) else {
-        let sent = client.send(Command::Publish(outgoing));
+        let sent = client.send(Command::Publish(Box::new(outgoing)));
         return sent.map(|()| None).map_err(|closed| never(closed.into()));
     };
     let order = match keeper.keep(&mut outgoing, shared.now_ms()) {
@@ -231,7 +231,7 @@ fn hand_over(client: &Client, mut outgoing: Outgoing) -> Result<Option<Kept>, Bo
         }
     };
     let kept = order.kept();
-    match client.send(Command::Publish(outgoing)) {
+    match client.send(Command::Publish(Box::new(outgoing))) {
         Ok(()) => Ok(Some(kept)),
         Err(closed) => {
             order.take_back();

@@ -49,7 +49,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         ],
     ),
     ("mqtt-testkit", &["mqtt-codec", "mqtt-session"]),
-    ("mqtt-alloc-count", &["mqtt-broker", "mqtt-codec"]),
+    (
+        "mqtt-alloc-count",
+        &["mqtt-broker", "mqtt-client", "mqtt-codec"],
+    ),
     ("xtask", &["mqtt-bench"]),
 ];
 

@@ -1,4 +1,4 @@
-//! What the broker allocates per message, and what it keeps after clients that misbehave.
+//! What the broker allocates per message and keeps after clients that misbehave, and what a client keeps.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,12 +7,12 @@
 
 mod abuse;
 mod acknowledged;
+mod client;
 mod per_message;
-mod queued;
 mod session;
 
 use mqtt_alloc_count::CountingAllocator;
-use mqtt_broker::{Access, Broker, Builder, Config};
+use mqtt_broker::{Access, Broker, Config};
 use mqtt_codec::{Connect, Packet, ProtocolVersion};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,15 +42,12 @@ impl Server {
         let mut config = Config::default();
         config.listen_only_on(["127.0.0.1:0".parse().unwrap()]);
         change(&mut config);
-        Self::built(workers, Broker::builder().config(config).access(access))
-    }
-
-    fn built(workers: usize, builder: Builder) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
             .enable_all()
             .build()
             .unwrap();
+        let builder = Broker::builder().config(config).access(access);
         let broker = runtime.block_on(builder.start()).unwrap();
         let addr = broker.local_addrs()[0];
         Self {
