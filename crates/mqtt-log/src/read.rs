@@ -50,13 +50,15 @@ impl Log {
         let (mut chunk, mut chunk_at) = (Vec::new(), Position::ZERO);
         let mut taken = 0;
         for (index, position) in positions.iter().enumerate() {
-            if find(&chunk, chunk_at, *position).is_none() {
+            let record = if let Some(record) = find(&chunk, chunk_at, *position) {
+                record
+            } else {
                 let ahead = positions.get(index..).unwrap_or_default();
                 let len = batch_len(ahead, payload_len);
                 self.fill(*position, len, payload_len, &mut chunk)?;
                 chunk_at = *position;
-            }
-            let record = find(&chunk, chunk_at, *position).ok_or(ReadError::Gone)?;
+                find(&chunk, chunk_at, *position).ok_or(ReadError::Gone)?
+            };
             taken = index.saturating_add(1);
             if !visitor(record) {
                 break;

@@ -1,6 +1,7 @@
 //! Which records of the log somebody still needs: the queues of all sessions, and how often a record is shared.
 
 use crate::flow::{Flow, Place, idle_row};
+use crate::number_map::Numbers;
 use crate::record::{MessageId, Record, SessionId};
 use crate::replay::FoundFlow;
 use crate::rows::Rows;
@@ -19,11 +20,11 @@ pub(crate) struct Effects {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// None: nothing waits, and nothing is under way.
-    flows: HashMap<SessionId, Option<Box<Flow>>>,
+    flows: HashMap<SessionId, Option<Box<Flow>>, Numbers>,
     /// How many need a record, for records that more than one needs.
-    shared: HashMap<u64, u32>,
+    shared: HashMap<u64, u32, Numbers>,
     /// Sessions whose row has changed since the last checkpoint.
-    changed: HashSet<SessionId>,
+    changed: HashSet<SessionId, Numbers>,
     /// Sessions with something finished and not written down.
     unwritten: Vec<SessionId>,
     /// The name of the next message.
@@ -49,9 +50,6 @@ impl Ledger {
         if has_changed {
             self.changed.insert(session);
         }
-        for place in flow.places() {
-            *self.shared.entry(place.at).or_insert(0) += 1;
-        }
         let flow = (!flow.is_idle()).then(|| Box::new(flow));
         self.flows.insert(session, flow);
     }
@@ -61,9 +59,13 @@ impl Ledger {
         let flows = self.flows.values().flatten();
         let mut places: Vec<Place> = flows.flat_map(|flow| flow.places()).collect();
         places.sort_unstable();
+        for same in places.chunk_by(|one, next| one.at == next.at) {
+            if let [first, _, ..] = same {
+                let count = u32::try_from(same.len()).unwrap_or(u32::MAX);
+                self.shared.insert(first.at, count);
+            }
+        }
         places.dedup();
-        self.shared.retain(|_, count| *count > 1);
-        self.shared.shrink_to_fit();
         places
     }
 

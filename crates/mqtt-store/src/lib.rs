@@ -15,6 +15,7 @@ mod inspect;
 mod json;
 mod ledger;
 mod message;
+mod number_map;
 mod record;
 mod recovered;
 mod replay;

@@ -2,6 +2,7 @@
 
 use crate::flow::{Flow, FlowRow, Place};
 use crate::message::StoredMessage;
+use crate::number_map::Numbers;
 use crate::record::{MessageId, Record, SessionId};
 use crate::recovered::{
     Recovered, RecoveredDelayed, RecoveredEntry, RecoveredSession, RecoveredSubscription,
@@ -39,7 +40,7 @@ pub(crate) struct FoundFlow {
 pub(crate) struct Replay {
     /// Records up to this position are in the checkpoint.
     pub(crate) applied: u64,
-    queues: HashMap<SessionId, Queue>,
+    queues: HashMap<SessionId, Queue, Numbers>,
     pub(crate) rows: Rows,
     pub(crate) next_id: MessageId,
     pub(crate) last_session: SessionId,
