@@ -7,53 +7,13 @@ use crate::quota::SendQuota;
 use crate::storage::{PacketIds, Queue};
 use core::cmp::Reverse;
 use core::fmt;
+use flow::{Due, Flow, Stage, Standing, distance, following};
 use mqtt_codec::{PacketId, QoS, ReasonCode};
 
 /// Identifiers there are: 1 to 65,535.
 const PACKET_IDS: u16 = u16::MAX;
 /// Ended flows behind an open one that are kept before the queue is compacted.
 const ENDED_MAX: usize = 32;
-
-/// What a flow waits for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
-    PubAck,
-    PubRec,
-    PubComp,
-    Answer,
-    /// It ended without its last acknowledgement, and its message has not been taken.
-    Lost,
-    Ended,
-}
-
-/// How a flow stands to the connection in force.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Standing {
-    /// Its packet has to be sent again and has not been.
-    Due,
-    /// It holds none of the send quota.
-    Free,
-    /// It holds one of the send quota.
-    Counted,
-}
-
-#[derive(Clone, Debug)]
-struct Flow<M> {
-    packet_id: PacketId,
-    stage: Stage,
-    standing: Standing,
-    /// Position among the PUBREC packets received, for the order of PUBREL; v5 [MQTT-4.6.0-4].
-    released: u32,
-    message: Option<M>,
-}
-
-/// A packet that a resume owes.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    packet_id: PacketId,
-    /// That of the flow.
-    released: u32,
-}
 
 /// The sending half of a session.
 pub struct SendFlows<
@@ -587,49 +547,8 @@ impl<M: fmt::Debug, S: Storage> fmt::Debug for SendFlows<M, S> {
     }
 }
 
-impl Stage {
-    /// The QoS of the PUBLISH that a resume sends again at this stage; none for PUBREL.
-    const fn resent_as(self) -> Option<QoS> {
-        match self {
-            Self::PubAck => Some(QoS::AtLeastOnce),
-            Self::PubRec => Some(QoS::ExactlyOnce),
-            Self::PubComp | Self::Answer | Self::Lost | Self::Ended => None,
-        }
-    }
-}
-
-impl<M> Flow<M> {
-    fn is_open(&self) -> bool {
-        !matches!(self.stage, Stage::Lost | Stage::Ended)
-    }
-}
-
-impl Due {
-    const fn of<M>(flow: &Flow<M>) -> Self {
-        Self {
-            packet_id: flow.packet_id,
-            released: flow.released,
-        }
-    }
-}
-
-const fn following(packet_id: u16) -> u16 {
-    match packet_id {
-        PACKET_IDS => 1,
-        _ => packet_id + 1,
-    }
-}
-
-/// Steps from `from` to `to` in the cycle 1, 2, .. 65,535, 1.
-const fn distance(from: u16, to: u16) -> u16 {
-    if to >= from {
-        to - from
-    } else {
-        PACKET_IDS - (from - to)
-    }
-}
-
 mod ended;
+mod flow;
 mod outcome;
 mod restore;
 
