@@ -11,6 +11,7 @@ use crate::broker::TestBroker;
 use gate::Gate;
 use mqtt_client::{Client, ClientBuilder, Event, Events, QoS, Reconnect, Subscription};
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// A client that connects again at once and keeps its session.
 fn builder(address: &str, client_id: &str) -> ClientBuilder {
@@ -37,16 +38,20 @@ async fn publish(client: &Client, topic_name: &str, payload: impl ToString, qos:
     publish.await.unwrap();
 }
 
+/// How long a broker may take before it counts as never: a test fails then, and does not hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The next message as text.
 async fn next_text(subscription: &mut Subscription) -> String {
-    let message = subscription.next().await.unwrap();
-    message.text().unwrap().to_owned()
+    let message = timeout(PATIENCE, subscription.next()).await.unwrap();
+    message.unwrap().text().unwrap().to_owned()
 }
 
 /// Waits for the next connection: whether the broker had kept the session.
 async fn connected_again(events: &mut Events) -> bool {
     loop {
-        if let Event::Connected { connack, .. } = events.next().await.unwrap() {
+        let event = timeout(PATIENCE, events.next()).await.unwrap();
+        if let Event::Connected { connack, .. } = event.unwrap() {
             return connack.session_present;
         }
     }
