@@ -125,18 +125,7 @@ impl<M, R, S: Storage, J> ClientSession<M, R, S, J> {
     /// # Errors
     /// `record`, when there is no place for it.
     pub fn replay(&mut self, record: Record<M>) -> Result<(), Record<M>> {
-        let replayed = self.flows.replay(match record {
-            Record::Begun {
-                packet_id,
-                qos,
-                message,
-            } => Record::Begun {
-                packet_id,
-                qos,
-                message: Flow::Publish(message),
-            },
-            Record::Change(change) => Record::Change(change),
-        });
+        let replayed = self.flows.replay(record.map(Flow::Publish));
         match replayed {
             Err(Record::Begun {
                 packet_id,

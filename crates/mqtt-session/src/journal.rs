@@ -85,9 +85,9 @@ pub enum Record<M> {
     Change(Change),
 }
 
-impl<M: Clone> Record<&M> {
-    /// The record with a message of its own.
-    pub fn cloned(self) -> Record<M> {
+impl<M> Record<M> {
+    /// The record with another message in place of its own.
+    pub fn map<N>(self, change: impl FnOnce(M) -> N) -> Record<N> {
         match self {
             Self::Begun {
                 packet_id,
@@ -96,10 +96,17 @@ impl<M: Clone> Record<&M> {
             } => Record::Begun {
                 packet_id,
                 qos,
-                message: message.clone(),
+                message: change(message),
             },
             Self::Change(change) => Record::Change(change),
         }
+    }
+}
+
+impl<M: Clone> Record<&M> {
+    /// The record with a message of its own.
+    pub fn cloned(self) -> Record<M> {
+        self.map(M::clone)
     }
 }
 

@@ -217,18 +217,8 @@ impl Found {
             ..Earlier::default()
         };
         for record in std::mem::take(&mut self.session) {
-            earlier.session.push(match record {
-                Record::Begun {
-                    packet_id,
-                    qos,
-                    message,
-                } => Record::Begun {
-                    packet_id,
-                    qos,
-                    message: self.take(message, shared, &mut leftovers),
-                },
-                Record::Change(change) => Record::Change(change),
-            });
+            let taken = record.map(|message| self.take(message, shared, &mut leftovers));
+            earlier.session.push(taken);
         }
         for serial in std::mem::take(&mut self.waiting) {
             let outgoing = self.take(serial, shared, &mut leftovers);
