@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use crate::report::say;
 use crate::workspace::Workspace;
 use crate::{bench_broker, bench_client, bench_restart};
 
@@ -54,6 +55,18 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, 
         None => criterion(workspace, &options.arguments)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The options of a measurement of ours; none when it was its help that was asked for, which is printed.
+pub(crate) fn options<T: clap::Parser>(args: &[String]) -> Result<Option<T>, String> {
+    match T::try_parse_from(args) {
+        Ok(options) => Ok(Some(options)),
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        Err(help) => {
+            say(&help.to_string());
+            Ok(None)
+        }
+    }
 }
 
 fn criterion(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {

@@ -7,7 +7,6 @@ mod summary;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser;
 use mqtt_bench::{Measurement, Phases, Scenario, Target, raise_open_files_limit};
 
 use crate::report::say;
@@ -26,13 +25,8 @@ use summary::Summary;
 /// When an argument is wrong, a broker cannot be found or built, or the JSON cannot be written. A
 /// run that fails is a note in the result and no error, unless every run failed.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let options = match Options::try_parse_from(args) {
-        Ok(options) => options,
-        Err(error) if error.use_stderr() => return Err(error.to_string()),
-        Err(help) => {
-            say(&help.to_string());
-            return Ok(());
-        }
+    let Some(options) = crate::bench::options::<Options>(args)? else {
+        return Ok(());
     };
     if options.serve_relay {
         return serve_relay();

@@ -62,13 +62,8 @@ struct Started {
 /// # Errors
 /// When an argument is wrong, something cannot be built, or a broker does not serve in time.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let options = match Options::try_parse_from(args) {
-        Ok(options) => options,
-        Err(error) if error.use_stderr() => return Err(error.to_string()),
-        Err(help) => {
-            say(&help.to_string());
-            return Ok(());
-        }
+    let Some(options) = crate::bench::options::<Options>(args)? else {
+        return Ok(());
     };
     let root = crate::bench_broker::root()?;
     let program = match &options.broker_bin {
