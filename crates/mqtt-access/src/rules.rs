@@ -7,7 +7,7 @@ use crate::subject::Subject;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rules {
     rules: Vec<Rule>,
-    /// How many rules, from the first, let every subscription be made; what it brings is decided message by message.
+    /// Whether every subscription may be made, and what it brings is decided message by message.
     is_decided_on_receipt: bool,
 }
 
