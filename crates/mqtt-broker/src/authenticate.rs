@@ -1,5 +1,7 @@
 //! Who a client is: at CONNECT, in an exchange of AUTH packets, and again later.
 
+use crate::access::Identity;
+use mqtt_access::Rules;
 use mqtt_codec::{ProtocolVersion, ReasonCode};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,6 +39,10 @@ pub struct Grant {
     pub superuser: bool,
     /// What is known about it, for rules of access.
     pub attributes: BTreeMap<Box<str>, Box<str>>,
+    /// Rules of its own, asked before all others.
+    pub rules: Option<Arc<Rules>>,
+    /// How it proved who it is, where that can cease to hold.
+    pub identity: Option<Arc<Identity>>,
     /// Response Information for a v5 client that asked for it, instead of the configured one; v5 §3.2.2.3.15.
     pub response_information: Option<Box<str>>,
     /// The last Authentication Data of an exchange; v5 §3.2.2.3.18.

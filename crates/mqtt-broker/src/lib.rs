@@ -35,7 +35,7 @@ pub use crate::core::retained::{RetainedFull, RetainedLookup, RetainedStore};
 pub use crate::core::session_cell::SessionKey;
 pub use crate::core::share_group::SharedStrategy;
 pub use access::{
-    Access, AccessRequest, AllowAll, Answer, AsyncAccess, ClientInfo, Decision, Deferred,
+    Access, AccessRequest, AllowAll, Answer, AsyncAccess, ClientInfo, Decision, Deferred, Identity,
     OwnedAccessRequest,
 };
 pub use authenticate::{

@@ -30,6 +30,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "mqtt-codec",
             "mqtt-session",
             "mqtt-io",
+            "mqtt-access",
             "mqtt-auth",
             "mqtt-store",
         ],

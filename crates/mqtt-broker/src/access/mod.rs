@@ -1,6 +1,11 @@
 //! Who may connect, publish and subscribe. An answer may be pending: only that client waits.
 
+mod identity;
+
+pub use identity::Identity;
+
 use async_trait::async_trait;
+use mqtt_access::Rules;
 use mqtt_codec::{ProtocolVersion, QoS, ReasonCode};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,6 +60,10 @@ pub struct ClientInfo {
     pub superuser: bool,
     /// What authentication knows about it; none when that is nothing.
     pub attributes: Option<Arc<BTreeMap<Box<str>, Box<str>>>>,
+    /// Rules of its own, which came with its token or from the service that knows it.
+    pub rules: Option<Arc<Rules>>,
+    /// How it proved who it is; none for one that nobody asked.
+    pub identity: Option<Arc<Identity>>,
 }
 
 impl ClientInfo {

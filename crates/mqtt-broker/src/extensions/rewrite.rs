@@ -136,6 +136,8 @@ mod tests {
             listener: "default".into(),
             superuser: false,
             attributes: None,
+            rules: None,
+            identity: None,
         }
     }
 

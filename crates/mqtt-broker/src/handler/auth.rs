@@ -280,4 +280,6 @@ pub(super) fn take_grant(client: &mut ClientInfo, grant: Grant) {
     }
     client.superuser = grant.superuser;
     client.attributes = (!grant.attributes.is_empty()).then(|| Arc::new(grant.attributes));
+    client.rules = grant.rules;
+    client.identity = grant.identity;
 }

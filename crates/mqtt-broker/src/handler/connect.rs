@@ -74,6 +74,8 @@ impl Connection {
             listener: Arc::clone(listener),
             superuser: false,
             attributes: None,
+            rules: None,
+            identity: None,
         };
         let words = (
             grant.response_information.clone(),
