@@ -3,6 +3,7 @@
 use crate::access::Identity;
 use mqtt_access::Rules;
 use mqtt_codec::{ProtocolVersion, ReasonCode};
+use mqtt_io::PeerCertificate;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -28,6 +29,8 @@ pub struct ConnectRequest<'a> {
     pub listener: &'a str,
     /// The Authentication Method, when there is one; v5 §3.1.2.11.9.
     pub method: Option<&'a str>,
+    /// The certificate it showed and the listener accepted, or the name a trusted proxy took from one.
+    pub certificate: Option<&'a PeerCertificate>,
 }
 
 /// What an accepted client gets besides its connection.

@@ -35,7 +35,9 @@ pub use srv::{SrvError, SrvResolver};
 pub use stream::{Stream, Transport};
 pub use tcp::TcpOptions;
 #[cfg(feature = "tls")]
-pub use tls::{PemProblem, TlsAcceptor, TlsConfig, TlsError, TlsOptions, TlsStream};
+pub use tls::{
+    PeerCertificate, PemProblem, TlsAcceptor, TlsConfig, TlsError, TlsOptions, TlsStream,
+};
 pub use write_queue::WriteQueue;
 #[cfg(feature = "ws")]
 pub use ws::{WsAcceptor, WsError, WsOptions, WsRequest, WsStream};

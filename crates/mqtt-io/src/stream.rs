@@ -127,6 +127,17 @@ impl Stream {
         }
     }
 
+    /// What the certificate of the other end says, if TLS is somewhere below and one was shown that can be read.
+    #[cfg(feature = "tls")]
+    pub fn peer_certificate(&self) -> Option<crate::PeerCertificate> {
+        match self {
+            Self::Tls(tls) => crate::PeerCertificate::from_der(tls.peer_certificates()?.first()?),
+            #[cfg(feature = "ws")]
+            Self::Ws(ws) => ws.inner().peer_certificate(),
+            _ => None,
+        }
+    }
+
     fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Transport> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp),

@@ -1,6 +1,7 @@
 //! TLS: how a server's certificate is checked, and what is shown to it.
 
 mod acceptor;
+mod certificate;
 mod error;
 mod options;
 mod pem;
@@ -10,6 +11,7 @@ mod stream;
 mod verify;
 
 pub use acceptor::TlsAcceptor;
+pub use certificate::PeerCertificate;
 pub use error::{PemProblem, TlsError};
 pub use options::TlsOptions;
 pub use stream::TlsStream;

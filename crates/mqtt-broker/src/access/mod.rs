@@ -7,6 +7,7 @@ pub use identity::Identity;
 use async_trait::async_trait;
 use mqtt_access::Rules;
 use mqtt_codec::{ProtocolVersion, QoS, ReasonCode};
+use mqtt_io::PeerCertificate;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -64,6 +65,8 @@ pub struct ClientInfo {
     pub rules: Option<Arc<Rules>>,
     /// How it proved who it is; none for one that nobody asked.
     pub identity: Option<Arc<Identity>>,
+    /// The certificate it showed and the listener accepted, or the name a trusted proxy took from one.
+    pub certificate: Option<Arc<PeerCertificate>>,
 }
 
 impl ClientInfo {

@@ -13,7 +13,7 @@ use super::{Batch, Core, Gate, RetainedFor};
 use crate::access::ClientInfo;
 use crate::handler::AuthState;
 use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, ReasonCode};
-use mqtt_io::{Verdict, WriteQueue};
+use mqtt_io::{PeerCertificate, Verdict, WriteQueue};
 use mqtt_session::{AckQueue, InboundAliases, Negotiated, PendingAck, ReceiveQuota};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     /// The name of the listener it came through.
     pub(crate) listener: Arc<str>,
+    /// What TLS or a proxy has found out about the client.
+    pub(crate) certificate: Option<Arc<PeerCertificate>>,
     /// The Client Identifier of a CONNECT that was refused.
     pub(crate) refused: Option<Box<str>>,
 }
@@ -131,6 +133,7 @@ impl Connection {
             arrival: Some(Box::new(Arrival {
                 peer,
                 listener,
+                certificate: None,
                 refused: None,
             })),
             auth: None,
@@ -143,6 +146,13 @@ impl Connection {
             is_greeted: false,
             pace: Pace::new(rates, now_ms),
             end: None,
+        }
+    }
+
+    /// What the handshakes before CONNECT have found out about the client.
+    pub(crate) fn set_certificate(&mut self, certificate: PeerCertificate) {
+        if let Some(arrival) = &mut self.arrival {
+            arrival.certificate = Some(Arc::new(certificate));
         }
     }
 

@@ -138,6 +138,7 @@ mod tests {
             attributes: None,
             rules: None,
             identity: None,
+            certificate: None,
         }
     }
 

@@ -148,6 +148,7 @@ impl Connection {
                 peer: open.client.peer,
                 listener: &open.client.listener,
                 method: Some(state.turns.method()),
+                certificate: open.client.certificate.as_deref(),
             };
             let known = self.core.authenticate.as_ref();
             state.exchange = known.and_then(|known| known.exchange(&request));
@@ -249,6 +250,7 @@ impl Arrival {
             peer: self.peer,
             listener: &self.listener,
             method: connect.properties.authentication_method(),
+            certificate: self.certificate.as_deref(),
         }
     }
 }

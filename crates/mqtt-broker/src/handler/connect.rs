@@ -76,6 +76,7 @@ impl Connection {
             attributes: None,
             rules: None,
             identity: None,
+            certificate: self.arrival.as_ref().and_then(|a| a.certificate.clone()),
         };
         let words = (
             grant.response_information.clone(),

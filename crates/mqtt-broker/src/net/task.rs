@@ -78,18 +78,22 @@ impl ConnectionTask {
     ) -> Self {
         let door = places.door();
         let now_ms = door.clock.now_ms();
+        let mut connection = Connection::new(
+            Arc::clone(&door.core),
+            peer,
+            listener,
+            terms.rates,
+            terms.durability,
+            now_ms,
+        );
+        if let Some(certificate) = stream.peer_certificate() {
+            connection.set_certificate(certificate);
+        }
         Self {
             stream,
             reader: PacketReader::new(door.core.limits.packet_len_max),
             queue: None,
-            connection: Connection::new(
-                Arc::clone(&door.core),
-                peer,
-                listener,
-                terms.rates,
-                terms.durability,
-                now_ms,
-            ),
+            connection,
             arrival: None,
             timer: None,
             is_paused: false,
@@ -579,7 +583,7 @@ mod tests {
             ("Served", size_of::<Served>(), 280),
             ("SessionCell", size_of::<SessionCell>(), 352),
             ("Open", size_of::<Open>(), 104),
-            ("ClientInfo", size_of::<ClientInfo>(), 96),
+            ("ClientInfo", size_of::<ClientInfo>(), 120),
             ("Message", size_of::<Message>(), 72),
         ];
         for (name, size, size_max) in sizes {
