@@ -1,24 +1,34 @@
-//! Who may connect to a broker.
+//! Who may connect to a broker, and who may publish and subscribe to what.
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+mod emqx_acl;
+mod erlang_term;
 mod error;
+mod format;
 mod mosquitto_acl;
 mod password;
 mod rule;
+mod rule_error;
 mod rules;
 mod subject;
+mod toml_rules;
 mod topic_pattern;
 mod user_file;
 mod users;
+mod who;
 
 pub use error::{AclLineError, HashError, LineError, PatternError, UserFileError};
+pub use format::RuleFormat;
 pub use password::{
     ARGON2_MEMORY_MAX_KIB, ARGON2_WORK_MAX, HashForm, PBKDF2_ITERATIONS_MAX, StoredPassword,
 };
-pub use rule::{Action, Actions, Permit, Rule, Source, Who};
+pub use rule::{Action, Actions, Permit, Rule, Source};
+pub use rule_error::{RULE_PROBLEMS_MAX, RuleError, RulesError};
 pub use rules::{Rules, Verdict};
 pub use subject::Subject;
+pub use toml_rules::{RULE_KEYS, RuleKey};
 pub use topic_pattern::TopicPattern;
 pub use user_file::{USER_FILE_LEN_MAX, UserFile};
 pub use users::{Checked, Users};
+pub use who::{Condition, TextMatch, Who};

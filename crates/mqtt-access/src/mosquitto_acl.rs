@@ -1,9 +1,10 @@
 //! Mosquitto's `acl_file`.
 
 use crate::error::AclLineError;
-use crate::rule::{Actions, Permit, Rule, Source, Who};
+use crate::rule::{Actions, Permit, Rule, Source};
 use crate::rules::Rules;
 use crate::topic_pattern::{Notation, TopicPattern};
+use crate::who::Who;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,10 +26,7 @@ impl Rules {
     /// The first line that is wrong, from 1, and why.
     pub fn parse_mosquitto(text: &str, file: &Path) -> Result<Self, (usize, AclLineError)> {
         let file = Arc::new(file.to_path_buf());
-        let mut who = Who {
-            is_anonymous: true,
-            ..Who::default()
-        };
+        let mut who = Who::anonymous();
         let mut ranked = Vec::new();
         for (line, text) in (1..).zip(text.lines()) {
             let text = text.trim();
@@ -40,10 +38,7 @@ impl Rules {
             let is_pattern = match word {
                 "user" if rest.is_empty() => return Err((line, AclLineError::NoName)),
                 "user" => {
-                    who = Who {
-                        username: Some(rest.into()),
-                        ..Who::default()
-                    };
+                    who = Who::user(rest);
                     continue;
                 }
                 "topic" => false,

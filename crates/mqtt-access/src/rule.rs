@@ -2,7 +2,7 @@
 
 use crate::subject::Subject;
 use crate::topic_pattern::{Filled, TopicPattern};
-use ipnet::IpNet;
+use crate::who::Who;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,37 +85,6 @@ pub struct Rule {
     pub retain: Option<bool>,
     /// Where it is written.
     pub source: Source,
-}
-
-/// Whom a rule is about: everything that is named must fit.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Who {
-    /// This Client Identifier.
-    pub client_id: Option<Box<str>>,
-    /// This User Name.
-    pub username: Option<Box<str>>,
-    /// Clients without a User Name.
-    pub is_anonymous: bool,
-    /// An address in one of these; empty for all.
-    pub addresses: Vec<IpNet>,
-}
-
-impl Who {
-    fn fits(&self, subject: &Subject<'_>) -> bool {
-        let is = |wanted: &Option<Box<str>>, found: Option<&str>| match wanted {
-            Some(wanted) => found == Some(&**wanted),
-            None => true,
-        };
-        let is_near = |address| {
-            self.addresses
-                .iter()
-                .any(|network| network.contains(&address))
-        };
-        is(&self.client_id, Some(subject.client_id))
-            && is(&self.username, subject.username)
-            && !(self.is_anonymous && subject.username.is_some())
-            && (self.addresses.is_empty() || subject.address.is_some_and(is_near))
-    }
 }
 
 impl Rule {

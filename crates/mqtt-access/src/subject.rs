@@ -14,6 +14,8 @@ pub struct Subject<'a> {
     pub cert_common_name: Option<&'a str>,
     /// Where the client comes from, if that is known.
     pub address: Option<IpAddr>,
+    /// The name of the listener it came through, with its kind in front where there are several kinds: `tcp:default`.
+    pub listener: Option<&'a str>,
     /// What authentication knows about it besides.
     pub attributes: Option<&'a BTreeMap<Box<str>, Box<str>>>,
 }

@@ -12,6 +12,7 @@ use std::fmt;
 pub struct TopicPattern {
     text: Box<str>,
     levels: Box<[Level]>,
+    has_placeholders: bool,
     is_exact: bool,
 }
 
@@ -48,27 +49,23 @@ pub(crate) enum Notation {
     None,
 }
 
-/// A level as it is for who asks.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Known {
-    Text(String),
-    One,
-    Rest,
-}
-
 /// A pattern as it is for who asks.
-#[derive(Clone, Debug)]
-pub(crate) enum Filled {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Filled<'a> {
     /// Compare with this.
-    Levels(FilledLevels),
+    Levels(FilledLevels<'a>),
     /// A value has characters that mean something in a topic: nobody knows what is meant.
     Unclear,
     /// A value is not there: the rule is about somebody else.
     Absent,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct FilledLevels(Vec<Known>);
+/// The levels of a pattern whose placeholders all have a value that is a part of one level.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FilledLevels<'a> {
+    levels: &'a [Level],
+    subject: &'a Subject<'a>,
+}
 
 impl TopicPattern {
     /// Reads a pattern with the placeholders `${clientid}`, `${username}`, `${cert_common_name}` and
@@ -106,41 +103,49 @@ impl TopicPattern {
                 _ => Level::Pieces(pieces(level, notation)?),
             });
         }
+        let is_plain = |level: &Level| match level {
+            Level::Pieces(pieces) => pieces.iter().all(|piece| matches!(piece, Piece::Text(_))),
+            Level::One | Level::Rest => true,
+        };
         Ok(Self {
             text: text.into(),
+            has_placeholders: !levels.iter().all(is_plain),
             levels: levels.into(),
             is_exact: false,
         })
     }
 
-    /// As it is for who asks.
-    pub(crate) fn fill(&self, subject: &Subject<'_>) -> Filled {
-        let mut levels = Vec::with_capacity(self.levels.len());
-        for level in &self.levels {
-            levels.push(match level {
-                Level::One => Known::One,
-                Level::Rest => Known::Rest,
-                Level::Pieces(pieces) => {
-                    let mut text = String::new();
-                    for piece in pieces {
-                        match piece {
-                            Piece::Text(piece) => text.push_str(piece),
-                            Piece::Placeholder(placeholder) => match placeholder.value(subject) {
-                                None => return Filled::Absent,
-                                Some(value)
-                                    if value.is_empty() || value.contains(['/', '+', '#']) =>
-                                {
-                                    return Filled::Unclear;
-                                }
-                                Some(value) => text.push_str(value),
-                            },
+    /// As it is for who asks; nothing is copied.
+    pub(crate) fn fill<'a>(&'a self, subject: &'a Subject<'a>) -> Filled<'a> {
+        if self.has_placeholders {
+            for (at, level) in self.levels.iter().enumerate() {
+                let Level::Pieces(pieces) = level else {
+                    continue;
+                };
+                for (nth, piece) in pieces.iter().enumerate() {
+                    let Piece::Placeholder(placeholder) = piece else {
+                        continue;
+                    };
+                    // A name must not lead to where no wildcard leads either.
+                    let is_first = at == 0 && nth == 0;
+                    match placeholder.value(subject) {
+                        None => return Filled::Absent,
+                        Some(value)
+                            if value.is_empty()
+                                || value.contains(['/', '+', '#'])
+                                || is_first && value.starts_with('$') =>
+                        {
+                            return Filled::Unclear;
                         }
+                        Some(_) => {}
                     }
-                    Known::Text(text)
                 }
-            });
+            }
         }
-        Filled::Levels(FilledLevels(levels))
+        Filled::Levels(FilledLevels {
+            levels: &self.levels,
+            subject,
+        })
     }
 
     /// Whether it is compared as written.
@@ -226,7 +231,7 @@ fn percent(text: &str) -> Option<(Placeholder, &str)> {
         .or_else(|| Some((Placeholder::Username, text.strip_prefix("%u")?)))
 }
 
-impl FilledLevels {
+impl FilledLevels<'_> {
     /// Whether a message to this Topic Name is what the pattern is about. Spec: v5 §4.7.
     pub(crate) fn matches(&self, topic_name: &str) -> bool {
         self.covers(topic_name)
@@ -238,14 +243,14 @@ impl FilledLevels {
             return false;
         }
         let mut asked = topic_filter.split('/');
-        for level in &self.0 {
+        for level in self.levels {
             match (level, asked.next()) {
                 // `a/#` is about `a`, too.
-                (Known::Rest, _) => return true,
-                (Known::One, Some("#")) | (_, None) => return false,
-                (Known::One, Some(_)) => {}
-                (Known::Text(text), Some(asked)) if text == asked => {}
-                (Known::Text(_), Some(_)) => return false,
+                (Level::Rest, _) => return true,
+                (Level::One, Some("#")) | (_, None) => return false,
+                (Level::One, Some(_)) => {}
+                (Level::Pieces(pieces), Some(asked)) if self.are(pieces, asked) => {}
+                (Level::Pieces(_), Some(_)) => return false,
             }
         }
         asked.next().is_none()
@@ -260,34 +265,55 @@ impl FilledLevels {
             return false;
         }
         let mut asked = topic_filter.split('/');
-        let mut levels = self.0.iter();
+        let mut levels = self.levels.iter();
         loop {
             match (levels.next(), asked.next()) {
-                (None, None) | (Some(Known::Rest), _) | (_, Some("#")) => return true,
+                (None, None) | (Some(Level::Rest), _) | (_, Some("#")) => return true,
                 (None, Some(_)) | (Some(_), None) => return false,
-                (Some(Known::One), Some(_)) | (Some(Known::Text(_)), Some("+")) => {}
-                (Some(Known::Text(text)), Some(asked)) if text == asked => {}
-                (Some(Known::Text(_)), Some(_)) => return false,
+                (Some(Level::One), Some(_)) | (Some(Level::Pieces(_)), Some("+")) => {}
+                (Some(Level::Pieces(pieces)), Some(asked)) if self.are(pieces, asked) => {}
+                (Some(Level::Pieces(_)), Some(_)) => return false,
             }
         }
     }
 
     /// Whether the pattern, as written, is this Topic Filter.
     pub(crate) fn is(&self, topic_filter: &str) -> bool {
-        let written = self.0.iter().map(|level| match level {
-            Known::Text(text) => text,
-            Known::One => "+",
-            Known::Rest => "#",
+        let mut asked = topic_filter.split('/');
+        let is_same = self.levels.iter().all(|level| match (level, asked.next()) {
+            (Level::One, Some("+")) | (Level::Rest, Some("#")) => true,
+            (Level::Pieces(pieces), Some(asked)) => self.are(pieces, asked),
+            _ => false,
         });
-        written.eq(topic_filter.split('/'))
+        is_same && asked.next().is_none()
+    }
+
+    /// Whether the pieces of a level are, one after the other, this text.
+    fn are(&self, pieces: &[Piece], text: &str) -> bool {
+        let mut rest = text;
+        for piece in pieces {
+            let begins = match piece {
+                Piece::Text(piece) => Some(&**piece),
+                Piece::Placeholder(placeholder) => placeholder.value(self.subject),
+            };
+            match begins.and_then(|begins| rest.strip_prefix(begins)) {
+                Some(after) => rest = after,
+                None => return false,
+            }
+        }
+        rest.is_empty()
     }
 
     fn begins_with_wildcard(&self) -> bool {
-        matches!(self.0.first(), Some(Known::One | Known::Rest))
+        matches!(self.levels.first(), Some(Level::One | Level::Rest))
     }
 
+    /// A value that stands first does not begin so, or nobody would know what is meant.
     fn begins_with_dollar(&self) -> bool {
-        matches!(self.0.first(), Some(Known::Text(text)) if text.starts_with('$'))
+        let Some(Level::Pieces(pieces)) = self.levels.first() else {
+            return false;
+        };
+        matches!(pieces.first(), Some(Piece::Text(text)) if text.starts_with('$'))
     }
 }
 
@@ -296,13 +322,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn filled(text: &str) -> FilledLevels {
-        match TopicPattern::read(text, Notation::None)
-            .unwrap()
-            .fill(&alice())
-        {
+    fn pattern(text: &str) -> TopicPattern {
+        TopicPattern::read(text, Notation::None).unwrap()
+    }
+
+    fn levels<'a>(pattern: &'a TopicPattern, subject: &'a Subject<'a>) -> FilledLevels<'a> {
+        match pattern.fill(subject) {
             Filled::Levels(levels) => levels,
-            other => panic!("{text}: {other:?}"),
+            other => panic!("{pattern}: {other:?}"),
         }
     }
 
@@ -363,28 +390,30 @@ mod tests {
     proptest! {
         /// Covers: v5 [MQTT-4.7.1-1], v5 [MQTT-4.7.2-1].
         #[test]
-        fn patterns_match_as_topic_filters_do(pattern in any_filter()) {
+        fn patterns_match_as_topic_filters_do(text in any_filter()) {
+            let (pattern, alice) = (pattern(&text), alice());
             for topic_name in topic_names() {
-                let expected = is_matched(&pattern, &topic_name);
-                prop_assert_eq!(filled(&pattern).matches(&topic_name), expected, "{}", topic_name);
+                let expected = is_matched(&text, &topic_name);
+                prop_assert_eq!(levels(&pattern, &alice).matches(&topic_name), expected, "{}", topic_name);
             }
         }
 
         /// Longer topics than those tried would tell no more: filters have three levels at most.
         #[test]
-        fn a_filter_is_covered_if_all_it_brings_is_matched(pattern in any_filter(), asked in any_filter()) {
+        fn a_filter_is_covered_if_all_it_brings_is_matched(text in any_filter(), asked in any_filter()) {
             let brings: Vec<_> = topic_names().into_iter().filter(|name| is_matched(&asked, name)).collect();
-            let levels = filled(&pattern);
+            let (pattern, alice) = (pattern(&text), alice());
+            let levels = levels(&pattern, &alice);
             if levels.covers(&asked) {
-                prop_assert!(brings.iter().all(|name| is_matched(&pattern, name)));
+                prop_assert!(brings.iter().all(|name| is_matched(&text, name)));
             }
-            prop_assert_eq!(levels.overlaps(&asked), brings.iter().any(|name| is_matched(&pattern, name)));
+            prop_assert_eq!(levels.overlaps(&asked), brings.iter().any(|name| is_matched(&text, name)));
         }
     }
 
     #[test]
     fn wildcards_cover_wildcards() {
-        for (pattern, asked, covers) in [
+        for (text, asked, covers) in [
             ("#", "#", true),
             ("#", "+/+", true),
             ("#", "$SYS/#", false),
@@ -396,31 +425,31 @@ mod tests {
             ("a/b", "a/b", true),
             ("a", "a/#", false),
         ] {
-            assert_eq!(filled(pattern).covers(asked), covers, "{pattern} {asked}");
+            let (pattern, alice) = (pattern(text), alice());
+            let covered = levels(&pattern, &alice).covers(asked);
+            assert_eq!(covered, covers, "{text} {asked}");
         }
     }
 
     #[test]
     fn placeholders_stand_for_who_asks() {
-        let fill = |text: &str| TopicPattern::parse(text).unwrap().fill(&alice());
+        let alice = alice();
         for (text, topic_name) in [
             ("devices/${clientid}/#", "devices/c1/x"),
             ("u-${username}-${clientid}", "u-alice-c1"),
             ("$${username}", "$alice"),
         ] {
-            let Filled::Levels(levels) = fill(text) else {
-                panic!("{text}");
-            };
+            let pattern = TopicPattern::parse(text).unwrap();
+            let levels = levels(&pattern, &alice);
             assert!(levels.matches(topic_name), "{text}");
             assert!(!levels.matches("devices/c2/x"));
         }
-        assert!(matches!(fill("${cert_common_name}/x"), Filled::Absent));
-        assert!(matches!(fill("${client_attrs.site}"), Filled::Absent));
+        for text in ["${cert_common_name}/x", "${client_attrs.site}"] {
+            let pattern = TopicPattern::parse(text).unwrap();
+            assert!(matches!(pattern.fill(&alice), Filled::Absent));
+        }
         let percent = TopicPattern::read("%u/%c/%x", Notation::Percent).unwrap();
-        let Filled::Levels(levels) = percent.fill(&alice()) else {
-            panic!("it is filled");
-        };
-        assert!(levels.matches("alice/c1/%x"));
+        assert!(levels(&percent, &alice).matches("alice/c1/%x"));
     }
 
     #[test]
@@ -436,6 +465,16 @@ mod tests {
                 "{client_id}"
             );
         }
+    }
+
+    #[test]
+    fn a_name_does_not_lead_to_the_brokers_own_topics() {
+        let subject = Subject {
+            client_id: "$SYS",
+            ..Subject::default()
+        };
+        let pattern = TopicPattern::parse("${clientid}/#").unwrap();
+        assert!(matches!(pattern.fill(&subject), Filled::Unclear));
     }
 
     #[test]
