@@ -6,7 +6,7 @@ use super::Finding;
 use crate::metadata::{Metadata, Package};
 
 /// What each crate of ours may depend on among ours; development dependencies on the testkit are free.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("mqtt-codec", &[]),
     ("mqtt-session", &["mqtt-codec"]),
     ("mqtt-io", &["mqtt-codec"]),
@@ -37,6 +37,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ),
     ("mqtt-bench", &["mqtt-codec"]),
     ("mqtt-torture", &["mqtt-codec"]),
+    ("mqtt-dissect", &["mqtt-codec"]),
     (
         "mqtt-cli",
         &[
@@ -45,11 +46,15 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "mqtt-broker",
             "mqtt-codec",
             "mqtt-bench",
+            "mqtt-dissect",
             "mqtt-store",
             "mqtt-torture",
         ],
     ),
-    ("mqtt-testkit", &["mqtt-codec", "mqtt-session"]),
+    (
+        "mqtt-testkit",
+        &["mqtt-codec", "mqtt-dissect", "mqtt-session"],
+    ),
     (
         "mqtt-alloc-count",
         &["mqtt-broker", "mqtt-client", "mqtt-codec"],
@@ -58,7 +63,8 @@ const ALLOWED: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that need no runtime.
-const WITHOUT_RUNTIME: [&str; 6] = [
+const WITHOUT_RUNTIME: [&str; 7] = [
+    "mqtt-dissect",
     "mqtt-codec",
     "mqtt-session",
     "mqtt-log",
