@@ -3,6 +3,7 @@
 mod progress;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 
@@ -150,12 +151,8 @@ fn command(workspace: &Workspace, options: &Options, target: &str) -> Result<Com
     let corpus = fuzz.join("corpus").join(target);
     std::fs::create_dir_all(&corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
     let seeds = workspace.target_dir("fuzz-seeds")?.join(target);
-    let inputs = workspace
-        .root
-        .join("crates/mqtt-codec/tests/it/inputs")
-        .join(target);
     let mut command = nightly(workspace).args(["run", target]);
-    for folder in [corpus, seeds, inputs] {
+    for folder in [corpus, seeds].into_iter().chain(inputs(workspace, target)) {
         if folder.exists() {
             command = command.arg(folder);
         }
@@ -173,6 +170,14 @@ fn command(workspace: &Workspace, options: &Options, target: &str) -> Result<Com
         command = command.arg(format!("-max_total_time={limit_s}"));
     }
     Ok(command)
+}
+
+/// Where a crate's tests may keep inputs of this target.
+fn inputs(workspace: &Workspace, target: &str) -> impl Iterator<Item = PathBuf> {
+    let crates = std::fs::read_dir(workspace.root.join("crates"));
+    let folders = crates.into_iter().flatten().flatten();
+    let inputs = Path::new("tests/it/inputs").join(target);
+    folders.map(move |folder| folder.path().join(&inputs))
 }
 
 /// All targets, or those asked for, in the order asked for.

@@ -9,6 +9,8 @@ mod endpoint;
 mod listener;
 #[cfg(feature = "proxy")]
 mod proxy;
+#[cfg(feature = "proxy-protocol")]
+mod proxy_protocol;
 mod read_chunk;
 mod reader;
 mod spare_packets;
@@ -28,6 +30,8 @@ pub use listener::Listener;
 pub use mqtt_codec::{DecodeError, Frame};
 #[cfg(feature = "proxy")]
 pub use proxy::{Proxy, ProxyError, ProxyParseError};
+#[cfg(feature = "proxy-protocol")]
+pub use proxy_protocol::{ProxyAddresses, ProxyHeader, ProxyHeaderError, ProxyTls};
 pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk, poll_read_chunk_of};
 pub use reader::{Fed, PacketReader, Verdict};
 #[cfg(feature = "srv")]

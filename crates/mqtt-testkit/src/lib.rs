@@ -1,6 +1,8 @@
 //! Generators, oracles and other means of testing that several crates of this workspace share.
 
 pub mod exchange;
+#[cfg(feature = "io")]
+pub mod io_oracles;
 pub mod oracles;
 pub mod packets;
 pub mod pair;

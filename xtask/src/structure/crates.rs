@@ -53,7 +53,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ),
     (
         "mqtt-testkit",
-        &["mqtt-codec", "mqtt-dissect", "mqtt-session"],
+        &["mqtt-codec", "mqtt-dissect", "mqtt-session", "mqtt-io"],
     ),
     (
         "mqtt-alloc-count",

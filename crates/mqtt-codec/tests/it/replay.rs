@@ -61,7 +61,14 @@ fn every_fuzz_target_is_replayed() {
         .map(|target| target.name.to_owned())
         .collect();
     assert_eq!(names(&inputs(), ""), known);
-    assert_eq!(names(&fuzz().join("fuzz_targets"), ".rs"), known);
+    let folder = fuzz().join("fuzz_targets");
+    let mut targets = names(&folder, ".rs");
+    // The others belong to other crates.
+    targets.retain(|name| {
+        let source = fs::read_to_string(folder.join(format!("{name}.rs"))).unwrap();
+        source.contains("use mqtt_testkit::oracles;")
+    });
+    assert_eq!(targets, known);
     let replayed: BTreeSet<String> = REPLAYED.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(replayed, known);
 }

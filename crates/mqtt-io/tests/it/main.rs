@@ -7,6 +7,10 @@ mod connector;
 mod loopback;
 #[cfg(feature = "proxy")]
 mod proxy;
+#[cfg(feature = "proxy-protocol")]
+mod proxy_protocol;
+#[cfg(all(feature = "proxy-protocol", feature = "ws"))]
+mod replay;
 #[cfg(feature = "srv")]
 mod srv;
 #[cfg(feature = "tls")]
