@@ -26,7 +26,7 @@ mod ws;
 
 pub use connector::{Attempt, Connector, DialError, Step};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
-pub use listener::Listener;
+pub use listener::{LOCAL_PEER, Listener};
 pub use mqtt_codec::{DecodeError, Frame};
 #[cfg(feature = "proxy")]
 pub use proxy::{Proxy, ProxyError, ProxyParseError};
@@ -40,7 +40,8 @@ pub use stream::{Stream, Transport};
 pub use tcp::TcpOptions;
 #[cfg(feature = "tls")]
 pub use tls::{
-    PeerCertificate, PemProblem, TlsAcceptor, TlsConfig, TlsError, TlsOptions, TlsStream,
+    ClientCertificates, PeerCertificate, PemProblem, TlsAcceptor, TlsCertificate, TlsCipher,
+    TlsConfig, TlsError, TlsIdentity, TlsOptions, TlsServerOptions, TlsStream, TlsVersion,
 };
 pub use write_queue::WriteQueue;
 #[cfg(feature = "ws")]

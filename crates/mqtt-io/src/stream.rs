@@ -61,7 +61,8 @@ impl Stream {
 
     /// Moves the connection to the tokio runtime this is called on: from now on that one is told of its readiness.
     ///
-    /// Only TCP and unix sockets move; do it before the handshakes of TLS and WebSocket, which leave it as it is.
+    /// TCP and unix sockets move, with TLS and WebSocket over them; what waits in those is not told of again, so whoever
+    /// moves a connection reads from it next.
     ///
     /// # Errors
     /// The runtime cannot watch the socket.
@@ -71,9 +72,15 @@ impl Stream {
             #[cfg(unix)]
             Self::Unix(unix) => Ok(Self::Unix(UnixStream::from_std(unix.into_std()?)?)),
             #[cfg(feature = "tls")]
-            Self::Tls(_) => Ok(self),
+            Self::Tls(mut tls) => {
+                tls.inner_mut().move_to_current_runtime()?;
+                Ok(Self::Tls(tls))
+            }
             #[cfg(feature = "ws")]
-            Self::Ws(_) => Ok(self),
+            Self::Ws(mut ws) => {
+                ws.inner_mut().move_to_current_runtime()?;
+                Ok(Self::Ws(ws))
+            }
             Self::Other(_) => Ok(self),
         }
     }
@@ -89,8 +96,17 @@ impl Stream {
     }
 
     /// Whether [`Stream::into_current_runtime`] moves it.
-    pub const fn can_move(&self) -> bool {
-        !matches!(self, Self::Other(_))
+    pub fn can_move(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            #[cfg(unix)]
+            Self::Unix(_) => true,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.inner().can_move(),
+            #[cfg(feature = "ws")]
+            Self::Ws(ws) => ws.inner().can_move(),
+            Self::Other(_) => false,
+        }
     }
 
     /// The address of the other end.

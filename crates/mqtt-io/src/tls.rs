@@ -7,6 +7,8 @@ mod options;
 mod pem;
 #[cfg(feature = "pkcs12")]
 mod pkcs12;
+mod resolver;
+mod server;
 mod stream;
 mod verify;
 
@@ -14,6 +16,9 @@ pub use acceptor::TlsAcceptor;
 pub use certificate::PeerCertificate;
 pub use error::{PemProblem, TlsError};
 pub use options::TlsOptions;
+pub use server::{
+    ClientCertificates, TlsCertificate, TlsCipher, TlsIdentity, TlsServerOptions, TlsVersion,
+};
 pub use stream::TlsStream;
 
 use crate::Stream;

@@ -141,6 +141,15 @@ pub enum PemProblem {
         /// What there is.
         found: Box<str>,
     },
+    /// No list of revoked certificates.
+    #[error("no list of revoked certificates (X509 CRL) in it{}", only(found))]
+    NoRevocationList {
+        /// What there is.
+        found: Box<str>,
+    },
+    /// A list of revoked certificates that is none.
+    #[error("a list of revoked certificates begins here that cannot be read")]
+    BrokenRevocationList,
     /// A certificate that is none.
     #[error("a certificate begins here that cannot be read")]
     BrokenCertificate,

@@ -2,7 +2,7 @@
 
 use super::{PemProblem, TlsError};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -102,6 +102,39 @@ pub(super) fn certificates(
         return Err(source.problem(0, PemProblem::NoCertificate { found }));
     }
     Ok(certificates)
+}
+
+/// All revocation lists of a source with the lines they begin on; at least one.
+pub(super) fn revocation_lists(
+    source: &Source<'_>,
+) -> Result<Vec<(usize, CertificateRevocationListDer<'static>)>, TlsError> {
+    let found = match source.pem() {
+        None if source.is_der() => vec![(0, source.bytes.to_vec().into())],
+        None => return Err(source.problem(0, PemProblem::NoRevocationList { found: "".into() })),
+        Some(text) => {
+            let sections = sections(text);
+            let wanted = sections
+                .iter()
+                .filter(|section| section.label == "X509 CRL");
+            let lists = wanted.map(|section| {
+                let read = CertificateRevocationListDer::from_pem_slice(section.text);
+                read.map(|list| (section.line, list))
+                    .map_err(|_| source.problem(section.line, PemProblem::BrokenRevocationList))
+            });
+            let lists = lists.collect::<Result<Vec<_>, _>>()?;
+            if lists.is_empty() {
+                let found = labels(&sections);
+                return Err(source.problem(0, PemProblem::NoRevocationList { found }));
+            }
+            lists
+        }
+    };
+    for (line, list) in &found {
+        if webpki::BorrowedCertRevocationList::from_der(list).is_err() {
+            return Err(source.problem(*line, PemProblem::BrokenRevocationList));
+        }
+    }
+    Ok(found)
 }
 
 /// The first private key of a source.

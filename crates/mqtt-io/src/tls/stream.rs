@@ -25,6 +25,11 @@ impl TlsStream {
         self.0.get_ref().0
     }
 
+    /// The same, to move it to another runtime.
+    pub(crate) fn inner_mut(&mut self) -> &mut Stream {
+        self.0.get_mut().0
+    }
+
     /// The protocol both ends agreed on (ALPN).
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.0.get_ref().1.alpn_protocol()

@@ -59,6 +59,12 @@ pub enum WsError {
     /// A client that does not offer the subprotocol, at the server. Spec: v5 [MQTT-6.0.0-3].
     #[error("the client does not offer the subprotocol mqtt")]
     SubprotocolMissing,
+    /// A request that asks for no WebSocket, at the server.
+    #[error("an HTTP request that asks for no WebSocket")]
+    NoUpgrade,
+    /// A request that is longer than is looked at, at the server.
+    #[error("the HTTP request is too long")]
+    RequestTooLong,
     /// The handshake went wrong otherwise.
     #[error("{source}")]
     Handshake {

@@ -43,6 +43,11 @@ impl WsStream {
         self.ws.get_ref()
     }
 
+    /// The same, to move it to another runtime.
+    pub(crate) fn inner_mut(&mut self) -> &mut Stream {
+        self.ws.get_mut()
+    }
+
     /// Tells the other end why it is left, if that can be done at once.
     fn refuse(&mut self, cx: &mut Context<'_>, code: CloseCode, reason: &'static str) -> io::Error {
         self.is_broken = true;
