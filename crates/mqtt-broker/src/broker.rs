@@ -6,7 +6,8 @@ use crate::config::{Config, ConfigError};
 use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::{HEAD_BYTES_MAX, Limits};
-use crate::core::log::{CommitLog, LogStats, MemoryLog};
+use crate::core::log::{CommitLog, MemoryLog};
+use crate::manage::Sizes;
 use crate::core::pace::Rates;
 use crate::core::retained::{Retained, RetainedStore};
 use crate::core::{Batch, Core, Offer, Parts};
@@ -247,7 +248,7 @@ impl Builder {
             .into_iter()
             .map(|bound| tokio::spawn(serve(Arc::clone(&door), bound)))
             .collect();
-        let manager = Manager::new(core, clock, &self.config.node.name);
+        let manager = Manager::new(Arc::clone(&door), Arc::clone(&events), &self.config.node.name);
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
         Ok(Broker {
             door,
@@ -286,24 +287,6 @@ impl fmt::Debug for Broker {
             .field("local_addrs", &self.local_addrs)
             .finish_non_exhaustive()
     }
-}
-
-/// Sizes of the broker's tables now.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Sizes {
-    /// Network Connections.
-    pub connections: usize,
-    /// Sessions, connected or not.
-    pub sessions: usize,
-    /// Subscriptions of all sessions.
-    pub subscriptions: usize,
-    /// Retained messages.
-    pub retained: usize,
-    /// The files of the log; none where nothing is kept on a disk.
-    pub log: Option<LogStats>,
-    /// Messages of queues that are in the log and not in memory.
-    pub queued_in_log: usize,
 }
 
 impl Broker {
@@ -346,24 +329,13 @@ impl Broker {
     /// What it has counted since its start.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals {
-            events_missed: self.events.missed(),
-            ..self.door.core.totals()
-        }
+        self.manager.totals()
     }
 
     /// How much it holds now.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
-        let core = &self.door.core;
-        Sizes {
-            connections: self.door.connections.load(Ordering::Acquire),
-            sessions: core.session_count(),
-            subscriptions: core.router.len(),
-            retained: core.retained.len(),
-            log: core.log.stats(),
-            queued_in_log: core.stored_count(),
-        }
+        self.manager.sizes()
     }
 
     /// Ends the connection of `client_id` with DISCONNECT 0x98; `false` when it has none.

@@ -41,7 +41,7 @@ pub use access::{
 pub use authenticate::{
     AuthAnswer, AuthStep, Authenticate, ConnectRequest, Exchange, Grant, Refusal,
 };
-pub use broker::{Broker, Builder, Sizes, StartError};
+pub use broker::{Broker, Builder, StartError};
 pub use config::Config;
 pub use data_dir::{DataDir, DataDirError};
 pub use durable::Durable;
@@ -50,6 +50,6 @@ pub use hooks::{
     Acked, Changes, DeliverVerdict, Dropped, Handover, Hooks, Interest, Publication, PublishAnswer,
     PublishVerdict,
 };
-pub use manage::Manager;
+pub use manage::{Manager, Sizes};
 pub use mqtt_store::{Event as StoreEvent, OpenError as StoreError};
 pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};

@@ -8,16 +8,19 @@ mod views;
 
 pub use page::{Cursor, PAGE_MAX, Page};
 pub use publish::{NotPublished, Post, Published};
-pub use views::{BrokerInfo, ClientView, RetainedView, SubscriptionView};
+pub use views::{BrokerInfo, ClientView, RetainedView, Sizes, SubscriptionView};
 
 use crate::LogPosition;
 use crate::core::cause::{EndCause, SessionEnd};
 use crate::core::session_cell::SessionCell;
+use crate::core::counters::Totals;
 use crate::core::{Batch, Core, Wanted};
-use crate::net::Clock;
+use crate::events::EventSource;
+use crate::net::{Clock, Door};
 use mqtt_codec::{ReasonCode, SubscriptionOptions, TopicFilter, TopicName};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 /// Places of the retained store looked at under one lock.
@@ -29,6 +32,8 @@ pub struct Manager {
     core: Arc<Core>,
     clock: Clock,
     info: Arc<BrokerInfo>,
+    door: Arc<Door>,
+    events: Arc<EventSource>,
 }
 
 impl fmt::Debug for Manager {
@@ -40,18 +45,44 @@ impl fmt::Debug for Manager {
 }
 
 impl Manager {
-    pub(crate) fn new(core: Arc<Core>, clock: Clock, node: &str) -> Self {
+    pub(crate) fn new(door: Arc<Door>, events: Arc<EventSource>, node: &str) -> Self {
         let info = Arc::new(BrokerInfo {
             node: node.into(),
             version: env!("CARGO_PKG_VERSION"),
             started: SystemTime::now(),
         });
-        Self { core, clock, info }
+        Self {
+            core: Arc::clone(&door.core),
+            clock: door.clock,
+            info,
+            door,
+            events,
+        }
     }
 
     /// What runs here.
     pub fn info(&self) -> &BrokerInfo {
         &self.info
+    }
+
+    /// What the broker has counted since its start.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            events_missed: self.events.missed(),
+            ..self.core.totals()
+        }
+    }
+
+    /// How much the broker holds now.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            connections: self.door.connections.load(Ordering::Acquire),
+            sessions: self.core.session_count(),
+            subscriptions: self.core.router.len(),
+            retained: self.core.retained.len(),
+            log: self.core.log.stats(),
+            queued_in_log: self.core.stored_count(),
+        }
     }
 
     /// Every session with its client, connected or not, oldest session first.

@@ -6,13 +6,15 @@ use std::{
     process::ExitCode,
 };
 
+#[cfg(unix)]
+use mqtt_admin::{Channel, Host, SOCKET_FILE, Service};
 use mqtt_broker::{Broker, Config, DataDir, Durable, StoreEvent};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
     args::{BrokerArgs, BrokerCommand},
     exit::Failure,
-    log::LogFilter,
+    log::{LogFilter, LogHandle},
     signals::Signals,
 };
 
@@ -24,12 +26,13 @@ pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
     let log = args.log.clone();
     let lanes = args.lanes.map_or_else(cores, usize::from);
     let config = configuration(args)?;
-    log.unwrap_or_else(|| LogFilter::up_to(config.log.level))
+    let log = log
+        .unwrap_or_else(|| LogFilter::up_to(config.log.level))
         .start();
     let data_dir = DataDir::open(data_path(&config)?).map_err(Failure::run_time)?;
     let runtime = lane().map_err(Failure::no_runtime)?;
     let lanes = start_lanes(lanes).map_err(Failure::no_runtime)?;
-    let outcome = runtime.block_on(serve(config, lanes, &data_dir));
+    let outcome = runtime.block_on(serve(config, lanes, &data_dir, log));
     // After a second signal something may be stuck: do not wait for it.
     runtime.shutdown_background();
     outcome
@@ -105,23 +108,29 @@ fn configuration(args: BrokerArgs) -> Result<Config, Failure> {
 fn data_path(config: &Config) -> Result<PathBuf, Failure> {
     let path = match &config.node.data_dir {
         Some(path) => path.clone(),
-        None => directories::BaseDirs::new()
-            .map(|dirs| {
-                dirs.state_dir()
-                    .unwrap_or_else(|| dirs.data_local_dir())
-                    .join("mqtt")
-            })
-            .ok_or_else(|| {
-                Failure::usage("this user has no home directory: name one with --data-dir DIR")
-            })?,
+        None => default_data_dir()?,
     };
     Ok(std::path::absolute(&path).unwrap_or(path))
+}
+
+/// `mqtt` where the user's programs keep their state.
+pub(crate) fn default_data_dir() -> Result<PathBuf, Failure> {
+    let dirs = directories::BaseDirs::new();
+    let state = dirs.map(|dirs| {
+        dirs.state_dir()
+            .unwrap_or_else(|| dirs.data_local_dir())
+            .join("mqtt")
+    });
+    state.ok_or_else(|| {
+        Failure::usage("this user has no home directory: name one with --data-dir DIR")
+    })
 }
 
 async fn serve(
     config: Config,
     lanes: Vec<Handle>,
     data_dir: &DataDir,
+    log: LogHandle,
 ) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::no_signals)?;
     let clients = who_may_connect(&config);
@@ -135,6 +144,7 @@ async fn serve(
     }
     let broker = builder.config(config).runtimes(lanes).start().await;
     let broker = broker.map_err(Failure::run_time)?;
+    let _channel = open_channel(&broker, data_dir, log);
     // A broker whose stdout is closed serves on.
     let _ = announce(&broker, clients, data_dir.path(), &data);
     tell_service_manager(Phase::Ready);
@@ -144,6 +154,37 @@ async fn serve(
     tokio::select! {
         () = broker.shutdown() => Ok(ExitCode::SUCCESS),
         stop = signals.next() => Ok(stop.exit_code()),
+    }
+}
+
+/// The socket for `mqtt ctl`; a broker that cannot have one serves its clients all the same.
+#[cfg(unix)]
+fn open_channel(broker: &Broker, data_dir: &DataDir, log: LogHandle) -> Option<Channel> {
+    let service = Service::new(broker.manager().clone(), RunningHost { log });
+    let channel = Channel::open(data_dir.path().join(SOCKET_FILE), service);
+    channel
+        .inspect_err(|error| tracing::warn!("no admin channel: {error}"))
+        .ok()
+}
+
+/// There is no such socket here.
+#[cfg(not(unix))]
+fn open_channel(_broker: &Broker, _data_dir: &DataDir, _log: LogHandle) {}
+
+/// What this program does for the admin channel.
+#[cfg(unix)]
+struct RunningHost {
+    log: LogHandle,
+}
+
+#[cfg(unix)]
+impl Host for RunningHost {
+    fn log_level(&self) -> String {
+        self.log.level()
+    }
+
+    fn set_log_level(&self, level: &str) -> Result<(), String> {
+        self.log.set(level.parse()?)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal, stderr},
     str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use mqtt_broker::config::LogLevel;
@@ -29,13 +30,42 @@ impl LogFilter {
     }
 
     /// Sends the log to stderr from now on; in colour on a terminal unless `NO_COLOR` is set.
-    pub(crate) fn start(self) {
+    pub(crate) fn start(self) -> LogHandle {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(self.0))
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(&self.0))
             .with_writer(stderr)
             .with_ansi(stderr().is_terminal() && !no_color)
-            .init();
+            .with_filter_reloading();
+        let filter = builder.reload_handle();
+        builder.init();
+        LogHandle {
+            put: Arc::new(move |wanted| filter.reload(wanted).map_err(|error| error.to_string())),
+            now: Arc::new(Mutex::new(self)),
+        }
+    }
+}
+
+/// Changes how much the running log tells.
+#[derive(Clone)]
+pub(crate) struct LogHandle {
+    put: Arc<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+    now: Arc<Mutex<LogFilter>>,
+}
+
+impl LogHandle {
+    /// The filter in force.
+    pub(crate) fn level(&self) -> String {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.0.clone()
+    }
+
+    /// From now on another.
+    pub(crate) fn set(&self, filter: LogFilter) -> Result<(), String> {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.put)(EnvFilter::new(&filter.0))?;
+        *now = filter;
+        Ok(())
     }
 }
 

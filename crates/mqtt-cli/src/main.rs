@@ -5,6 +5,8 @@
 mod args;
 mod broker;
 mod connection;
+#[cfg(unix)]
+mod ctl;
 mod exit;
 mod log;
 mod passwd;
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, exit::Failure> {
     match command {
         Command::Broker(args) => broker::run(args),
+        #[cfg(unix)]
+        Command::Ctl(args) => ctl::run(args),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
         Command::Store(args) => store::run(args.command),

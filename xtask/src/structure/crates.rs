@@ -35,6 +35,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "mqtt-store",
         ],
     ),
+    ("mqtt-admin", &["mqtt-broker", "mqtt-codec"]),
     ("mqtt-bench", &["mqtt-codec"]),
     ("mqtt-torture", &["mqtt-codec"]),
     ("mqtt-dissect", &["mqtt-codec"]),
@@ -42,6 +43,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
         "mqtt-cli",
         &[
             "mqtt-access",
+            "mqtt-admin",
             "mqtt-client",
             "mqtt-broker",
             "mqtt-codec",

@@ -1,6 +1,7 @@
 //! What a list shows of each thing.
 
 use crate::access::ClientInfo;
+use crate::core::log::LogStats;
 use crate::core::message::Message;
 use crate::core::session_cell::{SessionCell, SessionKey};
 use bytes::Bytes;
@@ -25,6 +26,24 @@ impl BrokerInfo {
     pub fn uptime(&self) -> Duration {
         self.started.elapsed().unwrap_or_default()
     }
+}
+
+/// Sizes of the broker's tables now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Sizes {
+    /// Network Connections.
+    pub connections: usize,
+    /// Sessions, connected or not.
+    pub sessions: usize,
+    /// Subscriptions of all sessions.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained: usize,
+    /// The files of the log; none where nothing is kept on a disk.
+    pub log: Option<LogStats>,
+    /// Messages of queues that are in the log and not in memory.
+    pub queued_in_log: usize,
 }
 
 /// A session with its client.

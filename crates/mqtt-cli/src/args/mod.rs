@@ -4,6 +4,8 @@
 
 mod broker;
 mod connection;
+#[cfg(unix)]
+mod ctl;
 mod passwd;
 mod publish;
 mod server;
@@ -17,6 +19,8 @@ use clap::{ArgAction, error::ErrorKind};
 
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connection::ConnectionArgs;
+#[cfg(unix)]
+pub(crate) use ctl::{ClientsCommand, CtlArgs, CtlCommand};
 pub(crate) use passwd::{HashArg, PasswdArgs};
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use server::ServerError;
@@ -54,6 +58,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a broker
     Broker(BrokerArgs),
+    /// Look into a running broker of this machine and change it
+    #[cfg(unix)]
+    Ctl(CtlArgs),
     /// Publish messages
     Pub(PublishArgs),
     /// Subscribe to topics and print their messages

@@ -1,0 +1,27 @@
+//! Looking into a running broker and changing it: the requests, who answers them, and a unix socket that carries them.
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+#[cfg(unix)]
+mod channel;
+#[cfg(unix)]
+mod client;
+mod host;
+mod metrics;
+mod protocol;
+mod service;
+
+#[cfg(unix)]
+pub use channel::{Channel, ChannelError};
+#[cfg(unix)]
+pub use client::{CallError, Client};
+pub use host::Host;
+pub use metrics::metrics;
+pub use protocol::{
+    ClientEntry, ClientFilter, Counters, Fault, FaultKind, LIST_MAX, List, Request, Status,
+    SubscriptionEntry,
+};
+pub use service::Service;
+
+/// The name of the socket in a broker's data directory.
+pub const SOCKET_FILE: &str = "admin.sock";

@@ -1,0 +1,220 @@
+//! The requests and what answers them, as JSON writes them.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The most entries of a list in one answer; more are given as if so many had been asked for.
+pub const LIST_MAX: usize = 1_000;
+
+/// What is asked of a broker; `{"do": "kick", "client_id": "c"}` for example.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Request {
+    /// What runs; answered by [`Status`].
+    Status,
+    /// Sessions with their clients; answered by a [`List`] of [`ClientEntry`].
+    Clients {
+        /// Which.
+        #[serde(default)]
+        filter: ClientFilter,
+        /// Where to begin: `next` of the answer before.
+        #[serde(default)]
+        after: Option<u64>,
+        /// How many at most, 1 to [`LIST_MAX`].
+        #[serde(default = "list_max")]
+        limit: usize,
+    },
+    /// One client; answered by [`ClientEntry`].
+    Client {
+        /// Its Client Identifier.
+        client_id: String,
+    },
+    /// Ends the connection of a client.
+    Kick {
+        /// Its Client Identifier.
+        client_id: String,
+    },
+    /// Subscriptions; answered by a [`List`] of [`SubscriptionEntry`].
+    Subscriptions {
+        /// Of this client alone.
+        #[serde(default)]
+        client_id: Option<String>,
+        /// Where to begin: `next` of the answer before.
+        #[serde(default)]
+        after: Option<u64>,
+        /// Of how many sessions at most, 1 to [`LIST_MAX`].
+        #[serde(default = "list_max")]
+        limit: usize,
+    },
+    /// What was counted; answered by [`Counters`].
+    Counters,
+    /// The same for Prometheus; answered by a text.
+    Metrics,
+    /// How much is logged; answered by a text.
+    LogLevel,
+    /// Logs so much from now on.
+    SetLogLevel {
+        /// The name of a level, or a filter.
+        level: String,
+    },
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// Whose fault it is.
+    pub kind: FaultKind,
+    /// One line for people.
+    pub message: String,
+}
+
+/// Kinds of [`Fault`].
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// The request is none, or has a value that cannot be.
+    Invalid,
+    /// What it is about is not there.
+    NotFound,
+    /// It could not be done.
+    Failed,
+    /// Others keep the channel busy; try again.
+    Busy,
+}
+
+impl Fault {
+    /// The request is none, or has a value that cannot be.
+    pub fn invalid(message: impl ToString) -> Self {
+        Self::new(FaultKind::Invalid, message)
+    }
+
+    /// What the request is about is not there.
+    pub fn not_found(message: impl ToString) -> Self {
+        Self::new(FaultKind::NotFound, message)
+    }
+
+    /// It could not be done.
+    pub fn failed(message: impl ToString) -> Self {
+        Self::new(FaultKind::Failed, message)
+    }
+
+    pub(crate) fn new(kind: FaultKind, message: impl ToString) -> Self {
+        Self {
+            kind,
+            message: message.to_string(),
+        }
+    }
+}
+
+/// One line of the answer: `{"ok": ..}` or `{"error": {"kind": .., "message": ..}}`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// It was done.
+    Ok(serde_json::Value),
+    /// It was not.
+    Error(Fault),
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct List<T> {
+    /// Its entries.
+    pub items: Vec<T>,
+    /// Where the next part begins; none after the last one.
+    pub next: Option<u64>,
+}
+
+/// Which sessions are meant; by default all.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientFilter {
+    /// Those whose Client Identifier has this in it.
+    pub client_id: Option<String>,
+    /// Those of this user.
+    pub username: Option<String>,
+    /// Those that are connected, or those that are not.
+    pub connected: Option<bool>,
+}
+
+/// What runs.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Status {
+    /// `node.name` of its configuration.
+    pub node: String,
+    /// The broker's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// How long it has run, in seconds.
+    pub uptime_s: u64,
+    /// Network Connections now.
+    pub connections: usize,
+    /// Sessions now, connected or not.
+    pub sessions: usize,
+    /// Subscriptions now.
+    pub subscriptions: usize,
+    /// Retained messages now.
+    pub retained: usize,
+}
+
+/// A session with its client.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ClientEntry {
+    /// Whose session it is.
+    pub client_id: String,
+    /// Whether there is a connection.
+    pub connected: bool,
+    /// As whom the client is, or was, connected.
+    pub username: Option<String>,
+    /// From where; none for a session nobody has connected to since the broker was started.
+    pub peer: Option<String>,
+    /// Through which listener.
+    pub listener: Option<String>,
+    /// The version of the protocol it speaks: `3.1`, `3.1.1` or `5.0`.
+    pub version: Option<String>,
+    /// When the last connection was accepted, in seconds of Unix time.
+    pub connected_at_s: u64,
+    /// When the last connection was lost, in seconds of Unix time; none while there is one.
+    pub disconnected_at_s: Option<u64>,
+    /// The Keep Alive in force, in seconds; 0 is off.
+    pub keep_alive_s: u16,
+    /// The Session Expiry Interval in force, in seconds; 0 ends with the connection, 4294967295 stays.
+    pub session_expiry_interval_s: u32,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Messages that wait.
+    pub queued: usize,
+    /// QoS 1 and 2 messages sent and not yet acknowledged.
+    pub in_flight: usize,
+    /// Messages dropped since its session began.
+    pub dropped: u64,
+    /// Bytes that wait to be written.
+    pub outbox_bytes: usize,
+}
+
+/// A subscription with its subscriber.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SubscriptionEntry {
+    /// The subscriber.
+    pub client_id: String,
+    /// The filter, with `$share/NAME/` where it is shared.
+    pub topic_filter: String,
+    /// The highest QoS messages are sent at, 0 to 2.
+    pub qos: u8,
+    /// Whether its own messages are not sent to it.
+    pub no_local: bool,
+    /// Whether messages keep their RETAIN flag.
+    pub retain_as_published: bool,
+}
+
+/// What was counted since the broker was started, and what it holds now, by name.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Counters(pub BTreeMap<String, u64>);
+
+const fn list_max() -> usize {
+    LIST_MAX
+}

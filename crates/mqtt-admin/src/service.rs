@@ -1,0 +1,226 @@
+//! Answers requests from the management interface of a broker.
+
+use crate::host::Host;
+use crate::metrics::{counters, metrics};
+use crate::protocol::{
+    ClientEntry, ClientFilter, Fault, LIST_MAX, List, Request, Status, SubscriptionEntry,
+};
+use mqtt_broker::Manager;
+use mqtt_broker::manage::{ClientView, Cursor, SubscriptionView};
+use serde::Serialize;
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Sessions looked at for one answer, whether they are in it or not.
+const LOOKED_AT_MAX: usize = 100_000;
+
+/// Answers requests; cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    manager: Manager,
+    host: Arc<dyn Host>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("manager", &self.manager)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Answers for the broker of `manager`, which `host` runs.
+    pub fn new(manager: Manager, host: impl Host) -> Self {
+        Self {
+            manager,
+            host: Arc::new(host),
+        }
+    }
+
+    /// Does what is asked.
+    ///
+    /// # Errors
+    /// [`Fault`]: it was not done.
+    pub fn answer(&self, request: &Request) -> Result<Value, Fault> {
+        let manager = &self.manager;
+        match request {
+            Request::Status => written(&self.status()),
+            Request::Clients {
+                filter,
+                after,
+                limit,
+            } => written(&self.clients(filter, *after, *limit)),
+            Request::Client { client_id } => match manager.client(client_id) {
+                Some(client) => written(&client_entry(&client)),
+                None => Err(no_session(client_id)),
+            },
+            Request::Kick { client_id } => self.kick(client_id),
+            Request::Subscriptions {
+                client_id: Some(client_id),
+                ..
+            } => match manager.subscriptions_of(client_id) {
+                Some(subscriptions) => written(&List {
+                    items: subscriptions.iter().map(subscription_entry).collect(),
+                    next: None,
+                }),
+                None => Err(no_session(client_id)),
+            },
+            Request::Subscriptions { after, limit, .. } => {
+                let page = manager.subscriptions(cursor(*after).as_ref(), (*limit).min(LIST_MAX));
+                written(&List {
+                    items: page.items.iter().map(subscription_entry).collect(),
+                    next: page.next.as_ref().and_then(place),
+                })
+            }
+            Request::Counters => written(&counters(manager)),
+            Request::Metrics => written(&metrics(manager)),
+            Request::LogLevel => written(&self.host.log_level()),
+            Request::SetLogLevel { level } => {
+                self.host.set_log_level(level).map_err(Fault::invalid)?;
+                tracing::info!(level, "log level changed by an administrator");
+                Ok(Value::Null)
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let (info, sizes) = (self.manager.info(), self.manager.sizes());
+        Status {
+            node: info.node.to_string(),
+            version: info.version.to_owned(),
+            pid: std::process::id(),
+            uptime_s: info.uptime().as_secs(),
+            connections: sizes.connections,
+            sessions: sizes.sessions,
+            subscriptions: sizes.subscriptions,
+            retained: sizes.retained,
+        }
+    }
+
+    /// As many as fit; a part may be empty and still not the last.
+    fn clients(
+        &self,
+        filter: &ClientFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> List<ClientEntry> {
+        let limit = limit.clamp(1, LIST_MAX);
+        let mut list = List {
+            items: Vec::new(),
+            next: after,
+        };
+        let mut looked_at = 0;
+        loop {
+            let page = self.manager.clients(cursor(list.next).as_ref(), LIST_MAX);
+            looked_at += page.items.len();
+            for client in &page.items {
+                if !is_meant(filter, client) {
+                    continue;
+                }
+                list.items.push(client_entry(client));
+                if list.items.len() == limit {
+                    let is_last = page.next.is_none()
+                        && page.items.last().map(|last| last.key) == Some(client.key);
+                    list.next = (!is_last).then_some(client.key.0);
+                    return list;
+                }
+            }
+            list.next = page.next.as_ref().and_then(place);
+            if list.next.is_none() || looked_at >= LOOKED_AT_MAX {
+                return list;
+            }
+        }
+    }
+
+    fn kick(&self, client_id: &str) -> Result<Value, Fault> {
+        match self.manager.kick(client_id) {
+            true => {
+                tracing::info!(client_id, "connection ended by an administrator");
+                Ok(Value::Null)
+            }
+            false => Err(Fault::not_found(format_args!(
+                "no client `{client_id}` is connected"
+            ))),
+        }
+    }
+}
+
+fn no_session(client_id: &str) -> Fault {
+    Fault::not_found(format_args!("there is no session of `{client_id}`"))
+}
+
+fn written(answer: &impl Serialize) -> Result<Value, Fault> {
+    serde_json::to_value(answer).map_err(Fault::failed)
+}
+
+fn cursor(after: Option<u64>) -> Option<Cursor> {
+    after.map(|key| Cursor::Session(mqtt_broker::SessionKey(key)))
+}
+
+fn place(next: &Cursor) -> Option<u64> {
+    match next {
+        Cursor::Session(key) => Some(key.0),
+        _ => None,
+    }
+}
+
+fn is_meant(filter: &ClientFilter, client: &ClientView) -> bool {
+    let by_id = filter.client_id.as_deref();
+    let by_user = filter.username.as_deref();
+    let username = client
+        .client
+        .as_ref()
+        .and_then(|info| info.username.as_deref());
+    by_id.is_none_or(|part| client.client_id.contains(part))
+        && by_user.is_none_or(|wanted| username == Some(wanted))
+        && filter
+            .connected
+            .is_none_or(|wanted| client.is_connected == wanted)
+}
+
+fn client_entry(client: &ClientView) -> ClientEntry {
+    let info = client.client.as_deref();
+    ClientEntry {
+        client_id: client.client_id.to_string(),
+        connected: client.is_connected,
+        username: info.and_then(|info| info.username.as_deref().map(str::to_owned)),
+        peer: info.map(|info| info.peer.to_string()),
+        listener: info.map(|info| info.listener.to_string()),
+        version: info.map(|info| version_name(info.version.level()).to_owned()),
+        connected_at_s: unix_s(client.connected_at),
+        disconnected_at_s: client.disconnected_at.map(unix_s),
+        keep_alive_s: client.keep_alive_s,
+        session_expiry_interval_s: client.session_expiry_interval_s,
+        subscriptions: client.subscriptions,
+        queued: client.queued,
+        in_flight: client.in_flight,
+        dropped: client.dropped,
+        outbox_bytes: client.outbox_bytes,
+    }
+}
+
+fn subscription_entry(subscription: &SubscriptionView) -> SubscriptionEntry {
+    SubscriptionEntry {
+        client_id: subscription.client_id.to_string(),
+        topic_filter: subscription.topic_filter.to_string(),
+        qos: subscription.options.qos.get(),
+        no_local: subscription.options.no_local,
+        retain_as_published: subscription.options.retain_as_published,
+    }
+}
+
+/// How people write a version, of which the protocol has a number.
+const fn version_name(level: u8) -> &'static str {
+    match level {
+        3 => "3.1",
+        4 => "3.1.1",
+        _ => "5.0",
+    }
+}
+
+fn unix_s(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

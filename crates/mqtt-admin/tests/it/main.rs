@@ -1,0 +1,7 @@
+//! A running broker, seen through its admin channel.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod channel;
+mod kit;
+mod requests;
