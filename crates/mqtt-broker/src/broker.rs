@@ -7,7 +7,6 @@ use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::{HEAD_BYTES_MAX, Limits};
 use crate::core::log::{CommitLog, MemoryLog};
-use crate::manage::Sizes;
 use crate::core::pace::Rates;
 use crate::core::retained::{Retained, RetainedStore};
 use crate::core::{Batch, Core, Offer, Parts};
@@ -17,6 +16,7 @@ use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::hub::Hub;
 use crate::manage::Manager;
+use crate::manage::Sizes;
 use crate::net::{
     Arrivals, Bound, Clock, Door, Lanes, Terms, available_memory, run_loads, run_ticks, serve,
 };
@@ -248,7 +248,11 @@ impl Builder {
             .into_iter()
             .map(|bound| tokio::spawn(serve(Arc::clone(&door), bound)))
             .collect();
-        let manager = Manager::new(Arc::clone(&door), Arc::clone(&events), &self.config.node.name);
+        let manager = Manager::new(
+            Arc::clone(&door),
+            Arc::clone(&events),
+            &self.config.node.name,
+        );
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
         Ok(Broker {
             door,

@@ -12,8 +12,8 @@ pub use views::{BrokerInfo, ClientView, RetainedView, Sizes, SubscriptionView};
 
 use crate::LogPosition;
 use crate::core::cause::{EndCause, SessionEnd};
-use crate::core::session_cell::SessionCell;
 use crate::core::counters::Totals;
+use crate::core::session_cell::SessionCell;
 use crate::core::{Batch, Core, Wanted};
 use crate::events::EventSource;
 use crate::net::{Clock, Door};
