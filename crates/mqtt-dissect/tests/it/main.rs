@@ -1,0 +1,12 @@
+//! Packets, conversations and captures, from outside.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+mod capture;
+mod capture_file;
+mod conversation;
