@@ -3,17 +3,21 @@
 use crate::error::{HashError, LineError};
 use crate::password::StoredPassword;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 /// User Names and their stored passwords.
 #[derive(Clone, Debug)]
 pub struct Users {
-    by_name: HashMap<Box<str>, User>,
-    /// Checked for a user that is not there, so that the time taken tells nobody which names exist.
+    users: Vec<User>,
+    /// INVARIANT: the place of each user in `users`.
+    by_name: HashMap<Box<str>, usize>,
+    /// Checked where there is no user at all, so that the time taken tells nobody so.
     nobody: StoredPassword,
 }
 
 #[derive(Clone, Debug)]
 struct User {
+    name: Box<str>,
     password: StoredPassword,
     /// From 1.
     line: usize,
@@ -43,30 +47,40 @@ impl Users {
     /// The first line that is wrong, from 1, and why.
     pub fn parse(text: &str) -> Result<Self, (usize, LineError)> {
         let nobody = StoredPassword::new(b"").map_err(|error| (0, error.into()))?;
-        let mut by_name: HashMap<Box<str>, User> = HashMap::new();
+        let (mut users, mut by_name) = (Vec::<User>::new(), HashMap::<Box<str>, usize>::new());
         for (line, text) in (1..).zip(text.lines()) {
             let Some((name, hash)) = split(text).map_err(|error| (line, error))? else {
                 continue;
             };
             let password = StoredPassword::parse(hash).map_err(|error| (line, error.into()))?;
-            if let Some(first) = by_name.insert(name.into(), User { password, line }) {
-                let (name, first) = (name.into(), first.line);
+            if let Some(first) = by_name.insert(name.into(), users.len()) {
+                let name = name.into();
+                let first = users.get(first).map_or(0, |user| user.line);
                 return Err((line, LineError::Twice { name, line: first }));
             }
+            users.push(User {
+                name: name.into(),
+                password,
+                line,
+            });
         }
-        Ok(Self { by_name, nobody })
+        Ok(Self {
+            users,
+            by_name,
+            nobody,
+        })
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_name.len()
+        self.users.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.users.is_empty()
     }
 
     /// Whether there is a user of this name.
@@ -75,17 +89,42 @@ impl Users {
         self.by_name.contains_key(name)
     }
 
-    /// Checks a password; takes as long for a user that is not there as for one with an argon2id hash.
+    /// Name and stored password of each, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &StoredPassword)> {
+        self.users.iter().map(|user| (&*user.name, &user.password))
+    }
+
+    /// What is stored of a user, for a check elsewhere.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&StoredPassword> {
+        self.user(name).map(|user| &user.password)
+    }
+
+    /// What to check for a user that is not there, for the time it takes: another's, always the same for one name.
+    #[must_use]
+    pub fn decoy(&self, name: &str) -> &StoredPassword {
+        let count = u64::try_from(self.users.len()).unwrap_or(u64::MAX);
+        let nth = self.by_name.hasher().hash_one(name).checked_rem(count);
+        let nth = nth.and_then(|nth| usize::try_from(nth).ok());
+        let user = nth.and_then(|nth| self.users.get(nth));
+        user.map_or(&self.nobody, |user| &user.password)
+    }
+
+    /// Checks a password; takes as long for a user that is not there as for one that is.
     #[must_use]
     pub fn check(&self, name: &str, password: &[u8]) -> Checked {
-        match self.by_name.get(name) {
+        match self.user(name) {
             Some(user) if user.password.verify(password) => Checked::Right { line: user.line },
             Some(user) => Checked::WrongPassword { line: user.line },
             None => {
-                let _always_wrong = self.nobody.verify(password);
+                let _whatever = self.decoy(name).verify(password);
                 Checked::NoSuchUser
             }
         }
+    }
+
+    fn user(&self, name: &str) -> Option<&User> {
+        self.users.get(*self.by_name.get(name)?)
     }
 }
 

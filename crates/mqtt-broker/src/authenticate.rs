@@ -38,6 +38,8 @@ pub struct ConnectRequest<'a> {
 pub struct Grant {
     /// The name it is known by from here on, instead of the User Name it sent.
     pub username: Option<Box<str>>,
+    /// Whether it is known by no name, whatever it sent.
+    pub anonymous: bool,
     /// Whether it may do everything: [`crate::Access`] is not asked then.
     pub superuser: bool,
     /// What is known about it, for rules of access.

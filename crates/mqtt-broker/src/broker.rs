@@ -1,6 +1,6 @@
 //! The broker as a library: build, start, look at, shut down.
 
-use crate::access::{Access, AllowAll};
+use crate::access::{Access, AllowAll, Guard};
 use crate::authenticate::Authenticate;
 use crate::config::{Config, ConfigError};
 use crate::core::cause::EndCause;
@@ -196,10 +196,21 @@ impl Builder {
         if self.access.is_none() && self.authenticate.is_none() {
             self.config.check()?;
         }
+        let mut hooks = self.hooks;
+        let mut guard = None;
+        let mut authenticate = self.authenticate;
+        // An embedding program that answers for itself is asked, unless its configuration says who else is.
+        if authenticate.is_none()
+            && (self.access.is_none() || !self.config.authentication.is_empty())
+        {
+            let built_in = Arc::new(Guard::from_config(&self.config)?);
+            authenticate = Some(Arc::clone(&built_in) as Arc<dyn Authenticate>);
+            hooks.push(Arc::clone(&built_in) as Arc<dyn Hooks>);
+            guard = Some(built_in);
+        }
         let access = self.access.unwrap_or_else(|| Arc::new(AllowAll));
         let mqtt = &self.config.mqtt;
         let events = Arc::new(EventSource::new(self.event_capacity));
-        let mut hooks = self.hooks;
         hooks.push(Arc::new(EventHooks(Arc::clone(&events))));
         let limits = limits(&self.config);
         let retained = self.retained;
@@ -209,7 +220,7 @@ impl Builder {
             limits,
             offer: offer(&self.config),
             access,
-            authenticate: self.authenticate,
+            authenticate,
             log: self.log,
             ownership: self.ownership,
             fabric: self.fabric,
@@ -262,6 +273,7 @@ impl Builder {
             ticks,
             events,
             manager,
+            guard,
         })
     }
 }
@@ -275,6 +287,7 @@ pub struct Broker {
     ticks: JoinHandle<()>,
     events: Arc<EventSource>,
     manager: Manager,
+    guard: Option<Arc<Guard>>,
 }
 
 #[cfg(test)]
@@ -322,6 +335,12 @@ impl Broker {
     #[must_use]
     pub const fn manager(&self) -> &Manager {
         &self.manager
+    }
+
+    /// The built-in authentication; none where the embedding program answers for itself.
+    #[must_use]
+    pub const fn guard(&self) -> Option<&Arc<Guard>> {
+        self.guard.as_ref()
     }
 
     /// What happens from here on, as a stream; costs nothing while nobody reads it.

@@ -35,8 +35,8 @@ pub use crate::core::retained::{RetainedFull, RetainedLookup, RetainedStore};
 pub use crate::core::session_cell::SessionKey;
 pub use crate::core::share_group::SharedStrategy;
 pub use access::{
-    Access, AccessRequest, AllowAll, Answer, AsyncAccess, ClientInfo, Decision, Deferred, Identity,
-    OwnedAccessRequest,
+    Access, AccessRequest, AllowAll, Answer, AsyncAccess, AuthenticationCounts, ClientInfo,
+    Decision, Deferred, Guard, Identity, OwnedAccessRequest, UserStore, UserStoreError, UserView,
 };
 pub use authenticate::{
     AuthAnswer, AuthStep, Authenticate, ConnectRequest, Exchange, Grant, Refusal,

@@ -1,7 +1,11 @@
 //! Who may connect, publish and subscribe. An answer may be pending: only that client waits.
 
+mod authn;
+mod guard;
 mod identity;
 
+pub use authn::{AuthenticationCounts, UserStore, UserStoreError, UserView};
+pub use guard::Guard;
 pub use identity::Identity;
 
 use async_trait::async_trait;

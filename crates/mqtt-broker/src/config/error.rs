@@ -91,13 +91,39 @@ pub enum ConfigError {
     #[error(
         "listener `{name}` on {bind} can be reached from other machines and no users are \
          configured: say `--allow-anonymous` (or `allow_anonymous = true` in the file) to let \
-         anyone in, or name users with `--password-file FILE`, which a later version brings"
+         anyone in, or name users with `--password-file FILE` (or `[[authentication]]` in the file)"
     )]
     OpenToAnyone {
         /// The listener's name in the configuration.
         name: String,
         /// Where it listens.
         bind: Bind,
+    },
+    /// Two authenticators have one name, or none and are of one kind.
+    #[error(
+        "two authenticators are called `{name}`: give each of `[[authentication]]` a `name` of its own"
+    )]
+    AuthenticatorTwice {
+        /// That name.
+        name: String,
+    },
+    /// A listener names an authenticator that is not there.
+    #[error(
+        "listener `{listener}` names `{name}` among its `authenticators`, and no `[[authentication]]` has that `name`"
+    )]
+    NoSuchAuthenticator {
+        /// The listener's name in the configuration.
+        listener: String,
+        /// What it names.
+        name: String,
+    },
+    /// An authenticator cannot be had: its file cannot be read, or a line of it is wrong.
+    #[error("authenticator `{name}`: {cause}")]
+    Authenticator {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        cause: String,
     },
 }
 

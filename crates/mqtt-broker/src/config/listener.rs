@@ -9,7 +9,7 @@ use std::{
 };
 
 /// One named listener: `listeners.tcp.<name>`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listener {
     /// `bind`: where it listens. Default: `localhost:1883`.
     pub bind: Bind,
@@ -26,6 +26,26 @@ pub struct Listener {
     /// `durability`: when what is promised to a client of this listener may be said. Default: what
     /// [`Config::durability`](super::Config::durability) says (`None`).
     pub durability: Option<Durability>,
+    /// `enable_authn`: whether its clients are asked who they are. Without that they have no User
+    /// Name, whatever they say. Default: true.
+    pub enable_authn: bool,
+    /// `authenticators`: which of [`Config::authentication`](super::Config::authentication) are
+    /// asked about its clients, in this order. Default: all (`None`).
+    pub authenticators: Option<Vec<String>>,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            bind: Bind::default(),
+            max_connections: None,
+            messages_rate: None,
+            bytes_rate: None,
+            durability: None,
+            enable_authn: true,
+            authenticators: None,
+        }
+    }
 }
 
 /// The value of `bind`.

@@ -21,6 +21,8 @@
 //! );
 //! ```
 
+mod access_kind;
+mod authentication;
 mod environment;
 mod error;
 mod extensions;
@@ -41,6 +43,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use authentication::{AuthenticationSettings, Authenticator, AuthenticatorKind, UserId};
 pub use error::{ConfigError, Origin};
 pub use extensions::{
     AutoOptions, AutoSubscription, DELAY_MAX_S, Delayed, Rewrite, RewriteAction, SysTopics,
@@ -53,6 +56,7 @@ pub use store::Store;
 pub use value::{ByteSize, Duration, MemoryMark};
 
 use crate::core::log::Durability;
+use access_kind::Names;
 use extensions::NodeName;
 use kind::{Directory, Flag, Frequency, Maybe, Number, OrInfinity, Place, Throughput};
 use reader::{Reader, Section, Source};
@@ -67,6 +71,11 @@ pub struct Config {
     /// `allow_anonymous`: whether clients without a user name may connect from other machines;
     /// from this machine they may as long as no users are configured. Default: false.
     pub allow_anonymous: bool,
+    /// `authentication[]`: who is asked who a client is, the first that knows it decides. Default:
+    /// nobody, so that every client is taken for who it says.
+    pub authentication: Vec<Authenticator>,
+    /// `authentication_settings.*`.
+    pub authentication_settings: AuthenticationSettings,
     /// `durability`: when an acknowledgement that promises to keep something may leave, where a
     /// listener says nothing else. With `memory` here and at all listeners nothing is kept. Default: `fsync`.
     pub durability: Durability,
@@ -124,6 +133,8 @@ impl Default for Config {
             delayed: Delayed::default(),
             rewrite: Vec::new(),
             auto_subscribe: Vec::new(),
+            authentication: Vec::new(),
+            authentication_settings: AuthenticationSettings::default(),
         }
     }
 }
@@ -152,15 +163,19 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks what no single value shows: that no listener is open to other machines unless the
-    /// configuration says that anyone may connect.
+    /// Checks what no single value shows: that no listener is open to other machines unless clients
+    /// are asked there who they are, or the configuration says that anyone may connect; and that
+    /// what listeners name is there.
     ///
     /// # Errors
-    /// [`ConfigError::OpenToAnyone`].
+    /// [`ConfigError::OpenToAnyone`], [`ConfigError::NoSuchAuthenticator`],
+    /// [`ConfigError::AuthenticatorTwice`].
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_authenticators()?;
         let open = self
             .listeners
             .iter()
+            .filter(|(_, listener)| !self.asks_who_it_is(listener))
             .find(|(_, listener)| !listener.bind.is_loopback());
         match open {
             Some((name, listener)) if !self.allow_anonymous => Err(ConfigError::OpenToAnyone {
@@ -169,6 +184,47 @@ impl Config {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Those asked who a client of this listener is, in their order; none: it is taken for who it says.
+    pub fn authenticators_of<'a>(
+        &'a self,
+        listener: &'a Listener,
+    ) -> impl Iterator<Item = &'a Authenticator> {
+        let all = self.authentication.iter();
+        let every = all.clone().filter(|_| listener.authenticators.is_none());
+        let named = listener.authenticators.iter().flatten();
+        let named = named.filter_map(move |name| all.clone().find(|one| one.name == *name));
+        every
+            .chain(named)
+            .filter(|one| one.enable && listener.enable_authn)
+    }
+
+    /// Whether clients of this listener have to say, and prove, who they are.
+    pub fn asks_who_it_is(&self, listener: &Listener) -> bool {
+        self.authenticators_of(listener).next().is_some()
+    }
+
+    fn check_authenticators(&self) -> Result<(), ConfigError> {
+        for (index, one) in self.authentication.iter().enumerate() {
+            let before = self.authentication.iter().take(index);
+            if before.clone().any(|other| other.name == one.name) {
+                return Err(ConfigError::AuthenticatorTwice {
+                    name: one.name.clone(),
+                });
+            }
+        }
+        for (listener, settings) in &self.listeners {
+            let known = |name: &String| self.authentication.iter().any(|one| one.name == *name);
+            let named = settings.authenticators.iter().flatten();
+            if let Some(name) = named.clone().find(|name| !known(name)) {
+                return Err(ConfigError::NoSuchAuthenticator {
+                    listener: listener.clone(),
+                    name: name.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Replaces all listeners by one for each place, named `listen-1`, `listen-2`, and so on.
@@ -208,6 +264,13 @@ impl Config {
             &mut self.durability,
             &DURABILITY,
         )?;
+        if let Some(chain) = root.tables("authentication")? {
+            let chain = chain.iter().map(Authenticator::read);
+            let chain = chain.collect::<Result<Vec<_>, _>>()?;
+            self.authentication = chain.into_iter().flatten().collect();
+        }
+        let settings = root.section("authentication_settings")?;
+        self.authentication_settings.read(&settings)?;
         self.store.read(&root.section("store")?)?;
         let node = root.section("node")?;
         node.set(
@@ -279,6 +342,18 @@ impl Config {
                 "when an acknowledgement to a client of this listener may leave; without it, what `durability` says",
                 &mut listener.durability,
                 &Maybe(DURABILITY),
+            )?;
+            section.set(
+                "enable_authn",
+                "whether clients of this listener are asked who they are; without that they have no user name, whatever they say",
+                &mut listener.enable_authn,
+                &Flag,
+            )?;
+            section.set(
+                "authenticators",
+                "which of `authentication` are asked about clients of this listener, in this order; without it, all",
+                &mut listener.authenticators,
+                &Maybe(Names),
             )?;
         }
         Ok(())

@@ -14,6 +14,8 @@ max_connections = 50
 messages_rate = "1000/s"
 bytes_rate = "18MB/10s"
 durability = "memory"
+enable_authn = false
+authenticators = ["people"]
 
 [listeners.tcp.outside]
 bind = 1883
@@ -85,6 +87,26 @@ enable = false
 max_delayed_messages = 10
 max_delayed_bytes = "11KB"
 
+[[authentication]]
+name = "people"
+enable = false
+mechanism = "password_based"
+backend = "file"
+path = "users.txt"
+user_id_type = "clientid"
+
+[[authentication]]
+mechanism = "password_based"
+backend = "built_in_database"
+bootstrap_file = "first.txt"
+
+[authentication_settings]
+password_threads = 3
+max_password_queue = 25
+proof_ttl = "26s"
+max_proofs = 27
+max_failures = "infinity"
+
 [[rewrite]]
 action = "publish"
 source_topic = "x/#"
@@ -118,6 +140,8 @@ fn every_key_reaches_its_field() {
                         per: std::time::Duration::from_secs(10),
                     }),
                     durability: Some(Durability::Memory),
+                    enable_authn: false,
+                    authenticators: Some(vec!["people".to_owned()]),
                 },
             ),
             (
@@ -128,10 +152,37 @@ fn every_key_reaches_its_field() {
                     messages_rate: None,
                     bytes_rate: None,
                     durability: None,
+                    enable_authn: true,
+                    authenticators: None,
                 },
             ),
         ]),
         allow_anonymous: true,
+        authentication: vec![
+            Authenticator {
+                name: "people".to_owned(),
+                enable: false,
+                kind: AuthenticatorKind::File {
+                    path: "users.txt".into(),
+                    user_id: UserId::ClientId,
+                },
+            },
+            Authenticator {
+                name: "password_based:built_in_database".to_owned(),
+                enable: true,
+                kind: AuthenticatorKind::BuiltInDatabase {
+                    bootstrap_file: Some("first.txt".into()),
+                    user_id: UserId::Username,
+                },
+            },
+        ],
+        authentication_settings: AuthenticationSettings {
+            password_threads: Some(3),
+            max_password_queue: 25,
+            proof_ttl: Duration::from_secs(26),
+            max_proofs: 27,
+            max_failures: None,
+        },
         durability: Durability::Os,
         store: Store {
             max_log_bytes: ByteSize::from_mb(256),
@@ -438,7 +489,7 @@ fn open_listeners_need_leave() {
         config.check().unwrap_err().to_string(),
         "listener `lan` on 192.0.2.1:1883 can be reached from other machines and no users are \
          configured: say `--allow-anonymous` (or `allow_anonymous = true` in the file) to let \
-         anyone in, or name users with `--password-file FILE`, which a later version brings"
+         anyone in, or name users with `--password-file FILE` (or `[[authentication]]` in the file)"
     );
     let open = format!("allow_anonymous = true\n{closed}");
     Config::from_toml(&open, "t").unwrap().check().unwrap();
@@ -537,5 +588,51 @@ fn a_wrong_variable_is_named() {
     ] {
         let error = with_environment("", &[(name, value)]).unwrap_err();
         assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn an_authenticator_is_named_once_and_needs_what_it_needs() {
+    let file = "[[authentication]]\nmechanism = \"password_based\"\nbackend = \"file\"\n";
+    let whole = format!("{file}path = \"users\"\n");
+    let check = |text: &str| Config::from_toml(text, "t")?.check();
+    check(&whole).unwrap();
+    for (text, line) in [
+        (
+            file.to_owned(),
+            "t:1: `authentication[0].path` is missing, it must be the path of a file, as a string",
+        ),
+        (
+            "[[authentication]]\nmechanism = \"password\"".to_owned(),
+            "t:2: `authentication[0].mechanism` is `\"password\"`, it must be \"password_based\"",
+        ),
+        (
+            whole.repeat(2),
+            "two authenticators are called `password_based:file`: give each of `[[authentication]]` a `name` of its own",
+        ),
+        (
+            format!("listeners.tcp.default.authenticators = [\"x\"]\n{whole}"),
+            "listener `default` names `x` among its `authenticators`, and no `[[authentication]]` has that `name`",
+        ),
+    ] {
+        assert_eq!(check(&text).unwrap_err().to_string(), line, "{text}");
+    }
+}
+
+#[test]
+fn a_listener_that_asks_who_clients_are_may_be_reached() {
+    let file = "[[authentication]]\nmechanism = \"password_based\"\nbackend = \"file\"\npath = \"u\"\nname = \"u\"\n";
+    for (listener, is_fine) in [
+        ("", true),
+        ("authenticators = [\"u\"]\n", true),
+        ("authenticators = []\n", false),
+        ("enable_authn = false\n", false),
+    ] {
+        let text = format!("[listeners.tcp.default]\nbind = 1883\n{listener}{file}");
+        let config = Config::from_toml(&text, "t").unwrap();
+        assert_eq!(config.check().is_ok(), is_fine, "{text}");
+        let text = format!("{text}enable = false\n");
+        let config = Config::from_toml(&text, "t").unwrap();
+        assert!(config.check().is_err(), "{text}");
     }
 }

@@ -131,7 +131,7 @@ fn an_open_listener_needs_leave() {
         &["broker", "--listen", "0.0.0.0:0"],
         "listener `listen-1` on 0.0.0.0:0 can be reached from other machines and no users are \
          configured: say `--allow-anonymous` (or `allow_anonymous = true` in the file) to let \
-         anyone in, or name users with `--password-file FILE`, which a later version brings",
+         anyone in, or name users with `--password-file FILE` (or `[[authentication]]` in the file)",
     );
 }
 

@@ -1,0 +1,73 @@
+//! What an authenticator is asked, and what it says.
+
+use crate::authenticate::{ConnectRequest, Grant};
+use mqtt_codec::ProtocolVersion;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A CONNECT that can be kept while an answer is fetched.
+#[derive(Clone)]
+pub(in crate::access) struct Asked {
+    pub(in crate::access) client_id: Box<str>,
+    pub(in crate::access) username: Option<Box<str>>,
+    pub(in crate::access) password: Option<Arc<Zeroizing<Vec<u8>>>>,
+    pub(in crate::access) version: ProtocolVersion,
+    pub(in crate::access) peer: SocketAddr,
+    pub(in crate::access) listener: Box<str>,
+}
+
+impl Asked {
+    pub(in crate::access) fn of(request: &ConnectRequest<'_>) -> Self {
+        let password = request.password.map(|bytes| Zeroizing::new(bytes.to_vec()));
+        Self {
+            client_id: request.client_id.into(),
+            username: request.username.map(Into::into),
+            password: password.map(Arc::new),
+            version: request.version,
+            peer: request.peer,
+            listener: request.listener.into(),
+        }
+    }
+
+    /// As it was asked.
+    pub(in crate::access) fn request(&self) -> ConnectRequest<'_> {
+        ConnectRequest {
+            client_id: &self.client_id,
+            username: self.username.as_deref(),
+            password: self.password.as_ref().map(|password| password.as_slice()),
+            version: self.version,
+            peer: self.peer,
+            listener: &self.listener,
+            method: None,
+        }
+    }
+}
+
+impl fmt::Debug for Asked {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked")
+            .field("client_id", &self.client_id)
+            .field("username", &self.username)
+            .field("peer", &self.peer)
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an authenticator says.
+#[derive(Debug)]
+pub(in crate::access) enum Verdict {
+    /// The client is who it says.
+    Allow(Box<Grant>),
+    /// It is not.
+    Deny(&'static str),
+    /// Somebody else may know.
+    Ignore,
+    /// Too many wait to be checked.
+    Busy,
+    /// Whoever had to be asked gave no answer.
+    Unavailable,
+}

@@ -1,0 +1,118 @@
+//! What finds out who clients are: the authenticators of the configuration, and what they share.
+
+mod asked;
+mod attempts;
+mod checks;
+mod policy;
+mod proofs;
+mod user_store;
+mod users;
+
+pub(in crate::access) use asked::{Asked, Verdict};
+pub(in crate::access) use attempts::Attempts;
+pub(in crate::access) use checks::Checks;
+pub(in crate::access) use policy::{Chain, Policy};
+pub(in crate::access) use proofs::{Claim, Proofs};
+pub use user_store::{UserStore, UserStoreError, UserView};
+pub(in crate::access) use users::{UserTable, Users};
+
+use crate::config::AuthenticationSettings;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the authenticators of one broker share, over all its configurations.
+pub(in crate::access) struct Desk {
+    pub(in crate::access) checks: Checks,
+    pub(in crate::access) proofs: Proofs,
+    pub(in crate::access) attempts: Attempts,
+    pub(in crate::access) counters: Counters,
+}
+
+impl Desk {
+    pub(in crate::access) fn new(settings: &AuthenticationSettings) -> Self {
+        Self {
+            checks: Checks::new(settings.password_threads, settings.max_password_queue),
+            proofs: Proofs::new(settings.proof_ttl.get(), settings.max_proofs),
+            attempts: Attempts::new(settings.max_failures),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Other bounds from now on.
+    pub(in crate::access) fn bound(&self, settings: &AuthenticationSettings) {
+        let (threads, queue_max) = (settings.password_threads, settings.max_password_queue);
+        self.checks.bound(threads, queue_max);
+        self.proofs
+            .bound(settings.proof_ttl.get(), settings.max_proofs);
+        self.attempts.bound(settings.max_failures);
+    }
+}
+
+/// What is counted, since the broker started.
+#[derive(Default)]
+pub(in crate::access) struct Counters {
+    pub(in crate::access) accepted: AtomicU64,
+    pub(in crate::access) anonymous: AtomicU64,
+    pub(in crate::access) refused: AtomicU64,
+    pub(in crate::access) limited: AtomicU64,
+    pub(in crate::access) busy: AtomicU64,
+    pub(in crate::access) unavailable: AtomicU64,
+    pub(in crate::access) checked: AtomicU64,
+    pub(in crate::access) proven: AtomicU64,
+    pub(in crate::access) expired: AtomicU64,
+}
+
+/// How often which end authentication had, since the broker started, and what there is now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AuthenticationCounts {
+    /// Clients that are who they say.
+    pub accepted: u64,
+    /// Clients that said nothing, where nobody has to.
+    pub anonymous: u64,
+    /// Clients that are not who they say, or that nobody knows.
+    pub refused: u64,
+    /// Clients refused for failures from their address.
+    pub limited: u64,
+    /// Clients refused because too many wait for their password to be checked.
+    pub busy: u64,
+    /// Clients refused because a service that had to be asked gave no answer.
+    pub unavailable: u64,
+    /// Passwords checked.
+    pub checked: u64,
+    /// Passwords that need not be checked, since they were right a moment ago.
+    pub proven: u64,
+    /// Clients whose proof of who they are ceased to hold while they were connected.
+    pub expired: u64,
+    /// Clients waiting for their password to be checked now.
+    pub waiting: usize,
+    /// Users whose password need not be checked now.
+    pub proofs: usize,
+    /// Addresses with failures now.
+    pub addresses: usize,
+}
+
+impl Desk {
+    pub(in crate::access) fn counts(&self) -> AuthenticationCounts {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        AuthenticationCounts {
+            accepted: load(&counters.accepted),
+            anonymous: load(&counters.anonymous),
+            refused: load(&counters.refused),
+            limited: load(&counters.limited),
+            busy: load(&counters.busy),
+            unavailable: load(&counters.unavailable),
+            checked: load(&counters.checked),
+            proven: load(&counters.proven),
+            expired: load(&counters.expired),
+            waiting: self.checks.waiting(),
+            proofs: self.proofs.len(),
+            addresses: self.attempts.len(),
+        }
+    }
+}
+
+/// One more.
+pub(in crate::access) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,190 @@
+//! The authenticators of a configuration, and which of them are asked at which listener.
+
+use super::{Asked, Desk, UserStore, UserTable, Users, Verdict};
+use crate::access::Identity;
+use crate::authenticate::ConnectRequest;
+use crate::config::{Authenticator, AuthenticatorKind, Config, ConfigError};
+use mqtt_access::StoredPassword;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Who is asked who clients are.
+pub(in crate::access) struct Policy {
+    listeners: BTreeMap<Box<str>, Chain>,
+    /// For a listener that is not in the configuration.
+    all: Chain,
+    all_named: Vec<Arc<One>>,
+    pub(in crate::access) allow_anonymous: bool,
+}
+
+/// Those asked at one listener, in their order.
+#[derive(Clone, Default)]
+pub(in crate::access) struct Chain {
+    ones: Vec<Arc<One>>,
+    /// Whether there is anybody to ask anywhere, so that a client of this listener is nobody without having been asked.
+    pub(in crate::access) is_anonymous: bool,
+}
+
+/// One authenticator.
+struct One {
+    name: Arc<str>,
+    kind: Kind,
+}
+
+enum Kind {
+    Users(UserTable),
+}
+
+impl Policy {
+    /// What this configuration says.
+    ///
+    /// # Errors
+    /// A file cannot be read, or has a line that is wrong.
+    pub(in crate::access) fn of(config: &Config, store: &UserStore) -> Result<Self, ConfigError> {
+        let mut ones = Vec::new();
+        for one in config.authentication.iter().filter(|one| one.enable) {
+            let made = One::of(one, store).map_err(|cause| ConfigError::Authenticator {
+                name: one.name.clone(),
+                cause,
+            })?;
+            ones.push(Arc::new(made));
+        }
+        let chain = |names: &mut dyn Iterator<Item = &Authenticator>| Chain {
+            is_anonymous: false,
+            ones: names
+                .filter_map(|wanted| ones.iter().find(|one| *one.name == *wanted.name))
+                .cloned()
+                .collect(),
+        };
+        let listeners = config.listeners.iter().map(|(name, listener)| {
+            let mut chain = chain(&mut config.authenticators_of(listener));
+            chain.is_anonymous = chain.ones.is_empty() && !ones.is_empty();
+            (name.as_str().into(), chain)
+        });
+        Ok(Self {
+            listeners: listeners.collect(),
+            all: chain(&mut config.authentication.iter().filter(|one| one.enable)),
+            allow_anonymous: config.allow_anonymous,
+            all_named: ones,
+        })
+    }
+
+    /// Those asked at a listener.
+    pub(in crate::access) fn at(&self, listener: &str) -> &Chain {
+        self.listeners.get(listener).unwrap_or(&self.all)
+    }
+
+    /// Whether anybody is asked anywhere.
+    pub(in crate::access) fn asks(&self) -> bool {
+        !self.all_named.is_empty()
+    }
+}
+
+impl Chain {
+    /// Whether nobody is asked.
+    pub(in crate::access) fn is_empty(&self) -> bool {
+        self.ones.is_empty()
+    }
+
+    /// What the first says that does not ignore the client; the place of the first that needs time, if one does.
+    pub(in crate::access) fn ask_now(
+        &self,
+        desk: &Desk,
+        request: &ConnectRequest<'_>,
+    ) -> Result<(Verdict, Option<Arc<str>>), usize> {
+        for (place, one) in self.ones.iter().enumerate() {
+            match one.ask_now(desk, request) {
+                Some(Verdict::Ignore) => {}
+                Some(verdict) => return Ok((verdict, Some(Arc::clone(&one.name)))),
+                None => return Err(place),
+            }
+        }
+        Ok((Verdict::Ignore, None))
+    }
+
+    /// The same, with time, from that place on.
+    pub(in crate::access) async fn ask(
+        &self,
+        desk: &Arc<Desk>,
+        asked: &Asked,
+        from: usize,
+    ) -> (Verdict, Option<Arc<str>>) {
+        for one in self.ones.iter().skip(from) {
+            match one.ask(desk, asked).await {
+                Verdict::Ignore => {}
+                verdict => return (verdict, Some(Arc::clone(&one.name))),
+            }
+        }
+        (Verdict::Ignore, None)
+    }
+
+    /// What is checked, for the time it takes, when nobody knows the user.
+    pub(in crate::access) fn decoy(&self, request: &ConnectRequest<'_>) -> Option<StoredPassword> {
+        let tables = self.ones.iter().map(|one| match &one.kind {
+            Kind::Users(table) => table.decoy(request),
+        });
+        request.password.and(tables.flatten().next())
+    }
+
+    /// Whether who proved this identity would be let in with it still.
+    pub(in crate::access) fn is_valid(&self, desk: &Desk, identity: &Identity) -> bool {
+        let one = self
+            .ones
+            .iter()
+            .find(|one| one.name == identity.authenticator);
+        one.is_some_and(|one| match &one.kind {
+            Kind::Users(table) => table.is_valid(desk, identity),
+        })
+    }
+}
+
+impl One {
+    fn of(one: &Authenticator, store: &UserStore) -> Result<Self, String> {
+        let name: Arc<str> = one.name.as_str().into();
+        let table = |user_id, users| {
+            Kind::Users(UserTable {
+                name: Arc::clone(&name),
+                user_id,
+                users,
+            })
+        };
+        let kind = match &one.kind {
+            AuthenticatorKind::File { path, user_id } => {
+                table(*user_id, Users::File(users_of(path)?))
+            }
+            AuthenticatorKind::BuiltInDatabase {
+                bootstrap_file,
+                user_id,
+            } => {
+                if let Some(path) = bootstrap_file.as_ref().filter(|_| store.is_empty()) {
+                    let taken = store.bootstrap(&users_of(path)?);
+                    let taken = taken.map_err(|error| error.to_string())?;
+                    tracing::info!(users = taken, file = %path.display(), "the user database begins with a file");
+                }
+                table(*user_id, Users::Store(store.clone()))
+            }
+        };
+        Ok(Self { name, kind })
+    }
+
+    fn ask_now(&self, desk: &Desk, request: &ConnectRequest<'_>) -> Option<Verdict> {
+        match &self.kind {
+            Kind::Users(table) => table.ask_now(desk, request),
+        }
+    }
+
+    async fn ask(&self, desk: &Arc<Desk>, asked: &Asked) -> Verdict {
+        let now = match &self.kind {
+            Kind::Users(table) => table.ask_now(desk, &asked.request()),
+        };
+        match (now, &self.kind) {
+            (Some(verdict), _) => verdict,
+            (None, Kind::Users(table)) => table.ask(desk, asked).await,
+        }
+    }
+}
+
+fn users_of(path: &Path) -> Result<mqtt_access::Users, String> {
+    mqtt_access::Users::open(path).map_err(|error| error.to_string())
+}
