@@ -8,6 +8,7 @@ use std::{
 
 #[cfg(unix)]
 use mqtt_admin::{Channel, Host, SOCKET_FILE, Service};
+use mqtt_broker::config::Authenticator;
 use mqtt_broker::{Broker, Config, DataDir, Durable, StoreEvent};
 use tokio::runtime::{Handle, Runtime};
 
@@ -25,11 +26,12 @@ pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
     }
     let log = args.log.clone();
     let lanes = args.lanes.map_or_else(cores, usize::from);
-    let config = configuration(args)?;
+    let mut config = configuration(args)?;
     let log = log
         .unwrap_or_else(|| LogFilter::up_to(config.log.level))
         .start();
     let data_dir = DataDir::open(data_path(&config)?).map_err(Failure::run_time)?;
+    config.node.data_dir = Some(data_dir.path().to_owned());
     let runtime = lane().map_err(Failure::no_runtime)?;
     let lanes = start_lanes(lanes).map_err(Failure::no_runtime)?;
     let outcome = runtime.block_on(serve(config, lanes, &data_dir, log));
@@ -100,6 +102,9 @@ fn configuration(args: BrokerArgs) -> Result<Config, Failure> {
         config.node.data_dir = args.data_dir;
     }
     config.allow_anonymous |= args.allow_anonymous;
+    if let Some(path) = args.password_file {
+        config.authentication.insert(0, Authenticator::file(path));
+    }
     config.check().map_err(Failure::usage)?;
     Ok(config)
 }
@@ -212,14 +217,22 @@ fn heed(event: StoreEvent) {
 }
 
 fn who_may_connect(config: &Config) -> &'static str {
-    let only_here = config
-        .listeners
-        .values()
+    let mut listeners = config.listeners.values();
+    let only_here = listeners
+        .clone()
         .all(|listener| listener.bind.is_loopback());
-    if only_here {
-        "anyone on this machine, without a user name; other machines cannot reach this broker"
-    } else {
-        "anyone who can reach this broker, without a user name"
+    let asks = listeners
+        .clone()
+        .any(|listener| config.asks_who_it_is(listener));
+    let asks_all = listeners.all(|listener| config.asks_who_it_is(listener));
+    match (asks_all && !config.allow_anonymous, asks, only_here) {
+        (true, _, true) => "those on this machine who prove who they are",
+        (true, _, false) => "those who prove who they are",
+        (false, true, _) => "those who prove who they are, and some without a user name",
+        (false, false, true) => {
+            "anyone on this machine, without a user name; other machines cannot reach this broker"
+        }
+        (false, false, false) => "anyone who can reach this broker, without a user name",
     }
 }
 

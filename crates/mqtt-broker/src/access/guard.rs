@@ -203,11 +203,6 @@ impl Case<'_> {
                 tracing::warn!(%peer, client_id, "refused: too many clients wait for their password to be checked");
                 return AuthStep::refuse(ReasonCode::SERVER_BUSY);
             }
-            Verdict::Unavailable => {
-                count(&counters.unavailable);
-                tracing::warn!(%peer, client_id, authenticator, "refused: who had to be asked gave no answer");
-                return AuthStep::refuse(ReasonCode::SERVER_UNAVAILABLE);
-            }
             Verdict::Ignore if username.is_none() && request.password.is_none() => {
                 (ReasonCode::NOT_AUTHORIZED, "it says not who it is")
             }

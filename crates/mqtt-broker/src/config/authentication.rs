@@ -58,6 +58,25 @@ pub enum AuthenticatorKind {
         /// `user_id_type`: what is looked up in it.
         user_id: UserId,
     },
+    /// `certificate`: a client certificate that the listener has verified is enough.
+    Certificate {
+        /// `username`: what of the certificate becomes the User Name, whatever the client sent.
+        username: CertificateName,
+    },
+}
+
+/// What of a certificate stands for the client.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum CertificateName {
+    /// The common name of its subject.
+    #[default]
+    CommonName,
+    /// Its whole subject.
+    Subject,
+    /// The first of its alternative names.
+    AlternativeName,
+    /// Its SHA-256 digest.
+    Fingerprint,
 }
 
 /// What stands for the user.
@@ -74,6 +93,7 @@ pub enum UserId {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Mechanism {
     PasswordBased,
+    Certificate,
 }
 
 /// What `backend` may be.
@@ -85,6 +105,14 @@ enum Backend {
 
 const MECHANISMS: Choice<Mechanism> = Choice(&[
     ("password_based", Mechanism::PasswordBased),
+    ("certificate", Mechanism::Certificate),
+]);
+
+const CERTIFICATE_NAMES: Choice<CertificateName> = Choice(&[
+    ("cn", CertificateName::CommonName),
+    ("dn", CertificateName::Subject),
+    ("san", CertificateName::AlternativeName),
+    ("fingerprint", CertificateName::Fingerprint),
 ]);
 
 const BACKENDS: Choice<Backend> = Choice(&[
@@ -128,9 +156,11 @@ impl Authenticator {
             // Only the keys are asked for: all of them.
             None => {
                 password_based(section)?;
+                certificate(section)?;
                 return Ok(None);
             }
             Some(Mechanism::PasswordBased) => password_based(section)?,
+            Some(Mechanism::Certificate) => Some(certificate(section)?),
         };
         Ok(kind.map(|kind| Self {
             name: name.unwrap_or_else(|| kind.default_name().to_owned()),
@@ -147,6 +177,7 @@ impl AuthenticatorKind {
         match self {
             Self::File { .. } => "password_based:file",
             Self::BuiltInDatabase { .. } => "password_based:built_in_database",
+            Self::Certificate { .. } => "certificate",
         }
     }
 }
@@ -187,6 +218,17 @@ fn built_in_database(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigE
         bootstrap_file,
         user_id,
     })
+}
+
+fn certificate(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigError> {
+    let mut username = CertificateName::default();
+    section.set(
+        "username",
+        "what of the certificate becomes the User Name, whatever the client sent",
+        &mut username,
+        &CERTIFICATE_NAMES,
+    )?;
+    Ok(AuthenticatorKind::Certificate { username })
 }
 
 fn user_id(section: &Section<'_>) -> Result<UserId, ConfigError> {

@@ -43,7 +43,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use authentication::{AuthenticationSettings, Authenticator, AuthenticatorKind, UserId};
+pub use authentication::{
+    AuthenticationSettings, Authenticator, AuthenticatorKind, CertificateName, UserId,
+};
 pub use error::{ConfigError, Origin};
 pub use extensions::{
     AutoOptions, AutoSubscription, DELAY_MAX_S, Delayed, Rewrite, RewriteAction, SysTopics,

@@ -604,7 +604,7 @@ fn an_authenticator_is_named_once_and_needs_what_it_needs() {
         ),
         (
             "[[authentication]]\nmechanism = \"password\"".to_owned(),
-            "t:2: `authentication[0].mechanism` is `\"password\"`, it must be \"password_based\"",
+            "t:2: `authentication[0].mechanism` is `\"password\"`, it must be \"password_based\" or \"certificate\"",
         ),
         (
             whole.repeat(2),

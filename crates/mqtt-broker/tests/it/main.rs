@@ -17,6 +17,7 @@ mod connect;
 mod disk;
 mod extensions;
 mod flows;
+mod guard;
 mod hooks;
 mod large;
 mod limits;

@@ -32,6 +32,9 @@ pub(crate) struct BrokerArgs {
     /// Log error, warn, info, debug or trace, or by a filter such as `mqtt_broker=debug`
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log: Option<LogFilter>,
+    /// Let in who has a user name and password in this file, see `mqtt passwd`; nobody else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
     /// Let anyone connect who can reach the broker, without a user name
     #[arg(long)]
     pub(crate) allow_anonymous: bool,

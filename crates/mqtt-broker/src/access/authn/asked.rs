@@ -2,6 +2,7 @@
 
 use crate::authenticate::{ConnectRequest, Grant};
 use mqtt_codec::ProtocolVersion;
+use mqtt_io::PeerCertificate;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(in crate::access) struct Asked {
     pub(in crate::access) version: ProtocolVersion,
     pub(in crate::access) peer: SocketAddr,
     pub(in crate::access) listener: Box<str>,
+    pub(in crate::access) certificate: Option<Box<PeerCertificate>>,
 }
 
 impl Asked {
@@ -28,6 +30,7 @@ impl Asked {
             version: request.version,
             peer: request.peer,
             listener: request.listener.into(),
+            certificate: request.certificate.cloned().map(Box::new),
         }
     }
 
@@ -41,6 +44,7 @@ impl Asked {
             peer: self.peer,
             listener: &self.listener,
             method: None,
+            certificate: self.certificate.as_deref(),
         }
     }
 }
@@ -68,6 +72,4 @@ pub(in crate::access) enum Verdict {
     Ignore,
     /// Too many wait to be checked.
     Busy,
-    /// Whoever had to be asked gave no answer.
-    Unavailable,
 }

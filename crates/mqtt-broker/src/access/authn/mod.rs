@@ -2,6 +2,7 @@
 
 mod asked;
 mod attempts;
+mod certificate;
 mod checks;
 mod policy;
 mod proofs;
@@ -55,10 +56,8 @@ pub(in crate::access) struct Counters {
     pub(in crate::access) refused: AtomicU64,
     pub(in crate::access) limited: AtomicU64,
     pub(in crate::access) busy: AtomicU64,
-    pub(in crate::access) unavailable: AtomicU64,
     pub(in crate::access) checked: AtomicU64,
     pub(in crate::access) proven: AtomicU64,
-    pub(in crate::access) expired: AtomicU64,
 }
 
 /// How often which end authentication had, since the broker started, and what there is now.
@@ -75,14 +74,10 @@ pub struct AuthenticationCounts {
     pub limited: u64,
     /// Clients refused because too many wait for their password to be checked.
     pub busy: u64,
-    /// Clients refused because a service that had to be asked gave no answer.
-    pub unavailable: u64,
     /// Passwords checked.
     pub checked: u64,
     /// Passwords that need not be checked, since they were right a moment ago.
     pub proven: u64,
-    /// Clients whose proof of who they are ceased to hold while they were connected.
-    pub expired: u64,
     /// Clients waiting for their password to be checked now.
     pub waiting: usize,
     /// Users whose password need not be checked now.
@@ -101,10 +96,8 @@ impl Desk {
             refused: load(&counters.refused),
             limited: load(&counters.limited),
             busy: load(&counters.busy),
-            unavailable: load(&counters.unavailable),
             checked: load(&counters.checked),
             proven: load(&counters.proven),
-            expired: load(&counters.expired),
             waiting: self.checks.waiting(),
             proofs: self.proofs.len(),
             addresses: self.attempts.len(),

@@ -1,9 +1,9 @@
 //! The authenticators of a configuration, and which of them are asked at which listener.
 
-use super::{Asked, Desk, UserStore, UserTable, Users, Verdict};
+use super::{Asked, Desk, UserStore, UserTable, Users, Verdict, certificate};
 use crate::access::Identity;
 use crate::authenticate::ConnectRequest;
-use crate::config::{Authenticator, AuthenticatorKind, Config, ConfigError};
+use crate::config::{Authenticator, AuthenticatorKind, CertificateName, Config, ConfigError};
 use mqtt_access::StoredPassword;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,6 +34,7 @@ struct One {
 
 enum Kind {
     Users(UserTable),
+    Certificate(CertificateName),
 }
 
 impl Policy {
@@ -123,6 +124,7 @@ impl Chain {
     pub(in crate::access) fn decoy(&self, request: &ConnectRequest<'_>) -> Option<StoredPassword> {
         let tables = self.ones.iter().map(|one| match &one.kind {
             Kind::Users(table) => table.decoy(request),
+            Kind::Certificate(_) => None,
         });
         request.password.and(tables.flatten().next())
     }
@@ -135,6 +137,7 @@ impl Chain {
             .find(|one| one.name == identity.authenticator);
         one.is_some_and(|one| match &one.kind {
             Kind::Users(table) => table.is_valid(desk, identity),
+            Kind::Certificate(_) => true,
         })
     }
 }
@@ -164,23 +167,24 @@ impl One {
                 }
                 table(*user_id, Users::Store(store.clone()))
             }
+            AuthenticatorKind::Certificate { username } => Kind::Certificate(*username),
         };
         Ok(Self { name, kind })
     }
 
+    /// What is known at once; none when that takes time.
     fn ask_now(&self, desk: &Desk, request: &ConnectRequest<'_>) -> Option<Verdict> {
         match &self.kind {
             Kind::Users(table) => table.ask_now(desk, request),
+            Kind::Certificate(field) => Some(certificate::ask(&self.name, *field, request)),
         }
     }
 
     async fn ask(&self, desk: &Arc<Desk>, asked: &Asked) -> Verdict {
-        let now = match &self.kind {
-            Kind::Users(table) => table.ask_now(desk, &asked.request()),
-        };
-        match (now, &self.kind) {
+        match (self.ask_now(desk, &asked.request()), &self.kind) {
             (Some(verdict), _) => verdict,
             (None, Kind::Users(table)) => table.ask(desk, asked).await,
+            (None, Kind::Certificate(_)) => Verdict::Ignore,
         }
     }
 }

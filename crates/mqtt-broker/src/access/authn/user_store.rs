@@ -159,12 +159,14 @@ impl UserStore {
         let users = self.0.users.read();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let found = users.range::<str, _>((from, Bound::Unbounded));
-        let view = |(name, entry): (&Box<str>, &Entry)| UserView {
-            name: name.clone(),
-            superuser: entry.superuser,
-            scram: entry.scram.is_some(),
-        };
-        found.take(len.clamp(1, PAGE_MAX)).map(view).collect()
+        let found = found.take(len.clamp(1, PAGE_MAX));
+        found
+            .map(|(name, entry)| UserView {
+                name: name.clone(),
+                superuser: entry.superuser,
+                scram: entry.scram.is_some(),
+            })
+            .collect()
     }
 
     /// Adds a user.
@@ -246,17 +248,6 @@ impl UserStore {
         let users = self.0.users.read();
         let entry = users.get(name)?;
         Some((entry.password.clone(), entry.superuser))
-    }
-
-    /// What SCRAM-SHA-256 needs of a user, and whether the user may do everything.
-    pub(in crate::access) fn find_scram(&self, name: &str) -> Option<(StoredScram, StoredPassword, bool)> {
-        let users = self.0.users.read();
-        let entry = users.get(name)?;
-        Some((
-            entry.scram.clone()?,
-            entry.password.clone(),
-            entry.superuser,
-        ))
     }
 
     /// What is stored of some user: the first whose name is not before `from`, or the first of all.
@@ -398,7 +389,7 @@ mod tests {
         let again = UserStore::open(&path).unwrap();
         assert_eq!(names(&again), ["alice".into()]);
         assert!(!again.find("alice").unwrap().1);
-        assert!(again.find_scram("alice").is_some());
+        assert!(again.list(None, 1)[0].scram);
     }
 
     #[test]

@@ -31,7 +31,11 @@ struct Found {
 
 impl UserTable {
     /// What is known without checking a password; none when one has to be checked.
-    pub(in crate::access) fn ask_now(&self, desk: &Desk, request: &ConnectRequest<'_>) -> Option<Verdict> {
+    pub(in crate::access) fn ask_now(
+        &self,
+        desk: &Desk,
+        request: &ConnectRequest<'_>,
+    ) -> Option<Verdict> {
         let Some(user) = self.user(request) else {
             return Some(Verdict::Ignore);
         };

@@ -14,6 +14,7 @@ pub(crate) struct Hello<'a> {
     pub(crate) clean_start: bool,
     pub(crate) keep_alive_s: u16,
     pub(crate) username: Option<&'a str>,
+    pub(crate) password: Option<&'a [u8]>,
     pub(crate) properties: &'a [Property<'a>],
     pub(crate) will: Option<Last<'a>>,
 }
@@ -60,6 +61,7 @@ impl<'a> Hello<'a> {
             clean_start: true,
             keep_alive_s: 0,
             username: None,
+            password: None,
             properties: &[],
             will: None,
         }
@@ -93,6 +95,7 @@ impl<'a> Hello<'a> {
             clean_start: self.clean_start,
             keep_alive_s: self.keep_alive_s,
             username: self.username,
+            password: self.password,
             will,
             properties: Properties::from(&list),
             ..Connect::new(self.version, self.client_id)
