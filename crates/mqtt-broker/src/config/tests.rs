@@ -358,7 +358,7 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         ),
         (
             "\"mqtt.max_inflight\" = 1",
-            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, auto_subscribe, delayed, durability, listeners, log, mqtt, node, retainer, rewrite, store, sys_topics",
+            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, authentication, authentication_settings, auto_subscribe, delayed, durability, listeners, log, mqtt, node, retainer, rewrite, store, sys_topics",
         ),
         (
             "rewrite = [{sorce_topic = \"a\", source_topic = \"a\", re = \"a\", dest_topic = \"b\"}]",
