@@ -4,6 +4,7 @@
 
 mod args;
 mod broker;
+mod certs;
 mod connection;
 #[cfg(unix)]
 mod ctl;
@@ -39,6 +40,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
         Command::Store(args) => store::run(args.command),
+        Command::Certs(args) => certs::run(&args.command),
         Command::Passwd(args) => passwd::run(&args),
         Command::Torture(args) => torture::run(&args),
     }

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mqtt-log", &[]),
     ("mqtt-auth", &[]),
     ("mqtt-access", &[]),
+    ("mqtt-certs", &[]),
     ("mqtt-store", &["mqtt-log"]),
     (
         "mqtt-client",
@@ -44,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "mqtt-access",
             "mqtt-admin",
+            "mqtt-certs",
             "mqtt-client",
             "mqtt-broker",
             "mqtt-codec",

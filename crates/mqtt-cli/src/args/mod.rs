@@ -3,6 +3,7 @@
 //! The letters are mosquitto's: `-h` is the host, so help is `--help` only.
 
 mod broker;
+mod certs;
 mod connection;
 #[cfg(unix)]
 mod ctl;
@@ -18,6 +19,7 @@ use std::{io::Write, process::ExitCode};
 use clap::{ArgAction, error::ErrorKind};
 
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
+pub(crate) use certs::{CertsArgs, CertsCommand, MakeArgs};
 pub(crate) use connection::ConnectionArgs;
 #[cfg(unix)]
 pub(crate) use ctl::{ClientsCommand, CtlArgs, CtlCommand};
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Pub(PublishArgs),
     /// Subscribe to topics and print their messages
     Sub(SubscribeArgs),
+    /// Make certificates to develop with, and look at some
+    Certs(CertsArgs),
     /// Make and change a file of users and their passwords
     Passwd(PasswdArgs),
     /// Look at what a broker that does not run has kept

@@ -8,6 +8,7 @@
 
 mod address;
 mod broker;
+mod certs;
 mod messages;
 mod passwd;
 mod process;
