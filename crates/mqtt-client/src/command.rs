@@ -1,6 +1,5 @@
 //! What handles tell the driver.
 
-use crate::answer::Answered;
 use crate::authenticate::ReauthenticateError;
 use crate::client::Handle;
 use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
@@ -18,14 +17,15 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// What handles tell the driver.
 ///
-/// The channel itself has no bound; what is in it has: publishes and requests hold a place, an acknowledgement
-/// stands for a received message, and the rest comes once per subscription.
+/// The channel itself has no bound; what is in it has: publishes and requests hold a place, one word tells
+/// of all acknowledgements, and the rest comes once per subscription.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Boxed, since the channel sets room aside for many of the largest.
     Publish(Box<Outgoing>),
     Request(Request),
-    Answer(Answered),
+    /// Received messages were answered.
+    Answers,
     /// The subscription was dropped.
     Drop(Arc<MessageQueue>),
     /// The subscription stays on the server, nobody listens here.

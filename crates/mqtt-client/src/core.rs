@@ -6,7 +6,6 @@ mod drain;
 mod held;
 mod requests;
 
-use crate::answer::Answered;
 use crate::command::{Command, Control, Outgoing, Place, Request};
 use crate::connack::ConnAckWords;
 use crate::earlier::Earlier;
@@ -22,9 +21,10 @@ use crate::store::KeeperJournal;
 use crate::time::millis;
 use crate::{CloseReason, Message, Published, ServerDisconnect};
 use authenticate::Exchange;
+use bytes::Bytes;
 use drain::Drain;
 use held::Held;
-use mqtt_codec::{Ack, Delivery, Frame, PacketType, QoS, ReasonCode};
+use mqtt_codec::{Ack, Delivery, Frame, Head, KnownHead, PacketType, QoS, ReasonCode, TopicName};
 use mqtt_io::Verdict;
 use mqtt_session::{
     AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, Heap, NotSent,
@@ -32,6 +32,7 @@ use mqtt_session::{
 };
 use requests::{SubscribeAnswer, UnsubscribeAnswer};
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
@@ -43,8 +44,6 @@ const QOS_FLAGS: u8 = 0b0110;
 #[derive(Debug)]
 pub(crate) struct Core {
     link: Link,
-    /// Connections begun so far; the number of the one in use.
-    number: u32,
     /// The address of the server of the connection in use.
     server: String,
     /// Whether the server has accepted the connection in use.
@@ -58,7 +57,6 @@ pub(crate) struct Core {
     options: Arc<Options>,
     router: Router,
     shared: Arc<Shared>,
-    commands: mpsc::UnboundedSender<Command>,
     /// Encoded and not yet in the write queue.
     pub(crate) out: Vec<u8>,
     /// Bytes that left `out` for the write queue since the connection began.
@@ -75,6 +73,16 @@ pub(crate) struct Core {
     /// What the application has to answer on this connection.
     held: Held,
     recent: Recent,
+    /// The head of the last message of the connection in use, which is likely to be that of the next.
+    ///
+    /// INVARIANT: with the Topic Name and properties in `recent`.
+    known: KnownHead,
+    /// The next one, while `known` is in use.
+    next_known: KnownHead,
+    /// Messages for where the last one before them went; empty between two reads.
+    delivered: Vec<Waiting>,
+    /// Whether the application has got messages it has not had time to look at.
+    pub(crate) has_delivered: bool,
     /// Answers to messages of earlier connections, for the next one.
     late_answers: Vec<(AckToken, ReasonCode)>,
     /// Where PINGREQ ends in the bytes of the connection, until it is handed to the transport.
@@ -136,7 +144,6 @@ impl Core {
         let mut core = Self {
             link: Link::Away(session),
             is_restored: earlier.established.is_some(),
-            number: 0,
             server: String::new(),
             is_accepted: false,
             was_accepted: false,
@@ -144,7 +151,7 @@ impl Core {
             options,
             router: Router::new(1),
             shared,
-            commands,
+            held: Held::new(commands),
             out: Vec::new(),
             pushed: 0,
             now_ms: 0,
@@ -152,8 +159,11 @@ impl Core {
             expiry_ms: None,
             waiting_requests: VecDeque::new(),
             unsent: VecDeque::new(),
-            held: Held::default(),
             recent: Recent::default(),
+            known: KnownHead::default(),
+            next_known: KnownHead::default(),
+            delivered: Vec::new(),
+            has_delivered: false,
             late_answers: Vec::new(),
             ping_until: None,
             exchange: Exchange::default(),
@@ -172,7 +182,9 @@ impl Core {
     }
 
     /// Takes one packet, unless the application must take messages first.
-    pub(crate) fn handle_frame(&mut self, frame: Frame<'_>) -> Verdict {
+    ///
+    /// The bytes of `frame` are those of `shared`, if there is one.
+    pub(crate) fn handle_frame(&mut self, frame: Frame<'_>, shared: Option<&Bytes>) -> Verdict {
         if self.ending.is_some() {
             return Verdict::Stop;
         }
@@ -181,16 +193,26 @@ impl Core {
         if is_acknowledged && !self.may_hold_more() {
             return Verdict::Pause;
         }
+        if frame.packet_type() != Some(PacketType::Publish) {
+            // What else comes may change where messages go.
+            self.hand_over();
+        }
         let Link::Here(connection) = &mut self.link else {
             return Verdict::Stop;
         };
-        match connection.handle_frame(frame, self.now_ms, &mut self.out) {
+        let (version, head) = (connection.negotiated().version, self.known.head());
+        match connection.handle_frame_known(frame, head, self.now_ms, &mut self.out) {
             Ok(ClientEvent::Message { publish, ack }) => {
-                let message = Message::after(&mut self.recent, &publish);
+                let is_known = is_same_text(publish.topic_name, head);
+                let message = Message::after(&mut self.recent, &publish, is_known, shared);
                 debug_assert_eq!(
                     ack.is_some(),
                     Delivery::packet_id(publish.delivery).is_some()
                 );
+                if !is_known {
+                    self.next_known.set(frame, version, &publish);
+                    mem::swap(&mut self.known, &mut self.next_known);
+                }
                 self.deliver(message, ack);
             }
             Ok(ClientEvent::Acknowledged { message, ack }) => {
@@ -244,14 +266,14 @@ impl Core {
     fn deliver(&mut self, message: Message, token: Option<AckToken>) {
         self.shared.counters.received.add(1);
         let is_answered = token.is_none();
-        let answer = token.map(|token| {
-            let name = message.shared_topic_name();
-            self.held.begin(token, name, self.number, &self.commands)
-        });
+        let answer = token.map(|token| self.held.begin(token));
         let waiting = Waiting { message, answer };
-        let Some(waiting) = self.router.route_again(waiting) else {
+        if self.router.is_as_before(&waiting.message) {
+            self.delivered.push(waiting);
             return self.watch_unless(is_answered);
-        };
+        }
+        self.hand_over();
+        self.has_delivered = true;
         match self.router.route(&waiting) {
             Routed::Delivered => {}
             // What is left of a retired one is acknowledged by dropping it.
@@ -264,6 +286,14 @@ impl Core {
             }
         }
         self.watch_unless(is_answered);
+    }
+
+    /// Hands over messages that go where the one before them went.
+    pub(crate) fn hand_over(&mut self) {
+        if !self.delivered.is_empty() {
+            self.has_delivered = true;
+            self.router.push_all(&mut self.delivered);
+        }
     }
 
     fn watch_unless(&mut self, is_answered: bool) {
@@ -307,7 +337,7 @@ impl Core {
                 let unsent = self.request(request);
                 self.waiting_requests.extend(unsent);
             }
-            Command::Answer(answered) => self.handle_answer(answered),
+            Command::Answers => self.handle_answers(),
             Command::Drop(queue) => {
                 let topic_filters = self.router.remove_queue(&queue);
                 self.unsubscribe_silently(topic_filters);
@@ -511,7 +541,7 @@ impl Core {
         }
         let now_ms = self.now_ms;
         self.expiry_ms = None;
-        for outgoing in std::mem::take(&mut self.waiting) {
+        for outgoing in mem::take(&mut self.waiting) {
             match outgoing.expiry {
                 Some(expiry) if expiry.is_over(now_ms) => {
                     not_published(&self.shared, outgoing, PublishError::Expired);
@@ -577,6 +607,17 @@ fn refusal_error(refusal: SendRefusal) -> PublishError {
     match refusal {
         SendRefusal::Expired => PublishError::Expired,
         refusal => PublishError::NotSent(refusal),
+    }
+}
+
+/// Whether `topic_name` is that of `head` itself, not just equal to it.
+fn is_same_text(topic_name: Option<TopicName<'_>>, head: Option<Head<'_>>) -> bool {
+    match (topic_name, head) {
+        (Some(topic_name), Some(head)) => {
+            let head = head.topic_name().as_str();
+            std::ptr::eq(topic_name.as_str().as_ptr(), head.as_ptr())
+        }
+        _ => false,
     }
 }
 

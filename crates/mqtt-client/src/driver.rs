@@ -258,6 +258,11 @@ impl Work {
             if !progress {
                 return Poll::Pending;
             }
+            if std::mem::take(&mut self.core.has_delivered) {
+                // The application first: what it is done with need not be kept beside what comes next.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
     }
 

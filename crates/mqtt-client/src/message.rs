@@ -29,41 +29,43 @@ pub(crate) struct Recent {
     /// INVARIANT: at most [`RECENT_LEN_MAX`] bytes, as `block`.
     topic_name: Arc<str>,
     /// Its properties as they were received.
-    block: Box<[u8]>,
+    block: Vec<u8>,
     properties: Option<Arc<MessageProperties>>,
 }
 
 /// Bytes of a Topic Name, and of properties, that are worth keeping for the next message.
 const RECENT_LEN_MAX: usize = 256;
 
+/// Payloads from this many bytes on stay where they were read to; to copy shorter ones is as cheap.
+const SHARED_LEN_MIN: usize = 1024;
+
 impl Recent {
-    fn topic_name(&mut self, topic_name: &str) -> Arc<str> {
-        if *self.topic_name == *topic_name {
-            return Arc::clone(&self.topic_name);
+    /// Topic Name and properties of `publish`.
+    fn heading(&mut self, publish: &Publish<'_>) -> (Arc<str>, Option<Arc<MessageProperties>>) {
+        let topic_name = publish.topic_name.map_or("", TopicName::as_str);
+        if *self.topic_name != *topic_name {
+            let new: Arc<str> = topic_name.into();
+            if new.len() > RECENT_LEN_MAX {
+                return (new, self.properties(&publish.properties));
+            }
+            self.topic_name = new;
         }
-        let new: Arc<str> = topic_name.into();
-        if new.len() <= RECENT_LEN_MAX {
-            self.topic_name = Arc::clone(&new);
-        }
-        new
+        let topic_name = Arc::clone(&self.topic_name);
+        (topic_name, self.properties(&publish.properties))
     }
 
     fn properties(&mut self, properties: &Properties<'_>) -> Option<Arc<MessageProperties>> {
-        if properties.is_empty() {
-            return None;
-        }
         let block = properties.raw();
-        if let (Some(recent), Some(block)) = (&self.properties, block)
-            && *self.block == *block
-        {
-            return Some(Arc::clone(recent));
+        if block.is_some_and(|block| *self.block == *block) {
+            return self.properties.clone();
         }
-        let new = Arc::new(MessageProperties::of(properties));
+        let new = (!properties.is_empty()).then(|| Arc::new(MessageProperties::of(properties)));
         if let Some(block) = block.filter(|block| block.len() <= RECENT_LEN_MAX) {
-            self.block = block.into();
-            self.properties = Some(Arc::clone(&new));
+            self.block.clear();
+            self.block.extend_from_slice(block);
+            self.properties = new.clone();
         }
-        Some(new)
+        new
     }
 }
 
@@ -81,19 +83,35 @@ static NO_PROPERTIES: MessageProperties = MessageProperties {
 impl Message {
     #[cfg(test)]
     pub(crate) fn of(publish: &Publish<'_>) -> Self {
-        Self::after(&mut Recent::default(), publish)
+        Self::after(&mut Recent::default(), publish, false, None)
     }
 
-    /// The message in `publish`, which came after `recent`.
-    pub(crate) fn after(recent: &mut Recent, publish: &Publish<'_>) -> Self {
-        let topic_name = publish.topic_name.map(TopicName::as_str);
+    /// The message in `publish`, which came after `recent` with the Topic Name `known`.
+    ///
+    /// Its bytes are those of `shared`, if there is one.
+    pub(crate) fn after(
+        recent: &mut Recent,
+        publish: &Publish<'_>,
+        is_known: bool,
+        shared: Option<&Bytes>,
+    ) -> Self {
+        let (topic_name, properties) = match is_known {
+            true => (Arc::clone(&recent.topic_name), recent.properties.clone()),
+            false => recent.heading(publish),
+        };
+        let payload = match shared {
+            Some(shared) if publish.payload.len() >= SHARED_LEN_MIN => {
+                shared.slice_ref(publish.payload)
+            }
+            _ => Bytes::copy_from_slice(publish.payload),
+        };
         Self {
-            topic_name: recent.topic_name(topic_name.unwrap_or_default()),
-            payload: Bytes::copy_from_slice(publish.payload),
+            topic_name,
+            payload,
             qos: Delivery::qos(publish.delivery),
             retain: publish.retain,
             dup: publish.dup,
-            properties: recent.properties(&publish.properties),
+            properties,
             acker: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Messages between the driver and the application.
 
-use crate::answer::{Acker, Answer, Unanswered};
+use crate::answer::{Acker, Answer, Taken, Unanswered};
 use crate::request::Responses;
 use crate::{Message, WhenStalled};
 use mqtt_codec::QoS;
@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 pub(crate) struct Waiting {
     pub(crate) message: Message,
     /// None at QoS 0, and when it was answered before it was taken.
-    pub(crate) answer: Option<Arc<Answer>>,
+    pub(crate) answer: Option<Answer>,
 }
 
 /// How a queue treats its messages.
@@ -119,33 +119,35 @@ impl MessageQueue {
         inner.settle(|_| true, keeps);
     }
 
-    /// The connections before number `connection` are gone, and the server has the session still: what it will send
-    /// again is forgotten here.
-    pub(crate) fn forget_repeated(&self, connection: u32) {
+    /// The connections of the messages before number `first` are gone, and the server has the session still: what it
+    /// will send again is forgotten here.
+    pub(crate) fn forget_repeated(&self, first: u64) {
         let is_repeated = |waiting: &Waiting| {
             let answer = waiting.answer.as_ref();
             waiting.message.qos() == QoS::AtLeastOnce
-                && answer.is_some_and(|answer| answer.connection() < connection)
+                && answer.is_some_and(|answer| answer.serial() < first)
         };
         self.lock().settle(is_repeated, false);
     }
 
-    /// The server has lost the session: what came on the connections before number `connection` has nobody to answer.
-    pub(crate) fn keep_unanswered(&self, connection: u32) {
+    /// The server has lost the session: the messages before number `first` have nobody to answer.
+    pub(crate) fn keep_unanswered(&self, first: u64) {
         let is_earlier = |waiting: &Waiting| {
             let answer = waiting.answer.as_ref();
-            answer.is_some_and(|answer| answer.connection() < connection)
+            answer.is_some_and(|answer| answer.serial() < first)
         };
         self.lock().settle(is_earlier, true);
     }
 
-    /// Whether the message of `answer` waits here.
-    pub(crate) fn holds(&self, answer: &Arc<Answer>) -> bool {
-        let is_it = |waiting: &Waiting| {
-            let held = waiting.answer.as_ref();
-            held.is_some_and(|held| Arc::ptr_eq(held, answer))
+    /// The Topic Name of message number `serial`, if it waits here.
+    pub(crate) fn topic_name_of(&self, serial: u64) -> Option<Arc<str>> {
+        let is_it = |waiting: &&Waiting| {
+            let answer = waiting.answer.as_ref();
+            answer.is_some_and(|answer| answer.serial() == serial)
         };
-        self.lock().waiting.iter().any(is_it)
+        let inner = self.lock();
+        let found = inner.waiting.iter().find(is_it)?;
+        Some(found.message.shared_topic_name())
     }
 
     /// Puts a message at the end; discards it when the queue is closed.
@@ -161,6 +163,22 @@ impl MessageQueue {
             return;
         }
         inner.push(waiting);
+        wake(inner);
+    }
+
+    /// Puts messages at the end, and wakes who waits once.
+    pub(crate) fn push_all(&self, messages: &mut Vec<Waiting>) {
+        if self.responses.is_some() {
+            return messages.drain(..).for_each(|waiting| self.push(waiting));
+        }
+        let mut inner = self.lock();
+        if inner.closed {
+            drop(inner);
+            return messages.clear();
+        }
+        for waiting in messages.drain(..) {
+            inner.push(waiting);
+        }
         wake(inner);
     }
 
@@ -216,7 +234,10 @@ impl MessageQueue {
     fn hand_over(&self, waiting: Waiting) -> Message {
         match (waiting.answer, self.options.manual) {
             (Some(answer), Some(unanswered)) => {
-                answer.set_taken(self.options.when_stalled);
+                answer.set_taken(Taken {
+                    topic_name: waiting.message.shared_topic_name(),
+                    when_stalled: self.options.when_stalled,
+                });
                 waiting.message.with_acker(Acker::new(answer, unanswered))
             }
             (_, _) => waiting.message,
@@ -352,7 +373,7 @@ mod tests {
     /// A message of QoS 1 that came on connection 1, with an answer to give.
     fn held(topic_name: &str) -> Waiting {
         Waiting {
-            answer: Some(Arc::new(Answer::spent(1))),
+            answer: Some(Answer::spent(1)),
             ..message(topic_name, QoS::AtLeastOnce)
         }
     }

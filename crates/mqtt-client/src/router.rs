@@ -230,14 +230,16 @@ impl Router {
         }
     }
 
-    /// Hands `waiting` to where the message before it went, if it is like that one; else gives it back.
-    pub(crate) fn route_again(&self, waiting: Waiting) -> Option<Waiting> {
+    /// Whether `message` goes where the one before it went.
+    pub(crate) fn is_as_before(&self, message: &Message) -> bool {
+        self.last.as_ref().is_some_and(|last| last.is_for(message))
+    }
+
+    /// Hands over `messages` that go where the one before them went.
+    pub(crate) fn push_all(&self, messages: &mut Vec<Waiting>) {
         match &self.last {
-            Some(last) if last.is_for(&waiting.message) => {
-                last.queue.push(waiting);
-                None
-            }
-            _ => Some(waiting),
+            Some(last) => last.queue.push_all(messages),
+            None => messages.clear(),
         }
     }
 

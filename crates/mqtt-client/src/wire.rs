@@ -7,8 +7,9 @@ use crate::limits::{CLOSE_TIMEOUT, WRITE_QUEUE_LEN, WRITE_QUEUE_LEN_MAX};
 use crate::shared::Shared;
 use crate::store::Keeper;
 use crate::time::millis;
+use bytes::Bytes;
 use mqtt_codec::DecodeError;
-use mqtt_io::{Fed, PacketReader, WriteQueue, poll_read_chunk};
+use mqtt_io::{Fed, Frame, PacketReader, WriteQueue, poll_read_chunk, poll_read_shared};
 use mqtt_session::ClientError;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -89,18 +90,18 @@ impl Wire {
                 return false;
             }
             self.paused = false;
-            let fed = reader.feed(&[], |frame| core.handle_frame(frame));
+            let fed = reader.feed_shared(&[], |frame, shared| core.handle_frame(frame, shared));
+            core.hand_over();
             self.handle_fed(core, fed);
             return true;
         }
         if waiting >= WRITE_QUEUE_LEN_MAX {
             return false;
         }
-        let read = poll_read_chunk(stream, cx, |bytes| {
-            (
-                bytes.len(),
-                reader.feed(bytes, |frame| core.handle_frame(frame)),
-            )
+        let read = poll_read_shared(stream, cx, |bytes, shared| {
+            let handle =
+                |frame: Frame<'_>, shared: Option<&Bytes>| core.handle_frame(frame, shared);
+            (bytes.len(), reader.feed_from(bytes, shared, handle))
         });
         match read {
             Poll::Pending => return false,
@@ -109,6 +110,7 @@ impl Wire {
                 core.end(failure.unwrap_or(CloseReason::EndOfStream));
             }
             Poll::Ready(Ok((len, fed))) => {
+                core.hand_over();
                 core.handle_received(len);
                 self.handle_fed(core, fed);
             }

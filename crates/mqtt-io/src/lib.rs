@@ -32,7 +32,7 @@ pub use mqtt_codec::{DecodeError, Frame};
 pub use proxy::{Proxy, ProxyError, ProxyParseError};
 #[cfg(feature = "proxy-protocol")]
 pub use proxy_protocol::{ProxyAddresses, ProxyHeader, ProxyHeaderError, ProxyTls};
-pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk, poll_read_chunk_of};
+pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk, poll_read_chunk_of, poll_read_shared};
 pub use reader::{Fed, PacketReader, Verdict};
 #[cfg(feature = "srv")]
 pub use srv::{SrvError, SrvResolver};

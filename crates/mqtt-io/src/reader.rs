@@ -160,13 +160,26 @@ impl PacketReader {
     pub fn feed_shared(
         &mut self,
         chunk: &[u8],
+        handle: impl FnMut(Frame<'_>, Option<&Bytes>) -> Verdict,
+    ) -> Result<Fed, DecodeError> {
+        self.feed_from(chunk, None, handle)
+    }
+
+    /// The same, where the bytes of `chunk` are in `shared`, which comes with every packet that lies in them.
+    ///
+    /// # Errors
+    /// As [`PacketReader::feed`].
+    pub fn feed_from(
+        &mut self,
+        chunk: &[u8],
+        shared: Option<&Bytes>,
         mut handle: impl FnMut(Frame<'_>, Option<&Bytes>) -> Verdict,
     ) -> Result<Fed, DecodeError> {
         if self.ended {
             return Ok(Fed::Stopped);
         }
         let fed = match self.feed_kept(chunk, &mut handle) {
-            Ok(Step::Rest(rest)) => self.feed_in_place(rest, &mut handle),
+            Ok(Step::Rest(rest)) => self.feed_in_place(rest, shared, &mut handle),
             Ok(Step::Done(fed)) => Ok(fed),
             Err(error) => Err(error),
         };
@@ -232,12 +245,13 @@ impl PacketReader {
     fn feed_in_place(
         &mut self,
         mut rest: &[u8],
+        shared: Option<&Bytes>,
         handle: &mut impl FnMut(Frame<'_>, Option<&Bytes>) -> Verdict,
     ) -> Result<Fed, DecodeError> {
         while let Some(frame) = frame(rest, self.packet_len_max)? {
             let len = frame.len;
             self.was_filled = false;
-            match handle(frame, None) {
+            match handle(frame, shared) {
                 Verdict::Continue => rest = rest.get(len..).unwrap_or_default(),
                 Verdict::Pause => {
                     self.keep(rest);

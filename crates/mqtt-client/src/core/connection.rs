@@ -91,7 +91,7 @@ impl Core {
         }
         self.link = Link::Here(Box::new(connection));
         self.server = server;
-        self.number = self.number.wrapping_add(1);
+        self.known.clear();
         self.is_accepted = false;
         Ok(())
     }
@@ -141,8 +141,8 @@ impl Core {
         let queues = self.router.queues().chain([&self.shared.unclaimed]);
         for queue in queues {
             match connack.session_present {
-                true => queue.forget_repeated(self.number),
-                false => queue.keep_unanswered(self.number),
+                true => queue.forget_repeated(self.held.first_serial()),
+                false => queue.keep_unanswered(self.held.first_serial()),
             }
         }
         if connack.session_present {
@@ -185,7 +185,7 @@ impl Core {
             // As with the other answers, nobody may be waiting.
             let _ = unsent.reply.send(Err(lost));
         }
-        let abandoned = self.held.clear();
+        let abandoned = self.held.end_connection().into_iter();
         let again = ReasonCode::UNSPECIFIED_ERROR;
         self.late_answers
             .extend(abandoned.map(|token| (token, again)));

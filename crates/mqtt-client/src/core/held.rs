@@ -1,35 +1,28 @@
 //! Received messages that wait for an answer, in order, and what happens when all wait for the first.
 
-use super::{Answered, Core, Link};
-use crate::answer::Answer;
+use super::{Core, Link};
+use crate::answer::{Answer, Answered, Answers};
 use crate::command::Command;
 use crate::event::Event;
 use crate::time::millis;
 use crate::{CloseReason, WhenStalled};
 use mqtt_codec::ReasonCode;
 use mqtt_session::AckToken;
-use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Messages of one connection that wait for an answer, in the order they came.
-///
-/// Bounded by the Receive Maximum, as the acknowledgements in the session.
-#[derive(Debug, Default)]
+/// Places for answers that are kept from one time to the next.
+const ANSWERED_KEPT_MAX: usize = 64;
+
+/// Received messages that wait for an answer, and for how long all have waited for the first.
+#[derive(Debug)]
 pub(super) struct Held {
-    /// INVARIANT: the first is not [`Entry::Done`].
-    entries: VecDeque<Entry>,
-    /// The serial of the first entry.
+    answers: Arc<Answers>,
+    /// Taken from `answers`; here to be used again.
+    answered: Vec<Answered>,
+    /// The serial of the first message of the connection in use.
     first_serial: u64,
     stall: Option<Stall>,
-}
-
-#[derive(Debug)]
-enum Entry {
-    Out(Weak<Answer>),
-    /// The application let go of it without an answer.
-    Abandoned(Answered),
-    Done,
 }
 
 /// Everything waits for one message.
@@ -42,19 +35,23 @@ struct Stall {
 }
 
 impl Held {
+    pub(super) fn new(commands: mpsc::UnboundedSender<Command>) -> Self {
+        Self {
+            answers: Answers::new(commands),
+            answered: Vec::new(),
+            first_serial: 0,
+            stall: None,
+        }
+    }
+
     /// One more, at the end.
-    pub(super) fn begin(
-        &mut self,
-        token: AckToken,
-        topic_name: Arc<str>,
-        connection: u32,
-        commands: &mpsc::UnboundedSender<Command>,
-    ) -> Arc<Answer> {
-        let serial = self.first_serial + super::count(self.entries.len());
-        let number = (connection, serial);
-        let answer = Arc::new(Answer::new(token, topic_name, number, commands.clone()));
-        self.entries.push_back(Entry::Out(Arc::downgrade(&answer)));
-        answer
+    pub(super) fn begin(&self, token: AckToken) -> Answer {
+        self.answers.begin(token)
+    }
+
+    /// The serial of the first message of the connection in use: smaller ones are of earlier connections.
+    pub(super) const fn first_serial(&self) -> u64 {
+        self.first_serial
     }
 
     pub(super) fn stall_at_ms(&self) -> Option<u64> {
@@ -62,48 +59,32 @@ impl Held {
     }
 
     /// The connection is gone: what the application will never answer.
-    pub(super) fn clear(&mut self) -> impl Iterator<Item = AckToken> {
-        let gone = std::mem::take(self);
-        gone.entries.into_iter().filter_map(|entry| match entry {
-            Entry::Abandoned(answered) => Some(answered.token),
-            Entry::Out(_) | Entry::Done => None,
-        })
-    }
-
-    fn set(&mut self, serial: u64, entry: Entry) {
-        let at = serial.checked_sub(self.first_serial);
-        let place = at.and_then(|at| self.entries.get_mut(usize::try_from(at).ok()?));
-        if let Some(place) = place {
-            *place = entry;
-        }
-        self.drop_done();
-    }
-
-    fn drop_done(&mut self) {
-        while matches!(self.entries.front(), Some(Entry::Done)) {
-            self.entries.pop_front();
-            self.first_serial += 1;
-        }
+    pub(super) fn end_connection(&mut self) -> Vec<AckToken> {
+        self.stall = None;
+        let abandoned = self.answers.end_connection();
+        self.first_serial = self.answers.first_serial();
+        abandoned
     }
 }
 
 impl Core {
-    pub(super) fn handle_answer(&mut self, answered: Answered) {
-        let is_of_now = answered.connection == self.number;
-        let Some(reason) = answered.reason else {
-            self.shared.counters.unanswered.add(1);
-            tracing::warn!("a message was dropped without an answer");
-            match is_of_now {
-                true => self.held.set(answered.serial, Entry::Abandoned(answered)),
-                // The message is over; refused, the server may tell somebody.
-                false => self.acknowledge(answered.token, ReasonCode::UNSPECIFIED_ERROR),
+    /// Acknowledges what the application is done with.
+    pub(super) fn handle_answers(&mut self) {
+        let mut answered = std::mem::take(&mut self.held.answered);
+        self.held.answers.take_answered(&mut answered);
+        for Answered { token, reason } in answered.drain(..) {
+            if reason.is_none() {
+                self.shared.counters.unanswered.add(1);
+                tracing::warn!("a message was dropped without an answer");
             }
-            return;
-        };
-        if is_of_now {
-            self.held.set(answered.serial, Entry::Done);
+            if let Some(token) = token {
+                // Of an earlier connection and not answered, it is over; refused, the server may tell somebody.
+                self.acknowledge(token, reason.unwrap_or(ReasonCode::UNSPECIFIED_ERROR));
+            }
         }
-        self.acknowledge(answered.token, reason);
+        if answered.capacity() <= ANSWERED_KEPT_MAX {
+            self.held.answered = answered;
+        }
         self.watch_for_stall();
     }
 
@@ -127,7 +108,7 @@ impl Core {
             self.held.stall = None;
             return;
         }
-        let serial = self.held.first_serial;
+        let serial = self.held.answers.first_serial();
         if self.held.stall.is_none_or(|stall| stall.serial != serial) {
             let at_ms = self
                 .now_ms
@@ -176,43 +157,32 @@ impl Core {
 
     /// Topic Name of the first message, and what its subscription says.
     fn first_unanswered(&self) -> Option<(Arc<str>, WhenStalled)> {
-        match self.held.entries.front()? {
-            Entry::Out(answer) => {
-                let answer = answer.upgrade()?;
-                let taken = answer.when_stalled();
-                let queues = self.router.queues().chain([&self.shared.unclaimed]);
-                let mut holders = queues.filter(|queue| queue.holds(&answer));
-                let waiting = holders.next().map(|queue| queue.when_stalled());
-                let action = waiting.or(taken).unwrap_or(WhenStalled::Wait);
-                Some((answer.topic_name(), action))
-            }
-            Entry::Abandoned(answered) => {
-                let action = answered.when_stalled.unwrap_or(WhenStalled::Wait);
-                Some((Arc::clone(&answered.topic_name), action))
-            }
-            Entry::Done => None,
-        }
+        let first = self.held.answers.first()?;
+        let mut queues = self.router.queues().chain([&self.shared.unclaimed]);
+        let waiting = queues.find_map(|queue| {
+            let topic_name = queue.topic_name_of(first.serial)?;
+            Some((topic_name, queue.when_stalled()))
+        });
+        let taken = first
+            .taken
+            .map(|taken| (taken.topic_name, taken.when_stalled));
+        waiting.or(taken)
     }
 
     /// Answers the first message in place of the application.
     fn answer_first(&mut self, reason: ReasonCode) {
-        let token = match self.held.entries.pop_front() {
-            None => return,
-            Some(Entry::Out(answer)) => answer.upgrade().and_then(|answer| {
-                let queues = self.router.queues().chain([&self.shared.unclaimed]);
-                for queue in queues.filter(|queue| queue.holds(&answer)) {
-                    queue.begin_overflow();
-                }
-                answer.take_token()
-            }),
-            Some(Entry::Abandoned(answered)) => Some(answered.token),
-            Some(Entry::Done) => None,
-        };
-        self.held.first_serial += 1;
+        let first = self.held.answers.first();
+        let token = self.held.answers.take_first();
+        if let Some(first) = first {
+            // Without its token it is not answered by what is let go of here.
+            let queues = self.router.queues().chain([&self.shared.unclaimed]);
+            for queue in queues.filter(|queue| queue.topic_name_of(first.serial).is_some()) {
+                queue.begin_overflow();
+            }
+        }
         if let Some(token) = token {
             self.acknowledge(token, reason);
         }
-        self.held.drop_done();
     }
 
     fn fail_stalled(&mut self) {

@@ -1,5 +1,7 @@
 //! PUBLISH: read and written by hand, because nearly all traffic is this.
 
+mod known;
+
 use crate::encode_error::{EncodeError, Field};
 use crate::property_block::{self, Block};
 use crate::read::Reader;
@@ -8,6 +10,10 @@ use crate::{
     DecodeError, Delivery, Frame, Lenience, Malformed, PacketId, PacketType, Properties,
     PropertyId, PropertyScope, PropertySet, ProtocolVersion, QoS, TopicName,
 };
+
+pub use known::Head;
+#[cfg(feature = "bytes")]
+pub use known::KnownHead;
 
 const SCOPE: PropertyScope = PropertyScope::Packet(PacketType::Publish);
 const DUP: u8 = 0x08;

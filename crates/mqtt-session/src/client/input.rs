@@ -11,9 +11,10 @@ use crate::{
     ClientKeepAlive, InboundAliases, Journal, Link, OutboundAliases, Output, ProtocolError,
     PubRecOutcome, Received, SessionExpiry, Settling, Storage, UnexpectedAck,
 };
+use core::num::NonZeroU16;
 use mqtt_codec::{
-    Ack, Auth, ConnAck, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, Properties,
-    PropertyId, ProtocolVersion, Publish, QoS, ReasonCode, SubAck, TopicName, UnsubAck,
+    Ack, Auth, ConnAck, DecodeError, Disconnect, Frame, Head, Packet, PacketId, PacketType,
+    Properties, PropertyId, ProtocolVersion, Publish, QoS, ReasonCode, SubAck, TopicName, UnsubAck,
 };
 
 /// Body of a CONNACK before v5: Session Present and the return code.
@@ -33,6 +34,22 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
         now_ms: u64,
         out: &mut impl Output,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
+        self.handle_frame_known(frame, None, now_ms, out)
+    }
+
+    /// The same; a PUBLISH is likely to have the `head` of the last one of this Network Connection.
+    ///
+    /// If it has, the Topic Name of the event is that in `head` itself: [`str::as_ptr`] tells.
+    ///
+    /// # Errors
+    /// As [`ClientConnection::handle_frame`].
+    pub fn handle_frame_known<'a>(
+        &'a mut self,
+        frame: Frame<'a>,
+        head: Option<Head<'a>>,
+        now_ms: u64,
+        out: &mut impl Output,
+    ) -> Result<ClientEvent<'a, M, R>, ClientError> {
         self.now_ms = now_ms;
         self.keep_alive.received(now_ms);
         if u32::try_from(frame.len).map_or(true, |len| len > self.negotiated.own_packet_len_max) {
@@ -47,12 +64,26 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
             // Nothing more is said, so nothing more is heard; v5 [MQTT-3.14.4-1].
             Phase::Ended => return Ok(ClientEvent::Handled),
         }
+        if frame.first >> 4 == PacketType::Publish.get() {
+            let version = self.negotiated.version;
+            let known = head.and_then(|head| Publish::decode_as(frame, version, head));
+            let (publish, alias) = match known {
+                Some(publish) => (publish, None),
+                None => {
+                    let publish = Publish::decode(frame, version)?;
+                    (publish, publish.properties.topic_alias())
+                }
+            };
+            if !self.has_room_for_publish(&publish) {
+                return Err(ClientError::NoRoom);
+            }
+            return self.handle_publish(publish, alias, out);
+        }
         let packet = Packet::decode(frame, self.negotiated.version)?;
-        if !self.has_room_for(&packet, out) {
+        if !has_room_for(&packet, out) {
             return Err(ClientError::NoRoom);
         }
         match packet {
-            Packet::Publish(publish) => self.handle_publish(publish, out),
             Packet::PubAck(ack) => {
                 let ended = self
                     .session
@@ -81,16 +112,12 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
         }
     }
 
-    /// Whether what `packet` brings about has a place: its answer in `out`, its acknowledgement behind others.
-    fn has_room_for(&self, packet: &Packet<'_>, out: &impl Output) -> bool {
-        match packet {
-            Packet::PubRec(_) | Packet::PubRel(_) => out.room() >= ANSWER_LEN_MAX,
-            Packet::Publish(publish) if publish.delivery.qos() != QoS::AtMostOnce => {
-                // One above the Receive Maximum is no case of waiting.
-                !self.acks.is_full() || self.link.receive_quota.is_used_up()
-            }
-            _ => true,
-        }
+    /// Whether the acknowledgement of `publish` has a place behind others.
+    fn has_room_for_publish(&self, publish: &Publish<'_>) -> bool {
+        // One above the Receive Maximum is no case of waiting.
+        publish.delivery.qos() == QoS::AtMostOnce
+            || !self.acks.is_full()
+            || self.link.receive_quota.is_used_up()
     }
 
     fn handle_connack<'a>(
@@ -160,12 +187,13 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
         })
     }
 
+    /// Takes PUBLISH with a Topic Alias that is still to be resolved, if there is one.
     fn handle_publish<'a>(
         &'a mut self,
         mut publish: Publish<'a>,
+        alias: Option<NonZeroU16>,
         out: &mut impl Output,
     ) -> Result<ClientEvent<'a, M, R>, ClientError> {
-        let alias = publish.properties.topic_alias();
         if let Some(alias) = alias {
             // First of all: a message whose topic nobody knows is not received, and its repeat is none.
             let given = publish.topic_name.map(TopicName::as_str);
@@ -315,6 +343,14 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
             reason: self.negotiated.ack_reason(reason),
             properties: Properties::EMPTY,
         }
+    }
+}
+
+/// Whether the answer to `packet` has a place in `out`.
+fn has_room_for(packet: &Packet<'_>, out: &impl Output) -> bool {
+    match packet {
+        Packet::PubRec(_) | Packet::PubRel(_) => out.room() >= ANSWER_LEN_MAX,
+        _ => true,
     }
 }
 
