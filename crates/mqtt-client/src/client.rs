@@ -36,7 +36,7 @@ pub(crate) struct Handle {
 }
 
 impl Client {
-    /// Begins a client of the server at `address`: `mqtt://`, `mqtts://`, `ws://`, `wss://` or `unix://`, the names
+    /// Begins a client of the server at `address`: `mqtt://`, `mqtts://`, `ws://`, `wss://`, `quic://` or `unix://`, the names
     /// `tcp`, `ssl` and `tls` that others use for the first two, or just `host:port`.
     ///
     /// The port is that of the scheme when missing (1883, 8883, 80, 443); `user:password@` may stand before the host,

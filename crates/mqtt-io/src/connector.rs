@@ -76,7 +76,8 @@ impl Connector {
         self
     }
 
-    /// Connects through a proxy; unix sockets are still reached directly.
+    /// Connects through a proxy; unix sockets are still reached directly, and QUIC is refused: it could only pass by
+    /// what the proxy is there for.
     #[cfg(feature = "proxy")]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.set().proxy = Some(proxy);
@@ -121,6 +122,10 @@ impl Connector {
     async fn dial(&self, endpoint: &Endpoint, progress: &Progress) -> Result<Stream, DialError> {
         let scheme = endpoint.scheme();
         check_built_in(scheme)?;
+        #[cfg(feature = "quic")]
+        if scheme == Scheme::Quic {
+            return self.open_quic(endpoint, progress).await;
+        }
         let stream = match scheme {
             Scheme::Unix => unix(endpoint, progress).await?,
             _ => self.open_tcp(endpoint, progress).await?,
@@ -173,19 +178,41 @@ impl Connector {
         progress: &Progress,
     ) -> Result<Stream, DialError> {
         progress.begin(Step::Tls);
-        let failed = |source| DialError::Tls {
+        let connected = match self.tls_or_platform().await {
+            Ok(tls) => tls.connect(stream, endpoint.host()).await,
+            Err(error) => Err(error),
+        };
+        connected.map_err(|source| DialError::Tls {
+            host: endpoint.host().into(),
+            source,
+        })
+    }
+
+    #[cfg(feature = "quic")]
+    async fn open_quic(
+        &self,
+        endpoint: &Endpoint,
+        progress: &Progress,
+    ) -> Result<Stream, DialError> {
+        let refused = |source| DialError::Quic {
             host: endpoint.host().into(),
             source,
         };
-        let roots;
-        let tls = match &self.settings.tls {
-            Some(tls) => tls,
-            None => {
-                roots = TlsConfig::platform().await.map_err(failed)?;
-                &roots
-            }
-        };
-        tls.connect(stream, endpoint.host()).await.map_err(failed)
+        #[cfg(feature = "proxy")]
+        if self.settings.proxy.is_some() {
+            return Err(refused(crate::QuicError::Proxy));
+        }
+        let tls = self.tls_or_platform().await;
+        let tls = tls.map_err(|error| refused(error.into()))?;
+        crate::quic::connect(endpoint, &tls, progress).await
+    }
+
+    #[cfg(feature = "tls")]
+    async fn tls_or_platform(&self) -> Result<TlsConfig, crate::TlsError> {
+        match &self.settings.tls {
+            Some(tls) => Ok(tls.clone()),
+            None => TlsConfig::platform().await,
+        }
     }
 }
 
@@ -198,6 +225,8 @@ fn check_built_in(scheme: Scheme) -> Result<(), DialError> {
         "ws"
     } else if scheme == Scheme::Unix && !cfg!(unix) {
         "unix"
+    } else if scheme == Scheme::Quic && !cfg!(feature = "quic") {
+        "quic"
     } else {
         return Ok(());
     };

@@ -27,6 +27,8 @@ pub enum Scheme {
     Wss,
     /// A unix socket: `unix://` and a path.
     Unix,
+    /// QUIC over UDP: `quic://`.
+    Quic,
 }
 
 impl Scheme {
@@ -38,6 +40,7 @@ impl Scheme {
             "ws" => Self::Ws,
             "wss" => Self::Wss,
             "unix" => Self::Unix,
+            "quic" => Self::Quic,
             _ => return None,
         })
     }
@@ -50,6 +53,7 @@ impl Scheme {
             Self::Ws => "ws",
             Self::Wss => "wss",
             Self::Unix => "unix",
+            Self::Quic => "quic",
         }
     }
 
@@ -61,13 +65,14 @@ impl Scheme {
             Self::Ws => Some(80),
             Self::Wss => Some(443),
             Self::Unix => None,
+            Self::Quic => Some(14567),
         }
     }
 
     /// Whether nobody on the way can read or change what is sent.
     pub const fn is_secure(self) -> bool {
         match self {
-            Self::Mqtts | Self::Wss | Self::Unix => true,
+            Self::Mqtts | Self::Wss | Self::Unix | Self::Quic => true,
             Self::Mqtt | Self::Ws => false,
         }
     }

@@ -11,6 +11,8 @@ mod listener;
 mod proxy;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;
+#[cfg(feature = "quic")]
+mod quic;
 mod read_chunk;
 mod reader;
 mod spare_packets;
@@ -32,6 +34,8 @@ pub use mqtt_codec::{DecodeError, Frame};
 pub use proxy::{Proxy, ProxyError, ProxyParseError};
 #[cfg(feature = "proxy-protocol")]
 pub use proxy_protocol::{ProxyAddresses, ProxyHeader, ProxyHeaderError, ProxyTls};
+#[cfg(feature = "quic")]
+pub use quic::{QuicError, QuicHandshake, QuicListener, QuicStream};
 pub use read_chunk::{READ_CHUNK_LEN, poll_read_chunk, poll_read_chunk_of, poll_read_shared};
 pub use reader::{Fed, PacketReader, Verdict};
 #[cfg(feature = "srv")]

@@ -32,6 +32,9 @@ pub enum Stream {
     /// WebSocket over any of these.
     #[cfg(feature = "ws")]
     Ws(Box<crate::WsStream>),
+    /// The stream of a QUIC connection.
+    #[cfg(feature = "quic")]
+    Quic(Box<crate::QuicStream>),
     /// Any other ordered, lossless stream of bytes.
     Other(Box<dyn Transport>),
 }
@@ -81,6 +84,8 @@ impl Stream {
                 ws.inner_mut().move_to_current_runtime()?;
                 Ok(Self::Ws(ws))
             }
+            #[cfg(feature = "quic")]
+            Self::Quic(_) => Ok(self),
             Self::Other(_) => Ok(self),
         }
     }
@@ -105,6 +110,8 @@ impl Stream {
             Self::Tls(tls) => tls.inner().can_move(),
             #[cfg(feature = "ws")]
             Self::Ws(ws) => ws.inner().can_move(),
+            #[cfg(feature = "quic")]
+            Self::Quic(_) => false,
             Self::Other(_) => false,
         }
     }
@@ -122,6 +129,8 @@ impl Stream {
             Self::Tls(tls) => tls.inner().peer_addr(),
             #[cfg(feature = "ws")]
             Self::Ws(ws) => ws.inner().peer_addr(),
+            #[cfg(feature = "quic")]
+            Self::Quic(quic) => Ok(quic.peer_addr()),
             Self::Other(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -139,6 +148,8 @@ impl Stream {
             Self::Tls(tls) => tls.inner().local_addr(),
             #[cfg(feature = "ws")]
             Self::Ws(ws) => ws.inner().local_addr(),
+            #[cfg(feature = "quic")]
+            Self::Quic(_) => Err(io::ErrorKind::Unsupported.into()),
             Self::Other(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -150,6 +161,8 @@ impl Stream {
             Self::Tls(tls) => crate::PeerCertificate::from_der(tls.peer_certificates()?.first()?),
             #[cfg(feature = "ws")]
             Self::Ws(ws) => ws.inner().peer_certificate(),
+            #[cfg(feature = "quic")]
+            Self::Quic(quic) => quic.peer_certificate(),
             _ => None,
         }
     }
@@ -163,6 +176,8 @@ impl Stream {
             Self::Tls(tls) => Pin::new(tls.as_mut()),
             #[cfg(feature = "ws")]
             Self::Ws(ws) => Pin::new(ws.as_mut()),
+            #[cfg(feature = "quic")]
+            Self::Quic(quic) => Pin::new(quic.as_mut()),
             Self::Other(other) => Pin::new(other.as_mut()),
         }
     }
@@ -178,6 +193,8 @@ impl fmt::Debug for Stream {
             Self::Tls(tls) => f.debug_tuple("Tls").field(tls.inner()).finish(),
             #[cfg(feature = "ws")]
             Self::Ws(ws) => f.debug_tuple("Ws").field(ws.inner()).finish(),
+            #[cfg(feature = "quic")]
+            Self::Quic(quic) => quic.fmt(f),
             Self::Other(_) => f.write_str("Other"),
         }
     }
@@ -219,6 +236,8 @@ impl AsyncWrite for Stream {
             Self::Tls(tls) => tls.is_write_vectored(),
             #[cfg(feature = "ws")]
             Self::Ws(ws) => ws.is_write_vectored(),
+            #[cfg(feature = "quic")]
+            Self::Quic(quic) => quic.is_write_vectored(),
             Self::Other(other) => other.is_write_vectored(),
         }
     }

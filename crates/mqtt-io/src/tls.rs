@@ -56,14 +56,25 @@ impl TlsConfig {
     /// # Errors
     /// The certificate is not acceptable, the server refuses ours, or the connection ended.
     pub async fn connect(&self, stream: Stream, host: &str) -> Result<Stream, TlsError> {
-        let server_name = match &self.server_name {
-            Some(server_name) => server_name.clone(),
-            None => server_name(host)?,
-        };
+        let server_name = self.server_name(host)?;
         let connector = TlsConnector::from(Arc::clone(&self.client));
         let connected = connector.connect(server_name, stream).await;
         let tls = connected.map_err(TlsError::of_handshake)?;
         Ok(Stream::Tls(Box::new(TlsStream::new(tls.into()))))
+    }
+
+    /// The name the certificate has to have when `host` is connected to.
+    pub(crate) fn server_name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
+        match &self.server_name {
+            Some(server_name) => Ok(server_name.clone()),
+            None => server_name(host),
+        }
+    }
+
+    /// For a transport that does TLS by itself.
+    #[cfg(feature = "quic")]
+    pub(crate) fn client(&self) -> &ClientConfig {
+        &self.client
     }
 }
 

@@ -71,7 +71,7 @@ impl std::fmt::Display for ServerError {
             Self::NoTls { scheme } => {
                 write!(
                     f,
-                    "{scheme}:// is without TLS: say mqtts:// or wss://, or leave out --cafile, --cert, --insecure and --tls-alpn"
+                    "{scheme}:// is without TLS: say mqtts://, wss:// or quic://, or leave out --cafile, --cert, --insecure and --tls-alpn"
                 )
             }
             Self::Tls(error) => write!(f, "{error}"),
@@ -104,7 +104,7 @@ impl ServerArgs {
         if !self.has_tls_flag() {
             return Ok(None);
         }
-        if !matches!(scheme, Scheme::Mqtts | Scheme::Wss) {
+        if !matches!(scheme, Scheme::Mqtts | Scheme::Wss | Scheme::Quic) {
             return Err(ServerError::NoTls { scheme });
         }
         let config = self.tls_options().and_then(TlsOptions::build);

@@ -92,6 +92,15 @@ pub enum DialError {
         /// What was wrong.
         source: crate::TlsError,
     },
+    /// No address of the name answered well by QUIC.
+    #[cfg(feature = "quic")]
+    #[error("QUIC with {host}: {source}")]
+    Quic {
+        /// The server.
+        host: Box<str>,
+        /// What was wrong with the last address.
+        source: crate::QuicError,
+    },
     /// The server did not open a WebSocket.
     #[cfg(feature = "ws")]
     #[error("WebSocket with {host}: {source}")]
@@ -116,6 +125,8 @@ impl DialError {
             Self::Proxy { source, .. } => source.is_retryable(),
             #[cfg(feature = "tls")]
             Self::Tls { source, .. } => source.is_retryable(),
+            #[cfg(feature = "quic")]
+            Self::Quic { source, .. } => source.is_retryable(),
             #[cfg(feature = "ws")]
             Self::WebSocket { source, .. } => source.is_retryable(),
         }

@@ -23,6 +23,8 @@ pub enum Step {
     Tls,
     /// The handshake of WebSocket.
     WebSocket,
+    /// The handshake of QUIC.
+    Quic,
 }
 
 impl fmt::Display for Step {
@@ -34,6 +36,7 @@ impl fmt::Display for Step {
             Self::Proxy => "waiting for the proxy",
             Self::Tls => "in the TLS handshake",
             Self::WebSocket => "in the WebSocket handshake",
+            Self::Quic => "in the QUIC handshake, for which nothing has answered by UDP",
         })
     }
 }

@@ -7,7 +7,7 @@ use super::Scheme;
 #[non_exhaustive]
 pub enum EndpointError {
     /// A scheme nothing is known of.
-    #[error("scheme {scheme:?} is none of mqtt, tcp, mqtts, ssl, tls, ws, wss, unix")]
+    #[error("scheme {scheme:?} is none of mqtt, tcp, mqtts, ssl, tls, ws, wss, unix, quic")]
     Scheme {
         /// What stands before `://`.
         scheme: Box<str>,

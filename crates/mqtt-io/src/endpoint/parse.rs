@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn all_forms_of_an_address_are_read() {
-        use Scheme::{Mqtt, Mqtts, Unix, Ws, Wss};
+        use Scheme::{Mqtt, Mqtts, Quic, Unix, Ws, Wss};
         for (text, scheme, host, port, path) in [
             (
                 "mqtt://broker.example:2883",
@@ -295,6 +295,7 @@ mod tests {
             ("mqtts://h", Mqtts, "h", 8883, ""),
             ("ssl://h:443", Mqtts, "h", 443, ""),
             ("tls://h", Mqtts, "h", 8883, ""),
+            ("quic://h", Quic, "h", 14567, ""),
             ("ws://h", Ws, "h", 80, "/mqtt"),
             ("ws://h:8083/mqtt", Ws, "h", 8083, "/mqtt"),
             ("ws://h/", Ws, "h", 80, "/"),
@@ -343,7 +344,7 @@ mod tests {
             ("mqtt://:1883", "host missing"),
             (
                 "http://h",
-                "scheme \"http\" is none of mqtt, tcp, mqtts, ssl, tls, ws, wss, unix",
+                "scheme \"http\" is none of mqtt, tcp, mqtts, ssl, tls, ws, wss, unix, quic",
             ),
             ("h:0", "port \"0\" is no number from 1 to 65535"),
             ("h:65536", "port \"65536\" is no number from 1 to 65535"),

@@ -9,6 +9,8 @@ mod loopback;
 mod proxy;
 #[cfg(feature = "proxy-protocol")]
 mod proxy_protocol;
+#[cfg(all(feature = "quic", feature = "proxy"))]
+mod quic;
 #[cfg(all(feature = "proxy-protocol", feature = "ws"))]
 mod replay;
 #[cfg(feature = "srv")]
