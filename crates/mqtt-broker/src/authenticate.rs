@@ -1,6 +1,6 @@
 //! Who a client is: at CONNECT, in an exchange of AUTH packets, and again later.
 
-use crate::access::Identity;
+use crate::access::{ClientInfo, Identity};
 use mqtt_access::Rules;
 use mqtt_codec::{ProtocolVersion, ReasonCode};
 use mqtt_io::PeerCertificate;
@@ -143,6 +143,13 @@ pub trait Authenticate: Send + Sync + 'static {
     fn exchange(&self, _request: &ConnectRequest<'_>) -> Option<Box<dyn Exchange>> {
         None
     }
+
+    /// Whether a client that was let in would be let in again, as far as that can be said without asking it.
+    ///
+    /// `false` ends its connection; asked by [`Manager::recheck`](crate::Manager::recheck).
+    fn still_valid(&self, _client: &ClientInfo) -> bool {
+        true
+    }
 }
 
 /// One exchange of AUTH packets. Spec: v5 §4.12.
@@ -160,5 +167,9 @@ impl<A: Authenticate> Authenticate for Arc<A> {
 
     fn exchange(&self, request: &ConnectRequest<'_>) -> Option<Box<dyn Exchange>> {
         (**self).exchange(request)
+    }
+
+    fn still_valid(&self, client: &ClientInfo) -> bool {
+        (**self).still_valid(client)
     }
 }

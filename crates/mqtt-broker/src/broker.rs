@@ -1,6 +1,6 @@
 //! The broker as a library: build, start, look at, shut down.
 
-use crate::access::{Access, AllowAll, Guard};
+use crate::access::{Access, Authorizer, Guard};
 use crate::authenticate::Authenticate;
 use crate::config::{Config, ConfigError};
 use crate::core::cause::EndCause;
@@ -95,8 +95,8 @@ impl Builder {
 
     /// Who may do what, from whatever address.
     ///
-    /// Without it everybody may do everything, and [`Config::check`] refuses addresses other than loopback
-    /// unless the configuration allows anonymous clients.
+    /// Without it the rules of [`Config::authorization`] decide, by an [`Authorizer`]; without rules everybody who is
+    /// let in may do everything.
     #[must_use]
     pub fn access(self, access: impl Access) -> Self {
         Self {
@@ -208,7 +208,13 @@ impl Builder {
             hooks.push(Arc::clone(&built_in) as Arc<dyn Hooks>);
             guard = Some(built_in);
         }
-        let access = self.access.unwrap_or_else(|| Arc::new(AllowAll));
+        let (access, authorizer): (Arc<dyn Access>, _) = match self.access {
+            Some(access) => (access, None),
+            None => {
+                let authorizer = Arc::new(Authorizer::from_config(&self.config)?);
+                (Arc::clone(&authorizer) as _, Some(authorizer))
+            }
+        };
         let mqtt = &self.config.mqtt;
         let events = Arc::new(EventSource::new(self.event_capacity));
         hooks.push(Arc::new(EventHooks(Arc::clone(&events))));
@@ -274,6 +280,7 @@ impl Builder {
             events,
             manager,
             guard,
+            authorizer,
         })
     }
 }
@@ -288,6 +295,8 @@ pub struct Broker {
     events: Arc<EventSource>,
     manager: Manager,
     guard: Option<Arc<Guard>>,
+    /// None: the embedding program has its own way to decide.
+    authorizer: Option<Arc<Authorizer>>,
 }
 
 #[cfg(test)]
@@ -341,6 +350,12 @@ impl Broker {
     #[must_use]
     pub const fn guard(&self) -> Option<&Arc<Guard>> {
         self.guard.as_ref()
+    }
+
+    /// What decides by the rules of the configuration; none where [`Builder::access`] decides.
+    #[must_use]
+    pub fn authorizer(&self) -> Option<&Authorizer> {
+        self.authorizer.as_deref()
     }
 
     /// What happens from here on, as a stream; costs nothing while nobody reads it.

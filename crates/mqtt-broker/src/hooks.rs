@@ -37,6 +37,10 @@ impl Interest {
     pub const REFUSALS: Self = Self(1 << 7);
     /// Every call.
     pub const ALL: Self = Self((1 << 8) - 1);
+    /// No call of a hook: [`Access::may_receive`](crate::Access::may_receive).
+    pub(crate) const RECEIPT: Self = Self(1 << 8);
+    /// What has a say in whether a message is delivered.
+    pub(crate) const OF_DELIVERY: Self = Self::DELIVER.and(Self::RECEIPT);
 
     /// Both kinds.
     #[must_use]

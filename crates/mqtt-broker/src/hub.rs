@@ -7,13 +7,15 @@ use mqtt_codec::SubscriptionOptions;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 /// The hooks, in the order they were added.
 pub(crate) struct Hub {
     hooks: Vec<Arc<dyn Hooks>>,
     /// What any of them is interested in.
     interest: AtomicU16,
+    /// Whether rights decide about each message when it is delivered.
+    on_receipt: AtomicBool,
 }
 
 impl fmt::Debug for Hub {
@@ -30,6 +32,7 @@ impl Hub {
         let hub = Self {
             hooks,
             interest: AtomicU16::new(0),
+            on_receipt: AtomicBool::new(false),
         };
         hub.refresh();
         hub
@@ -38,8 +41,18 @@ impl Hub {
     /// Asks each hook again what it is interested in.
     pub(crate) fn refresh(&self) {
         let all = self.hooks.iter().map(|hook| hook.interest());
-        let all = all.fold(Interest::NONE, Interest::and);
+        let on_receipt = match self.on_receipt.load(Ordering::Relaxed) {
+            true => Interest::RECEIPT,
+            false => Interest::NONE,
+        };
+        let all = all.fold(on_receipt, Interest::and);
         self.interest.store(all.0, Ordering::Relaxed);
+    }
+
+    /// Whether rights decide about each message when it is delivered.
+    pub(crate) fn set_on_receipt(&self, on_receipt: bool) {
+        self.on_receipt.store(on_receipt, Ordering::Relaxed);
+        self.refresh();
     }
 
     /// Whether anybody wants calls of this kind.

@@ -35,8 +35,9 @@ pub use crate::core::retained::{RetainedFull, RetainedLookup, RetainedStore};
 pub use crate::core::session_cell::SessionKey;
 pub use crate::core::share_group::SharedStrategy;
 pub use access::{
-    Access, AccessRequest, AllowAll, Answer, AsyncAccess, AuthenticationCounts, ClientInfo,
-    Decision, Deferred, Guard, Identity, OwnedAccessRequest, UserStore, UserStoreError, UserView,
+    Access, AccessRequest, AllowAll, Answer, AsyncAccess, AuthenticationCounts, Authorizer,
+    ClientInfo, Decision, Deferred, Explanation, Ground, Guard, Identity, OwnedAccessRequest,
+    RULE_FILE_LEN_MAX, UserStore, UserStoreError, UserView,
 };
 pub use authenticate::{
     AuthAnswer, AuthStep, Authenticate, ConnectRequest, Exchange, Grant, Refusal,
@@ -50,6 +51,6 @@ pub use hooks::{
     Acked, Changes, DeliverVerdict, Dropped, Handover, Hooks, Interest, Publication, PublishAnswer,
     PublishVerdict,
 };
-pub use manage::{Manager, Sizes};
+pub use manage::{Manager, Rechecked, Sizes};
 pub use mqtt_store::{Event as StoreEvent, OpenError as StoreError};
 pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};

@@ -4,10 +4,12 @@
 
 mod page;
 mod publish;
+mod recheck;
 mod views;
 
 pub use page::{Cursor, PAGE_MAX, Page};
 pub use publish::{NotPublished, Post, Published};
+pub use recheck::Rechecked;
 pub use views::{BrokerInfo, ClientView, RetainedView, Sizes, SubscriptionView};
 
 use crate::LogPosition;

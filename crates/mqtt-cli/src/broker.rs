@@ -79,7 +79,7 @@ fn check(file: &Path) -> Result<ExitCode, Failure> {
 }
 
 /// The file's configuration, or the default, with the environment over it.
-fn from_file(file: Option<&Path>) -> Result<Config, Failure> {
+pub(crate) fn from_file(file: Option<&Path>) -> Result<Config, Failure> {
     let mut config = file
         .map(Config::load)
         .transpose()

@@ -8,6 +8,9 @@ pub(crate) const RUN_TIME: u8 = 1;
 /// The arguments or the configuration are wrong.
 pub(crate) const USAGE: u8 = 2;
 
+/// `mqtt access explain`: it is denied.
+pub(crate) const DENIED: u8 = 3;
+
 /// `mqtt sub -W` ran out; mosquitto's code for it.
 pub(crate) const TIMED_OUT: u8 = 27;
 

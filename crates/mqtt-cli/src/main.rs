@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod args;
 mod broker;
 mod certs;
@@ -41,6 +42,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Sub(args) => subscribe::run(args),
         Command::Store(args) => store::run(args.command),
         Command::Certs(args) => certs::run(&args.command),
+        Command::Access(args) => access::run(&args.command),
         Command::Passwd(args) => passwd::run(&args),
         Command::Torture(args) => torture::run(&args),
     }

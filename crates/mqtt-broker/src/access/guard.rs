@@ -144,6 +144,10 @@ impl Authenticate for Guard {
             case.conclude(verdict, who.as_deref(), &asked.request())
         }))
     }
+
+    fn still_valid(&self, client: &ClientInfo) -> bool {
+        Self::still_valid(self, client)
+    }
 }
 
 /// What is asked about one client.

@@ -1,13 +1,19 @@
 //! Who may connect, publish and subscribe. An answer may be pending: only that client waits.
 
 mod authn;
+mod authorizer;
 mod guard;
 mod identity;
+mod policy;
 
 pub use authn::{AuthenticationCounts, UserStore, UserStoreError, UserView};
+pub use authorizer::Authorizer;
 pub use guard::Guard;
 pub use identity::Identity;
+pub(crate) use policy::Policy;
+pub use policy::{Explanation, Ground, RULE_FILE_LEN_MAX};
 
+use crate::config::LostRight;
 use async_trait::async_trait;
 use mqtt_access::Rules;
 use mqtt_codec::{ProtocolVersion, QoS, ReasonCode};
@@ -16,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -122,6 +129,39 @@ pub enum AccessRequest<'a> {
 pub trait Access: Send + Sync + 'static {
     /// The answer to `request`.
     fn decide(&self, request: &AccessRequest<'_>) -> Answer;
+
+    /// A number that becomes another one when what was decided about publishing may be decided otherwise.
+    ///
+    /// While it stays the same a client is not asked about again that publishes to the topic it published to last.
+    /// None, the default: every PUBLISH is asked about.
+    fn generation(&self) -> Option<NonZeroU32> {
+        None
+    }
+
+    /// What becomes of a client without a right to one of its subscriptions, which are asked about again when a client
+    /// comes back to its session, and by [`Manager::recheck`](crate::Manager::recheck).
+    ///
+    /// None, the default: they are not asked about again.
+    fn on_lost_right(&self) -> Option<LostRight> {
+        None
+    }
+
+    /// Whether [`may_receive`](Self::may_receive) has anything to say; asked when the broker starts and by
+    /// [`Manager::recheck`](crate::Manager::recheck).
+    fn decides_on_receipt(&self) -> bool {
+        false
+    }
+
+    /// Whether a client gets a message that one of its subscriptions brings; called for each delivery, where
+    /// [`decides_on_receipt`](Self::decides_on_receipt) says so.
+    fn may_receive(&self, _client: &ClientInfo, _topic_name: &str) -> bool {
+        true
+    }
+
+    /// Why `request` is decided as it is, for the log; none by default.
+    fn explain(&self, _request: &AccessRequest<'_>) -> Option<Explanation> {
+        None
+    }
 }
 
 /// Everybody may do everything: the choice for loopback and for `allow_anonymous`.

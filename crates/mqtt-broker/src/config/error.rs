@@ -2,6 +2,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use mqtt_access::{RuleError, RulesError};
+
 use super::{Bind, BindError};
 
 /// Where a mistake is.
@@ -84,6 +86,25 @@ pub enum ConfigError {
         /// The values that would do.
         allowed: String,
     },
+    /// A rule of access in the configuration itself.
+    #[error("{origin}: {cause}")]
+    Rule {
+        /// Where it is.
+        origin: Origin,
+        /// What is wrong with it.
+        cause: RuleError,
+    },
+    /// A file of rules that cannot be read.
+    #[error("cannot read the rules of access {}: {source}", path.display())]
+    RulesUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+    /// A file of rules with mistakes.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// A listener address given outside of a file cannot be read.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -23,6 +23,7 @@
 
 mod access_kind;
 mod authentication;
+mod authorization;
 mod environment;
 mod error;
 mod extensions;
@@ -46,6 +47,9 @@ use std::{
 pub use authentication::{
     AuthenticationSettings, Authenticator, AuthenticatorKind, CertificateName, UserId,
 };
+pub use authorization::{
+    Authorization, AuthorizationCache, AuthorizationSource, DenyAction, LostRight,
+};
 pub use error::{ConfigError, Origin};
 pub use extensions::{
     AutoOptions, AutoSubscription, DELAY_MAX_S, Delayed, Rewrite, RewriteAction, SysTopics,
@@ -57,6 +61,7 @@ pub use reader::KeyDescription;
 pub use store::Store;
 pub use value::{ByteSize, Duration, MemoryMark};
 
+use crate::access::Policy;
 use crate::core::log::Durability;
 use access_kind::Names;
 use extensions::NodeName;
@@ -89,6 +94,8 @@ pub struct Config {
     pub log: Log,
     /// `mqtt.*`.
     pub mqtt: Mqtt,
+    /// `authorization.*`.
+    pub authorization: Authorization,
     /// `retainer.*`.
     pub retainer: Retainer,
     /// `sys_topics.*`.
@@ -130,6 +137,7 @@ impl Default for Config {
             node: Node::default(),
             log: Log::default(),
             mqtt: Mqtt::default(),
+            authorization: Authorization::default(),
             retainer: Retainer::default(),
             sys_topics: SysTopics::default(),
             delayed: Delayed::default(),
@@ -171,7 +179,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError::OpenToAnyone`], [`ConfigError::NoSuchAuthenticator`],
-    /// [`ConfigError::AuthenticatorTwice`].
+    /// [`ConfigError::AuthenticatorTwice`], or what is wrong with a file, with its lines.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_authenticators()?;
         let open = self
@@ -184,7 +192,7 @@ impl Config {
                 name: name.clone(),
                 bind: listener.bind,
             }),
-            _ => Ok(()),
+            _ => Policy::load(self).map(|_| ()),
         }
     }
 
@@ -289,6 +297,7 @@ impl Config {
         )?;
         self.log.read(&root.section("log")?)?;
         self.mqtt.read(&root.section("mqtt")?)?;
+        self.authorization.read(&root.section("authorization")?)?;
         self.retainer.read(&root.section("retainer")?)?;
         self.sys_topics.read(&root.section("sys_topics")?)?;
         self.delayed.read(&root.section("delayed")?)?;

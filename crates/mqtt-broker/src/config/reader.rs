@@ -4,8 +4,11 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
 };
 
+use mqtt_access::{RULE_KEYS, Rule};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -37,6 +40,8 @@ pub(super) struct Reader<'a> {
     source: Source<'a>,
     /// The path of every key and table asked for so far.
     asked: RefCell<BTreeSet<Vec<String>>>,
+    /// The path of every list that is read as a whole, with all keys below it.
+    whole: RefCell<BTreeSet<Vec<String>>>,
     /// Every key, in the order of reading; filled only when that is what is asked for.
     described: RefCell<Option<Vec<KeyDescription>>>,
 }
@@ -94,6 +99,7 @@ impl<'a> Reader<'a> {
             text,
             source,
             asked: RefCell::default(),
+            whole: RefCell::default(),
             described: RefCell::default(),
         }
     }
@@ -120,6 +126,9 @@ impl<'a> Reader<'a> {
             let path = child(parent, key.get_ref());
             if !self.asked.borrow().contains(&path) {
                 return Some((key.span().start, path));
+            }
+            if self.whole.borrow().contains(&path) {
+                return None;
             }
             match value.get_ref() {
                 DeValue::Table(table) => self.first_unknown(table, &path),
@@ -230,6 +239,44 @@ impl<'a> Section<'a> {
             Ok(element(&index, Some(table), value.span().start))
         });
         tables.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The rules in the list under `key`, whose keys [`RULE_KEYS`] has; `None` if the document has no such list.
+    pub(super) fn rules(&self, key: &str) -> Result<Option<Vec<Rule>>, ConfigError> {
+        let path = self.ask(key);
+        if let Some(described) = &mut *self.reader.described.borrow_mut() {
+            described.extend(RULE_KEYS.iter().map(|rule_key| KeyDescription {
+                key: format!("{}[].{}", dotted(&path), rule_key.name),
+                type_name: rule_key.type_name,
+                default: rule_key.default.to_owned(),
+                range: rule_key.range.to_owned(),
+                meaning: rule_key.meaning,
+            }));
+        }
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        let DeValue::Array(rules) = value.get_ref() else {
+            let allowed = format!("a list of tables: `[[{}]]`", dotted(&path));
+            return Err(self.reader.wrong_value(&path, value, allowed));
+        };
+        self.reader.whole.borrow_mut().insert(path);
+        let source = |at| match self.reader.origin(at) {
+            Origin::Line { file, line } => (file, line),
+            Origin::Variable { name } => (name, 1),
+        };
+        let source = |at| {
+            let (file, line) = source(at);
+            let file = Arc::new(PathBuf::from(file));
+            mqtt_access::Source { file, line }
+        };
+        let rules = rules.iter().map(|rule| {
+            Rule::from_toml(rule, source).map_err(|(at, cause)| ConfigError::Rule {
+                origin: self.reader.origin(at),
+                cause,
+            })
+        });
+        rules.collect::<Result<_, _>>().map(Some)
     }
 
     /// The names of the tables in this one, for a table whose keys the user makes up.

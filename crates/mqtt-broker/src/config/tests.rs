@@ -234,6 +234,7 @@ fn every_key_reaches_its_field() {
             max_will_size: ByteSize::from_kb(16),
             max_connections_per_address: Some(19),
         },
+        authorization: Authorization::default(),
         retainer: Retainer {
             max_payload_size: ByteSize::from_kb(17),
             max_retained_messages: 8,
@@ -358,7 +359,7 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         ),
         (
             "\"mqtt.max_inflight\" = 1",
-            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, authentication, authentication_settings, auto_subscribe, delayed, durability, listeners, log, mqtt, node, retainer, rewrite, store, sys_topics",
+            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, authentication, authentication_settings, authorization, auto_subscribe, delayed, durability, listeners, log, mqtt, node, retainer, rewrite, store, sys_topics",
         ),
         (
             "rewrite = [{sorce_topic = \"a\", source_topic = \"a\", re = \"a\", dest_topic = \"b\"}]",

@@ -7,6 +7,7 @@ use super::reached::LimitCause;
 use super::session_cell::{SessionCell, SessionState, Will};
 use super::sessions::Sessions;
 use super::{Batch, Core};
+use crate::access::ClientInfo;
 use crate::ownership::OwnerEpoch;
 use mqtt_codec::{QoS, ReasonCode};
 use mqtt_session::{Negotiated, SessionExpiry};
@@ -23,6 +24,8 @@ pub(crate) struct AttachRequest<'a> {
     pub(crate) negotiated: Negotiated,
     /// Under which the session was claimed.
     pub(crate) owner_epoch: OwnerEpoch,
+    /// Who it is; what is missing of one whose Client Identifier is assigned is told later.
+    pub(crate) client: &'a Arc<ClientInfo>,
 }
 
 /// A connection with its session.
@@ -65,6 +68,8 @@ impl Core {
                 return None;
             }
             due_will = state.take_over(request.negotiated);
+            // From here on nobody else's rights count.
+            state.client = Some(Arc::clone(request.client));
             if state.is_logged {
                 let _ = self.log.append(LogRecord::Attached {
                     session: cell.key,

@@ -7,8 +7,10 @@ use super::session_cell::{SessionCell, SessionKey};
 use super::share_group::Picked;
 use super::topic_cache::TopicCache;
 use super::wire::Forms;
+use crate::access::Access;
 use bytes::Bytes;
 use mqtt_io::WriteQueue;
+use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -20,6 +22,16 @@ const SPARE_LEN_MAX: usize = 256 * 1024;
 const FIRST_LEN_MAX: usize = 2048;
 /// Messages a worker keeps to make others of.
 const MESSAGES_MAX: usize = 512;
+
+/// Decides about each message when it is delivered.
+#[derive(Clone)]
+pub(crate) struct Receipt(pub(crate) Arc<dyn Access>);
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receipt")
+    }
+}
 
 /// Belongs to a worker, not to a connection; empty between batches.
 #[derive(Debug, Default)]
@@ -35,6 +47,8 @@ pub(crate) struct Batch {
     pub(crate) stored: i64,
     /// Whether queues are to leave to the log what it has: they take too much memory.
     pub(crate) spills: bool,
+    /// Who decides about each message when it is delivered, where somebody does.
+    pub(crate) receipt: Option<Receipt>,
     /// Sessions that need messages from the log.
     pub(crate) loads: Vec<SessionKey>,
     /// Messages of the log that sessions are through with.

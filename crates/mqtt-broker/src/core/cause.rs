@@ -55,6 +55,9 @@ pub enum EndCause {
     /// Too many messages wait for this session, which has been ended.
     #[error("queue limit reached, session ended")]
     QueueFull,
+    /// The client, or one of its subscriptions, was allowed and is so no more.
+    #[error("right lost")]
+    RightLost,
     /// An administrator or an embedding program ended it.
     #[error("ended by administrator")]
     Administrative,
@@ -95,6 +98,7 @@ impl EndCause {
             | Self::SubscribeRefused(reason) => Some(reason),
             Self::AnswerTooLarge => Some(ReasonCode::PACKET_TOO_LARGE),
             Self::QueueFull => Some(ReasonCode::QUOTA_EXCEEDED),
+            Self::RightLost => Some(ReasonCode::NOT_AUTHORIZED),
             Self::Administrative => Some(ReasonCode::ADMINISTRATIVE_ACTION),
             Self::Panicked => Some(ReasonCode::UNSPECIFIED_ERROR),
         }
@@ -135,6 +139,7 @@ impl EndCause {
             Self::SubscribeRefused(_) => "subscribe_refused",
             Self::AnswerTooLarge => "answer_too_large",
             Self::QueueFull => "queue_full",
+            Self::RightLost => "right_lost",
             Self::Administrative => "administrative",
             Self::Panicked => "panicked",
         }
@@ -213,11 +218,13 @@ pub enum DropCause {
     DelayedFull,
     /// It waited in the log, where it is damaged or cannot be read.
     Unreadable,
+    /// Its subscriber may subscribe to more than it may have, and may not have this one.
+    Withheld,
 }
 
 impl DropCause {
     /// Every cause.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Offline,
         Self::OutboxFull,
         Self::Expired,
@@ -229,6 +236,7 @@ impl DropCause {
         Self::Hook,
         Self::DelayedFull,
         Self::Unreadable,
+        Self::Withheld,
     ];
 
     /// Its place in [`DropCause::ALL`].
@@ -245,6 +253,7 @@ impl DropCause {
             Self::Hook => 8,
             Self::DelayedFull => 9,
             Self::Unreadable => 10,
+            Self::Withheld => 11,
         }
     }
 
@@ -262,6 +271,7 @@ impl DropCause {
             Self::Hook => "hook",
             Self::DelayedFull => "delayed_full",
             Self::Unreadable => "unreadable",
+            Self::Withheld => "withheld",
         }
     }
 }

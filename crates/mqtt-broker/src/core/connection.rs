@@ -474,7 +474,10 @@ impl Connection {
                     let (log, staged) = (&*self.core.log, &mut self.staged);
                     durable = stage(log, self.durability, staged, &mut state, waker);
                 }
-                let may_leave = self.staged.is_none() && !state.outbox.is_empty();
+                // What was under way belongs to the session, if it stays, and no more to whom it would go to now.
+                let may_leave = self.staged.is_none()
+                    && !state.outbox.is_empty()
+                    && ended != Some(EndCause::RightLost);
                 // Answers first: a PUBACK need not wait behind a large delivery.
                 if (may_leave || durable.is_some()) && !self.out.is_empty() {
                     queue.push(std::mem::replace(&mut self.out, batch.spare()));

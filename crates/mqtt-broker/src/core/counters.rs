@@ -92,6 +92,8 @@ pub struct Totals {
     pub dropped_delayed_full: u64,
     /// Messages that waited in the log, where they are damaged or cannot be read.
     pub dropped_unreadable: u64,
+    /// Messages of subscriptions whose client may have others, but not these.
+    pub dropped_withheld: u64,
     /// Events that readers of the stream of events were too slow for.
     pub events_missed: u64,
     /// Sessions ended, by cause.
@@ -118,6 +120,7 @@ impl Totals {
             + self.dropped_hook
             + self.dropped_delayed_full
             + self.dropped_unreadable
+            + self.dropped_withheld
     }
 }
 
@@ -314,6 +317,7 @@ impl Counters {
             dropped_hook: dropped(DropCause::Hook),
             dropped_delayed_full: dropped(DropCause::DelayedFull),
             dropped_unreadable: dropped(DropCause::Unreadable),
+            dropped_withheld: dropped(DropCause::Withheld),
             events_missed: 0,
             sessions_ended: self.sessions_ended.lock().clone(),
             ends: self.ends.lock().clone(),

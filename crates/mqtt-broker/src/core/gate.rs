@@ -1,5 +1,6 @@
 //! Decisions that may be pending: the packet that asked is offered again when its answers are there.
 
+use super::rights::{Lost, LostAnswer};
 use crate::access::{Access, AccessRequest, Answer, ClientInfo, Decision};
 use crate::authenticate::{AuthAnswer, AuthStep};
 use crate::hooks::{PublishAnswer, PublishVerdict};
@@ -17,6 +18,7 @@ enum Late {
     Verdict(PublishVerdict),
     Step(AuthStep),
     Claim(Claim),
+    Lost(Lost),
 }
 
 /// What is waited for.
@@ -25,6 +27,7 @@ enum Pending {
     Verdict(Pin<Box<dyn Future<Output = PublishVerdict> + Send>>),
     Step(Pin<Box<dyn Future<Output = AuthStep> + Send>>),
     Claim(Pin<Box<dyn Future<Output = Claim> + Send>>),
+    Lost(Pin<Box<dyn Future<Output = Lost> + Send>>),
 }
 
 impl Pending {
@@ -34,6 +37,7 @@ impl Pending {
             Self::Verdict(promise) => promise.as_mut().poll(cx).map(Late::Verdict),
             Self::Step(promise) => promise.as_mut().poll(cx).map(Late::Step),
             Self::Claim(promise) => promise.as_mut().poll(cx).map(Late::Claim),
+            Self::Lost(promise) => promise.as_mut().poll(cx).map(Late::Lost),
         }
     }
 
@@ -45,6 +49,7 @@ impl Pending {
             Self::Verdict(_) => Late::Verdict(PublishVerdict::Refuse(reason)),
             Self::Step(_) => Late::Step(AuthStep::refuse(reason)),
             Self::Claim(_) => Late::Claim(Claim::Refused(ReasonCode::SERVER_UNAVAILABLE)),
+            Self::Lost(_) => Late::Lost(Lost::All),
         }
     }
 }
@@ -170,6 +175,21 @@ impl Gate {
             }
             AuthAnswer::Pending(promise) => {
                 self.wait(nth, Pending::Step(promise));
+                None
+            }
+        }
+    }
+
+    /// Which rights a client that comes back has lost, or none: the packet has to be offered again later.
+    pub(crate) fn lost(&mut self, ask: impl FnOnce() -> LostAnswer) -> Option<Lost> {
+        let nth = match self.next() {
+            (_, Some(Late::Lost(lost))) => return Some(lost.clone()),
+            (nth, _) => nth,
+        };
+        match ask() {
+            LostAnswer::Ready(lost) => Some(lost),
+            LostAnswer::Pending(promise) => {
+                self.wait(nth, Pending::Lost(promise));
                 None
             }
         }

@@ -30,6 +30,7 @@ pub(crate) mod reached;
 pub(crate) mod restore;
 pub(crate) mod retained;
 mod retained_tree;
+mod rights;
 mod router;
 mod seldom_vec;
 mod session_aliases;
@@ -53,11 +54,12 @@ mod wire;
 
 pub(crate) use answers::{push, push_ack, push_fitting};
 pub(crate) use attach::AttachRequest;
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Receipt};
 pub(crate) use connection::Connection;
 pub(crate) use gate::{Gate, ask};
 pub(crate) use parts::{Offer, Parts, is_of_broker};
 pub(crate) use publish::Incoming;
+pub(crate) use rights::{LastRight, Lost};
 pub(crate) use router::Routes;
 pub(crate) use session_cell::Will;
 pub(crate) use subscribe::{RetainedFor, Wanted};
@@ -84,7 +86,7 @@ use router::Router;
 use session_cell::{SessionCell, SessionKey, SessionState};
 use sessions::Sessions;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use strain::AtomicStrain;
 use timers::TimerWheel;
 
@@ -130,6 +132,8 @@ pub(crate) struct Core {
     ticked_ms: AtomicU64,
     /// What there is too much of.
     strain: AtomicStrain,
+    /// Whether a right to publish holds until [`Access::generation`] is another one.
+    pub(crate) rights_hold: AtomicBool,
 }
 
 impl Core {
@@ -139,7 +143,7 @@ impl Core {
         }
         let seed = parts.limits.shared_seed;
         let seed = seed.unwrap_or_else(share_group::any_seed);
-        Self {
+        let core = Self {
             router: Router::new(parts.limits.shared_strategy, seed),
             limits: parts.limits,
             retained: parts.retained,
@@ -165,7 +169,10 @@ impl Core {
             offline: AtomicUsize::new(0),
             ticked_ms: AtomicU64::new(0),
             strain: AtomicStrain::default(),
-        }
+            rights_hold: AtomicBool::new(false),
+        };
+        core.note_access();
+        core
     }
 
     /// Sessions, connected or not.
@@ -288,6 +295,15 @@ impl Core {
     pub(crate) fn begin(&self, batch: &mut Batch) {
         batch.spills = self.spills();
         batch.counts.watches_drops = self.hub.wants(Interest::DROPPED);
+        if self.hub.wants(Interest::RECEIPT) != batch.receipt.is_some() {
+            self.begin_receipt(batch);
+        }
+    }
+
+    #[cold]
+    fn begin_receipt(&self, batch: &mut Batch) {
+        let on_receipt = self.hub.wants(Interest::RECEIPT);
+        batch.receipt = on_receipt.then(|| Receipt(Arc::clone(&self.access)));
     }
 
     /// Tells others how a session stands, as `state`, which is its own, says.

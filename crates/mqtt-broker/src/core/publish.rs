@@ -202,19 +202,12 @@ impl Core {
         let Share { cell, via, .. } = share;
         let qos = share.qos.min(incoming.qos);
         let retain = incoming.retain && share.retain_as_published;
-        if self.hub.wants(Interest::DELIVER) {
-            let handover = Handover {
-                client_id: &cell.client_id,
-                topic_name: incoming.source.topic_name.as_str(),
-                payload: incoming.source.payload,
-                qos,
-                retain,
-            };
-            if self.hub.deliver(&handover) == DeliverVerdict::Withhold {
-                batch.counts.dropped(DropCause::Hook, 1);
-                self.give_up(batch, cell, id);
-                return Delivered::Done;
-            }
+        if self.hub.wants(Interest::OF_DELIVERY)
+            && let Some(cause) = self.withheld(cell, &incoming.source, qos, retain)
+        {
+            batch.counts.dropped(cause, 1);
+            self.give_up(batch, cell, id);
+            return Delivered::Done;
         }
         let level = cell.wire_version.load(Ordering::Relaxed);
         let Some(version) = ProtocolVersion::from_level(level) else {
@@ -302,6 +295,43 @@ impl Core {
             batch.overflowed.push(Arc::clone(cell));
         }
         Delivered::Done
+    }
+
+    /// Why a session does not get a message that one of its subscriptions brings, if so.
+    #[inline(never)]
+    fn withheld(
+        &self,
+        cell: &SessionCell,
+        source: &Source<'_>,
+        qos: QoS,
+        retain: bool,
+    ) -> Option<DropCause> {
+        let topic_name = source.topic_name.as_str();
+        if self.hub.wants(Interest::RECEIPT) {
+            let state = cell.state.lock();
+            let (client, connected) = (state.client.clone(), state.connected);
+            drop(state);
+            let may_receive = match client {
+                Some(client) => self.access.may_receive(&client, topic_name),
+                // Who a session belongs to is not known from a restart to when its client comes back; then what has
+                // waited for it is asked about.
+                None => !connected,
+            };
+            if !may_receive {
+                return Some(DropCause::Withheld);
+            }
+        }
+        let handover = Handover {
+            client_id: &cell.client_id,
+            topic_name,
+            payload: source.payload,
+            qos,
+            retain,
+        };
+        match self.hub.deliver(&handover) {
+            DeliverVerdict::Withhold => Some(DropCause::Hook),
+            DeliverVerdict::Pass => None,
+        }
     }
 
     /// A session that is in the log as a recipient of a message does not get it.

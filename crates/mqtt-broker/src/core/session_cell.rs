@@ -1,6 +1,6 @@
 //! One session of the broker: its flows, its queue and what waits to be written to its connection.
 
-use super::batch::Batch;
+use super::batch::{Batch, Receipt};
 use super::cause::{DropCause, EndCause};
 use super::lane::Lane;
 use super::limits::Limits;
@@ -428,6 +428,13 @@ impl SessionState {
         }
     }
 
+    /// Whether its client may have what one of its subscriptions has brought; none while nobody knows who it is.
+    #[cold]
+    fn may_receive(&self, receipt: &Receipt, message: &Message) -> Option<bool> {
+        let client = self.client.as_ref()?;
+        Some(receipt.0.may_receive(client, message.topic_name()))
+    }
+
     /// `false`: not now, there is no room in flight.
     fn send_next(
         &mut self,
@@ -449,6 +456,18 @@ impl SessionState {
             batch.counts.name_topic(message.topic_name());
             return true;
         };
+        if let Some(receipt) = &batch.receipt {
+            match self.may_receive(receipt, message) {
+                // It is not known yet who has come back to the session.
+                None => return false,
+                Some(true) => {}
+                Some(false) => {
+                    self.drop_logged(batch, DropCause::Withheld, id);
+                    batch.counts.name_topic(message.topic_name());
+                    return true;
+                }
+            }
+        }
         let mut stamp = Stamp {
             qos,
             retain,

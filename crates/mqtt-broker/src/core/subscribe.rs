@@ -1,5 +1,6 @@
 //! Making and ending subscriptions, whoever asks for it: a client, the configuration, an administrator.
 
+use super::cause::DropCause;
 use super::log::{LogPosition, LogRecord};
 use super::message::Message;
 use super::reached::LimitCause;
@@ -8,6 +9,7 @@ use super::session_cell::SessionCell;
 use super::{Batch, Core, Subscription, Via};
 use crate::access::ClientInfo;
 use crate::extensions::Subscribed;
+use crate::hooks::Interest;
 use mqtt_codec::{
     ReasonCode, RetainHandling, SubscriptionIdentifier, SubscriptionOptions, TopicFilter,
 };
@@ -326,6 +328,16 @@ impl Core {
         });
         if options.no_local {
             found.retain(|message| !message.is_published_by(cell.key, &cell.client_id));
+        }
+        let client = cell.state.lock().client.clone();
+        if let (true, Some(client)) = (self.hub.wants(Interest::RECEIPT), client) {
+            found.retain(|message| {
+                let may_receive = self.access.may_receive(&client, message.topic_name());
+                batch
+                    .counts
+                    .dropped(DropCause::Withheld, u64::from(!may_receive));
+                may_receive
+            });
         }
         let mut state = cell.state.lock();
         if state.ended {

@@ -3,6 +3,7 @@
 //!
 //! A topic that is found here costs the same however many other subscriptions there are.
 
+use super::rights::LastRight;
 use super::router::{Router, Routes};
 use mqtt_codec::{OwnedTopicName, TopicName};
 
@@ -20,6 +21,8 @@ const SPARE_ROUTES_MAX: usize = 1024;
 pub(crate) struct CachedTopic {
     pub(crate) topic_name: OwnedTopicName,
     pub(crate) routes: Routes,
+    /// The right of the connection that has it to publish to it.
+    pub(crate) right: LastRight,
     /// [`Router::hash`] of its name.
     hash: u64,
 }
@@ -93,15 +96,25 @@ impl LastTopic {
         self.last.as_ref().map(|last| &last.routes)
     }
 
-    /// The routes of a topic that is not the one taken out.
+    /// The client is to be asked about again.
+    pub(crate) fn forget_right(&mut self) {
+        for topic in self.last.iter_mut().chain(&mut self.used) {
+            topic.right = LastRight::NONE;
+        }
+    }
+
+    /// The routes of a topic that is not the one taken out, with the right to publish to it.
     #[inline(never)]
     pub(crate) fn other(
         &mut self,
         cache: &mut TopicCache,
         router: &Router,
         topic_name: TopicName<'_>,
+        right: LastRight,
     ) -> &Routes {
-        &self.used.insert(cache.take(router, topic_name)).routes
+        let used = self.used.insert(cache.take(router, topic_name));
+        used.right = right;
+        &used.routes
     }
 }
 
@@ -127,6 +140,7 @@ impl TopicCache {
                 Box::new(CachedTopic {
                     topic_name: topic_name.into(),
                     routes,
+                    right: LastRight::NONE,
                     hash,
                 })
             }
@@ -154,7 +168,9 @@ impl TopicCache {
 
     /// Keeps a topic, if there is a place for it.
     fn give(&mut self, topic: Option<Box<CachedTopic>>) {
-        let Some(topic) = topic else { return };
+        let Some(mut topic) = topic else { return };
+        // Whoever gets it next is to be asked about.
+        topic.right = LastRight::NONE;
         if self.sets.is_empty() {
             self.sets = vec![Set::default(); SETS];
             self.places.resize_with(SETS * WAYS, || None);

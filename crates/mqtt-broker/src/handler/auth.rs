@@ -268,6 +268,7 @@ impl Open {
     /// Who the client is from here on.
     fn be(&mut self, client: ClientInfo) {
         self.client = Arc::new(client);
+        self.last_topic.forget_right();
         let mut state = self.cell.state.lock();
         if state.epoch == self.epoch {
             state.client = Some(Arc::clone(&self.client));

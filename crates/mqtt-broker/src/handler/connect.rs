@@ -9,7 +9,9 @@ use crate::core::log::LogPosition;
 use crate::core::message::{Message, Source};
 use crate::core::reached::LimitCause;
 use crate::core::session_cell::SessionKey;
-use crate::core::{AttachRequest, Batch, Wanted, Will, ask, is_of_broker, push, push_fitting};
+use crate::core::{
+    AttachRequest, Batch, Lost, Wanted, Will, ask, is_of_broker, push, push_fitting,
+};
 use crate::ownership::{Claim, OwnerEpoch};
 use mqtt_codec::{
     ConnAck, Connect, Frame, Packet, PacketType, Properties, Property, PropertyScope,
@@ -90,6 +92,17 @@ impl Connection {
             }
             Some(Decision::Allow) => {}
         }
+        let asked = match connect.clean_start {
+            true => Vec::new(),
+            false => self.core.to_ask_again(&client),
+        };
+        let lost = match asked.is_empty() {
+            true => Lost::These(Vec::new()),
+            false => match self.gate.lost(|| self.core.ask_again(&client, &asked)) {
+                None => return Ok(Step::Wait),
+                Some(lost) => lost,
+            },
+        };
         let owner_epoch = match self.claim(connect) {
             None => return Ok(Step::Wait),
             Some(Claim::Refused(reason)) => {
@@ -97,11 +110,13 @@ impl Connection {
             }
             Some(Claim::Owned(epoch)) => epoch,
         };
+        let mut client = Arc::new(client);
         let request = AttachRequest {
             client_id: connect.client_id,
             clean_start: connect.clean_start,
             negotiated,
             owner_epoch,
+            client: &client,
         };
         let attached = match self.core.attach(&request, batch, now_ms) {
             Ok(attached) => attached,
@@ -112,8 +127,12 @@ impl Connection {
                 return Err(self.refuse(connect.client_id, &negotiated, &Refusal::new(reason)));
             }
         };
-        client.client_id = attached.cell.client_id.clone();
-        let client = Arc::new(client);
+        if client.client_id != attached.cell.client_id {
+            Arc::make_mut(&mut client).client_id = attached.cell.client_id.clone();
+        }
+        if attached.session_present {
+            self.core.lose(&attached.cell, &client, lost, asked, now_ms);
+        }
         self.arrival = None;
         self.open = Some(Box::new(Open {
             client,

@@ -10,4 +10,5 @@ mod subscribe;
 mod unsubscribe;
 
 pub(crate) use auth::AuthState;
+pub(crate) use prepare::topic_of_rights;
 pub(crate) use publish::settled;

@@ -70,9 +70,11 @@ pub(super) fn is_needed(core: &Core) -> bool {
 }
 
 /// The topic that rights are about; an error for one nobody has any rights to.
-pub(super) fn topic_of_rights<'a>(core: &Core, topic_name: &'a str) -> Result<&'a str, ReasonCode> {
+///
+/// `delays`: whether `$delayed/SECONDS/TOPIC` stands for a topic.
+pub(crate) fn topic_of_rights(delays: bool, topic_name: &str) -> Result<&str, ReasonCode> {
     let topic_name = match Delay::of(topic_name) {
-        _ if !core.extensions.delayed.is_enabled => topic_name,
+        _ if !delays => topic_name,
         Delay::None => topic_name,
         Delay::By { topic_name, .. } => topic_name,
         Delay::Malformed => return Err(ReasonCode::TOPIC_NAME_INVALID),

@@ -7,7 +7,7 @@ use crate::core::connection::{Connection, HeldAnswer, LogWait, Open, Step};
 use crate::core::log::{LogPosition, LogRecord};
 use crate::core::message::Source;
 use crate::core::reached::LimitCause;
-use crate::core::{AsReceived, Batch, CachedTopic, Core, Incoming, Routes, ask};
+use crate::core::{AsReceived, Batch, CachedTopic, Core, Incoming, LastRight, Routes, ask};
 use mqtt_codec::{
     Delivery, Frame, PacketId, PacketType, PropertyId, PropertyScope, Publish, QoS, ReasonCode,
     TopicName,
@@ -15,6 +15,7 @@ use mqtt_codec::{
 use mqtt_session::{
     AckKind, InboundAliases, PendingAck, ProtocolError, Received, RefusedPublish, Settling,
 };
+use std::sync::atomic::Ordering;
 
 impl Connection {
     /// Lets a message in, hands it on and acknowledges it when that may be said. Spec: v5 §3.3.4, §4.3.
@@ -47,11 +48,14 @@ impl Connection {
         let Some(open) = self.open.as_deref_mut() else {
             return Ok(Step::Done);
         };
-        let (known, known_routes) = match last {
+        let (known, mut of_known) = match last {
             None => (None, None),
             Some(CachedTopic {
-                topic_name, routes, ..
-            }) => (Some(topic_name.as_topic_name()), Some(routes)),
+                topic_name,
+                routes,
+                right,
+                ..
+            }) => (Some(topic_name.as_topic_name()), Some((routes, right))),
         };
         let version = open.negotiated.version;
         let publish = Publish::decode_known(frame, version, known).map_err(EndCause::Malformed)?;
@@ -88,7 +92,10 @@ impl Connection {
         // Only names that begin so can mean more than they say.
         let is_special = topic_name.as_str().starts_with('$');
         let of_rights = match is_special {
-            true => prepare::topic_of_rights(&self.core, topic_name.as_str()),
+            true => {
+                let delays = self.core.extensions.delayed.is_enabled;
+                prepare::topic_of_rights(delays, topic_name.as_str())
+            }
             false => Ok(topic_name.as_str()),
         };
         let request = AccessRequest::Publish {
@@ -106,9 +113,17 @@ impl Connection {
             // Spec: v5 §3.3.1.3.
             return Err(EndCause::PublishRefused(ReasonCode::RETAIN_NOT_SUPPORTED));
         }
+        let (access, qos) = (&*self.core.access, delivery.qos());
+        let has_right = match &of_known {
+            Some((_, right)) if is_same(known, topic_name) => {
+                right.holds(access, qos, publish.retain)
+            }
+            _ => false,
+        };
         let decision = match of_rights {
             Err(reason) => Some(Decision::Deny(reason)),
-            Ok(_) => ask(&mut self.gate, &*self.core.access, Some(client), &request),
+            Ok(_) if has_right => Some(Decision::Allow),
+            Ok(_) => ask(&mut self.gate, access, Some(client), &request),
         };
         let denied = match decision {
             None => return Ok(Step::Wait),
@@ -149,13 +164,21 @@ impl Connection {
             Fate::Publish | Fate::Discard => denied,
         };
         let is_published = denied.is_none() && goes.fate == Fate::Publish && goes.delay_s.is_none();
-        let routes = match (is_published, known_routes) {
-            (true, Some(known_routes)) if is_same(known, goes.topic_name) => {
-                known_routes.refresh(&self.core.router, goes.topic_name.as_str());
-                Some(&*known_routes)
+        // What it has become is not what was asked about.
+        let right = match changed.is_none() && self.core.rights_hold.load(Ordering::Relaxed) {
+            true if !has_right => LastRight::now(&*self.core.access, qos, publish.retain),
+            _ => LastRight::NONE,
+        };
+        let routes = match (is_published, &mut of_known) {
+            (true, Some((routes, known_right))) if is_same(known, goes.topic_name) => {
+                if !has_right {
+                    **known_right = right;
+                }
+                routes.refresh(&self.core.router, goes.topic_name.as_str());
+                Some(&**routes)
             }
             (true, _) => {
-                Some(last_topic.other(&mut batch.topics, &self.core.router, goes.topic_name))
+                Some(last_topic.other(&mut batch.topics, &self.core.router, goes.topic_name, right))
             }
             (false, _) => None,
         };

@@ -28,6 +28,7 @@ mod offer;
 mod properties;
 mod restart;
 mod retained;
+mod rights;
 mod shared;
 mod standard;
 mod stuck;

@@ -2,6 +2,7 @@
 //!
 //! The letters are mosquitto's: `-h` is the host, so help is `--help` only.
 
+mod access;
 mod broker;
 mod certs;
 mod connection;
@@ -18,6 +19,7 @@ use std::{io::Write, process::ExitCode};
 
 use clap::{ArgAction, error::ErrorKind};
 
+pub(crate) use access::{AccessArgs, AccessCommand, ExplainArgs};
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use certs::{CertsArgs, CertsCommand, MakeArgs};
 pub(crate) use connection::ConnectionArgs;
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Sub(SubscribeArgs),
     /// Make certificates to develop with, and look at some
     Certs(CertsArgs),
+    /// Ask who may do what, and why
+    Access(AccessArgs),
     /// Make and change a file of users and their passwords
     Passwd(PasswdArgs),
     /// Look at what a broker that does not run has kept

@@ -32,7 +32,7 @@ fn publish(last: &mut LastTopic, cache: &mut TopicCache, router: &Router, name: 
             taken.routes.refresh(router, name);
             taken.routes.len()
         }
-        _ => last.other(cache, router, topic_name).len(),
+        _ => last.other(cache, router, topic_name, LastRight::NONE).len(),
     };
     last.put(taken, cache);
     len
