@@ -9,6 +9,7 @@ mod certs;
 mod connection;
 #[cfg(unix)]
 mod ctl;
+mod decode;
 mod exit;
 mod log;
 mod passwd;
@@ -40,6 +41,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Ctl(args) => ctl::run(args),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
+        Command::Decode(args) => decode::run(&args),
         Command::Store(args) => store::run(args.command),
         Command::Certs(args) => certs::run(&args.command),
         Command::Access(args) => access::run(&args.command),

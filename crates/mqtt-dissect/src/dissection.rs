@@ -13,6 +13,9 @@ use crate::packet::{self, Header, header};
 use crate::walk::Walk;
 use crate::{Citation, Field, Value};
 
+/// The longest fixed header. Unit: bytes.
+const HEADER_LEN_MAX: usize = 5;
+
 /// A packet, its fields, and what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Dissection {
@@ -47,7 +50,8 @@ impl Dissection {
         let version = own_version(bytes).unwrap_or(version);
         let mut fields = Vec::new();
         let header = header(bytes, version, &mut fields);
-        let len = header.map_or(bytes.len(), |header| header.packet_len);
+        // Of a fixed header that cannot be read, all there can be of one.
+        let len = header.map_or(bytes.len().min(HEADER_LEN_MAX), |header| header.packet_len);
         let kept = bytes.get(..len).unwrap_or(bytes);
         let complete = kept.len() == len && header.is_some();
         if let Some(header) = header {

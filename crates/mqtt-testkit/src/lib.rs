@@ -1,5 +1,7 @@
 //! Generators, oracles and other means of testing that several crates of this workspace share.
 
+#[cfg(feature = "dissect")]
+pub mod dissect_oracles;
 pub mod exchange;
 #[cfg(feature = "io")]
 pub mod io_oracles;

@@ -106,7 +106,8 @@ fn random_client_id() -> String {
 
 /// The spellings of mosquitto, mqttx and emqtt-bench, but for a bare `3`: the latter means 3.1 by
 /// it and others 3.1.1.
-fn protocol_version(text: &str) -> Result<ProtocolVersion, String> {
+/// A version in any of its spellings.
+pub(super) fn protocol_version(text: &str) -> Result<ProtocolVersion, String> {
     let level = match text {
         "3.1" | "31" | "mqttv31" => 3,
         "3.1.1" | "311" | "4" | "mqttv311" => 4,

@@ -8,6 +8,7 @@ mod certs;
 mod connection;
 #[cfg(unix)]
 mod ctl;
+mod decode;
 mod passwd;
 mod publish;
 mod server;
@@ -25,6 +26,7 @@ pub(crate) use certs::{CertsArgs, CertsCommand, MakeArgs};
 pub(crate) use connection::ConnectionArgs;
 #[cfg(unix)]
 pub(crate) use ctl::{ClientsCommand, CtlArgs, CtlCommand};
+pub(crate) use decode::{DecodeArgs, FormatArg};
 pub(crate) use passwd::{HashArg, PasswdArgs};
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use server::ServerError;
@@ -73,6 +75,8 @@ pub(crate) enum Command {
     Certs(CertsArgs),
     /// Ask who may do what, and why
     Access(AccessArgs),
+    /// Print packets field by field, from bytes or from a capture
+    Decode(DecodeArgs),
     /// Make and change a file of users and their passwords
     Passwd(PasswdArgs),
     /// Look at what a broker that does not run has kept

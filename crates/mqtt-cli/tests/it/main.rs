@@ -9,6 +9,7 @@
 mod address;
 mod broker;
 mod certs;
+mod decode;
 mod messages;
 mod passwd;
 mod process;

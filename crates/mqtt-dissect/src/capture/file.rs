@@ -17,6 +17,9 @@ const BLOCK_LEN_MAX: usize = 16 << 20;
 /// What is read at a time to begin with. Unit: bytes.
 const BUFFER_LEN: usize = 1 << 18;
 
+/// What is read before anything else: more than the first block of any file. Unit: bytes.
+const START_LEN: u64 = 4096;
+
 /// How many interfaces of a section are known; packets of others are not read.
 const INTERFACES_MAX: usize = 1024;
 
@@ -65,9 +68,14 @@ pub(super) fn has_magic(bytes: &[u8]) -> bool {
 
 /// Gives every packet to `each` until it breaks; returns whether the file ends inside a block.
 pub(super) fn each_frame(
-    reader: impl Read + Send,
+    mut reader: impl Read + Send,
     mut each: impl FnMut(Frame<'_>) -> ControlFlow<()>,
 ) -> Result<bool, CaptureError> {
+    // The kind of file has to be seen in what is read first, which of a pipe may be little.
+    let mut start = Vec::new();
+    let first = (&mut reader).take(START_LEN).read_to_end(&mut start);
+    first.map_err(|_| CaptureError::Read)?;
+    let reader = start.as_slice().chain(reader);
     let mut reader = create_reader(BUFFER_LEN, reader).map_err(|error| match error {
         PcapError::ReadError => CaptureError::Read,
         _ => CaptureError::NotACapture,

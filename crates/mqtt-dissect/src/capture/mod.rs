@@ -5,6 +5,7 @@ mod link;
 mod protocol;
 mod reassembly;
 mod streams;
+mod text;
 mod websocket;
 
 use std::io::Read;

@@ -1,5 +1,6 @@
 //! Captures of TCP connections with MQTT in them.
 
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -99,6 +100,27 @@ fn every_link_in_both_kinds_of_file_is_read() {
                 assert_eq!((report.packets, report.faults, report.unread), (4, 0, 0));
             }
         }
+    }
+}
+
+/// Gives a byte at a time, as a pipe may.
+struct ByteByByte<'a>(&'a [u8]);
+
+impl Read for ByteByByte<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = buffer.len().min(1);
+        self.0.read(&mut buffer[..len])
+    }
+}
+
+#[test]
+fn a_file_may_come_byte_by_byte() {
+    let file = session(Link::Ethernet, ends(1883));
+    for bytes in [file.pcap(), file.pcapng()] {
+        let report = read_capture(ByteByByte(&bytes), &CaptureSettings::default(), |_| {
+            ControlFlow::Continue(())
+        });
+        assert_eq!(report.unwrap().packets, 4);
     }
 }
 

@@ -10,3 +10,4 @@
 mod capture;
 mod capture_file;
 mod conversation;
+mod replay;
