@@ -2,12 +2,11 @@
 
 use crate::access::{Access, Authorizer, Guard};
 use crate::authenticate::Authenticate;
-use crate::config::{Config, ConfigError};
+use crate::config::{Bind, Config, ConfigError};
 use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::{HEAD_BYTES_MAX, Limits};
 use crate::core::log::{CommitLog, MemoryLog};
-use crate::core::pace::Rates;
 use crate::core::retained::{Retained, RetainedStore};
 use crate::core::{Batch, Core, Offer, Parts};
 use crate::durable::{Durable, DurableLog};
@@ -18,7 +17,9 @@ use crate::hub::Hub;
 use crate::manage::Manager;
 use crate::manage::Sizes;
 use crate::net::{
-    Arrivals, Bound, Clock, Door, Lanes, Terms, available_memory, run_loads, run_ticks, serve,
+    Arrivals, Bound, CertificateError, CertificateState, Clock, Door, Entrance, Lanes,
+    ListenerState, ListenersReload, available_memory, reload_listeners, run_handshakes, run_loads,
+    run_ticks, serve, watch_certificates,
 };
 use crate::ownership::{Fabric, Ownership, SingleNode};
 use crate::sys::Sys;
@@ -31,6 +32,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -58,7 +60,18 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
-    /// The system gives no thread for reading from the log.
+    /// A unix socket cannot be listened on.
+    #[error("cannot listen on {}: {source}", path.display())]
+    ListenUnix {
+        /// Its path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The certificates of a listener cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] CertificateError),
+    /// The system gives no thread for reading from the log, or for handshakes.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
 }
@@ -193,6 +206,7 @@ impl Builder {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(self) -> Result<Broker, StartError> {
+        self.config.check_listeners()?;
         if self.access.is_none() && self.authenticate.is_none() {
             self.config.check()?;
         }
@@ -248,6 +262,20 @@ impl Builder {
             .filter_map(|bound| bound.listener.local_addr().ok())
             .collect();
         let (stop, stopped) = watch::channel(false);
+        let entrances = entrances_of(&listeners);
+        let handshakes = match entrances.iter().any(|entrance| entrance.tls.is_some()) {
+            true => Some(run_handshakes(stopped.clone()).map_err(StartError::Thread)?),
+            false => None,
+        };
+        let addresses = listeners
+            .iter()
+            .map(|bound| {
+                (
+                    Arc::clone(&bound.entrance),
+                    bound.listener.local_addr().ok(),
+                )
+            })
+            .collect();
         let door = Arc::new(Door {
             core: Arc::clone(&core),
             clock,
@@ -258,6 +286,7 @@ impl Builder {
             address_max: mqtt.max_connections_per_address,
             by_address: Mutex::default(),
             lanes: Lanes::new(Handle::current(), self.runtimes),
+            handshakes,
             stop: stopped,
             arrivals: Arrivals::default(),
         });
@@ -271,12 +300,16 @@ impl Builder {
             &self.config.node.name,
         );
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
+        let certificates = tokio::spawn(watch_certificates(entrances.clone()));
         Ok(Broker {
             door,
             local_addrs,
             stop,
             listeners: tasks,
             ticks,
+            certificates,
+            entrances,
+            addresses,
             events,
             manager,
             guard,
@@ -292,6 +325,10 @@ pub struct Broker {
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
     ticks: JoinHandle<()>,
+    /// Looks at the files of certificates.
+    certificates: JoinHandle<()>,
+    entrances: Vec<Arc<Entrance>>,
+    addresses: Vec<(Arc<Entrance>, Option<SocketAddr>)>,
     events: Arc<EventSource>,
     manager: Manager,
     guard: Option<Arc<Guard>>,
@@ -338,6 +375,36 @@ impl Broker {
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// Its listeners, and what has come through them.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<ListenerState> {
+        let state = |entrance: &Arc<Entrance>| {
+            let own = self.addresses.iter();
+            let own = own.filter(|(of, _)| Arc::ptr_eq(of, entrance));
+            entrance.state(own.filter_map(|(_, address)| *address).collect())
+        };
+        self.entrances.iter().map(state).collect()
+    }
+
+    /// The certificates its listeners show, with the time they are good until.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateState> {
+        let doors = self
+            .entrances
+            .iter()
+            .filter_map(|entrance| entrance.tls.as_ref());
+        doors.flat_map(|door| door.states()).collect()
+    }
+
+    /// Takes over what can be changed about listeners while they listen: certificates, who may come, limits, time
+    /// allowed. Connections that are there are left alone. Reads files, so it blocks.
+    ///
+    /// # Errors
+    /// [`ConfigError::Listener`]: settings do not go together, nothing was changed.
+    pub fn reload_listeners(&self, config: &Config) -> Result<ListenersReload, ConfigError> {
+        reload_listeners(&self.entrances, config)
     }
 
     /// Looks into it and changes what is in it.
@@ -409,27 +476,25 @@ impl Drop for Broker {
         let _ = self.stop.send(true);
         self.door.arrivals.wake_all();
         self.ticks.abort();
+        self.certificates.abort();
     }
 }
 
 /// Binds every address asked for; an optional one that the machine does not have is left out.
 fn listen(config: &Config) -> Result<Vec<Bound>, StartError> {
     let mut listeners = Vec::new();
-    for (name, listener) in &config.listeners {
-        let terms = Terms {
-            durability: listener.durability.unwrap_or(config.durability),
-            connections_max: listener.max_connections,
-            rates: Rates {
-                messages: listener.messages_rate,
-                bytes: listener.bytes_rate,
-            },
-        };
-        for address in listener.bind.addresses() {
+    for (name, settings) in &config.listeners {
+        let entrance = Arc::new(Entrance::new(name, settings, config)?);
+        if let Bind::Path(path) = &settings.bind {
+            let listener = listen_unix(path, settings.mode)?;
+            listeners.push(Bound { listener, entrance });
+            continue;
+        }
+        for address in settings.bind.addresses() {
             match Listener::bind(address.addr) {
-                Ok(bound) => listeners.push(Bound {
-                    listener: bound,
-                    name: name.as_str().into(),
-                    terms,
+                Ok(listener) => listeners.push(Bound {
+                    listener,
+                    entrance: Arc::clone(&entrance),
                 }),
                 Err(error) if !address.required && is_absent(&error) => {
                     tracing::debug!(addr = %address.addr, %error, "address left out");
@@ -444,6 +509,34 @@ fn listen(config: &Config) -> Result<Vec<Bound>, StartError> {
         }
     }
     Ok(listeners)
+}
+
+fn listen_unix(path: &Path, mode: u32) -> Result<Listener, StartError> {
+    #[cfg(unix)]
+    let bound = Listener::bind_unix(path, mode);
+    #[cfg(not(unix))]
+    let bound = {
+        let _ = mode;
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    };
+    bound.map_err(|source| StartError::ListenUnix {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The listeners of the configuration, each once.
+fn entrances_of(listeners: &[Bound]) -> Vec<Arc<Entrance>> {
+    let mut entrances: Vec<Arc<Entrance>> = Vec::new();
+    for bound in listeners {
+        if !entrances
+            .iter()
+            .any(|known| Arc::ptr_eq(known, &bound.entrance))
+        {
+            entrances.push(Arc::clone(&bound.entrance));
+        }
+    }
+    entrances
 }
 
 /// Whether the machine has no such address or no such address family.

@@ -53,4 +53,5 @@ pub use hooks::{
 };
 pub use manage::{Manager, Rechecked, Sizes};
 pub use mqtt_store::{Event as StoreEvent, OpenError as StoreError};
+pub use net::{CertificateError, CertificateState, ListenerState, ListenersReload};
 pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};

@@ -108,6 +108,16 @@ pub enum ConfigError {
     /// A listener address given outside of a file cannot be read.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Settings of a listener that do not go together.
+    #[error("listener `{name}`: `{key}` {problem}")]
+    Listener {
+        /// The listener's kind and name: `ssl:default`.
+        name: String,
+        /// The key within the listener.
+        key: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// A listener that other machines reach, with nothing that tells clients apart.
     #[error(
         "listener `{name}` on {bind} can be reached from other machines and no users are \

@@ -37,7 +37,9 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
+mod websocket;
 
 use std::{
     collections::BTreeMap,
@@ -54,26 +56,27 @@ pub use error::{ConfigError, Origin};
 pub use extensions::{
     AutoOptions, AutoSubscription, DELAY_MAX_S, Delayed, Rewrite, RewriteAction, SysTopics,
 };
-pub use listener::{Bind, BindAddress, BindError, Listener};
+pub use listener::{AccessRule, Bind, BindAddress, BindError, Listener, ListenerKind};
 pub use log::{Log, LogLevel};
 pub use mqtt::{Mqtt, Retainer};
 pub use reader::KeyDescription;
 pub use store::Store;
+pub use tls::{CertificateField, CertificateFiles, Tls, Verify};
 pub use value::{ByteSize, Duration, MemoryMark};
+pub use websocket::WebSocket;
 
 use crate::access::Policy;
 use crate::core::log::Durability;
-use access_kind::Names;
 use extensions::NodeName;
-use kind::{Directory, Flag, Frequency, Maybe, Number, OrInfinity, Place, Throughput};
+use kind::{Directory, Flag};
 use reader::{Reader, Section, Source};
 use store::DURABILITY;
 
 /// Everything that can be set. `Config::default()` is what an empty file gives.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
-    /// `listeners.tcp.<name>`: where the broker listens, by name. Default: `default` on
-    /// `localhost:1883`. A file that names a listener has only those that it names.
+    /// `listeners.<kind>.<name>`: where the broker listens, by kind and name: `ssl:default`. Default:
+    /// `tcp:default` on `localhost:1883`. A file that names a listener has only those that it names.
     pub listeners: BTreeMap<String, Listener>,
     /// `allow_anonymous`: whether clients without a user name may connect from other machines;
     /// from this machine they may as long as no users are configured. Default: false.
@@ -130,7 +133,7 @@ impl Default for Node {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listeners: BTreeMap::from([("default".to_owned(), Listener::default())]),
+            listeners: BTreeMap::from([("tcp:default".to_owned(), Listener::default())]),
             allow_anonymous: false,
             durability: Durability::Fsync,
             store: Store::default(),
@@ -181,6 +184,7 @@ impl Config {
     /// [`ConfigError::OpenToAnyone`], [`ConfigError::NoSuchAuthenticator`],
     /// [`ConfigError::AuthenticatorTwice`], or what is wrong with a file, with its lines.
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_listeners()?;
         self.check_authenticators()?;
         let open = self
             .listeners
@@ -190,7 +194,7 @@ impl Config {
         match open {
             Some((name, listener)) if !self.allow_anonymous => Err(ConfigError::OpenToAnyone {
                 name: name.clone(),
-                bind: listener.bind,
+                bind: listener.bind.clone(),
             }),
             _ => Policy::load(self).map(|_| ()),
         }
@@ -237,14 +241,31 @@ impl Config {
         Ok(())
     }
 
-    /// Replaces all listeners by one for each place, named `listen-1`, `listen-2`, and so on.
+    /// Checks the listeners' settings against each other, which [`check`](Self::check) begins with.
+    ///
+    /// # Errors
+    /// [`ConfigError::Listener`].
+    pub fn check_listeners(&self) -> Result<(), ConfigError> {
+        for (name, listener) in &self.listeners {
+            if let Some((key, problem)) = listener.problem() {
+                return Err(ConfigError::Listener {
+                    name: name.clone(),
+                    key,
+                    problem,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces all listeners by one of TCP for each place, named `tcp:listen-1`, `tcp:listen-2`, and so on.
     pub fn listen_only_on(&mut self, binds: impl IntoIterator<Item = Bind>) {
         let listeners = binds.into_iter().enumerate().map(|(index, bind)| {
             let listener = Listener {
                 bind,
                 ..Listener::default()
             };
-            (format!("listen-{}", index + 1), listener)
+            (format!("tcp:listen-{}", index + 1), listener)
         });
         self.listeners = listeners.collect();
     }
@@ -261,7 +282,7 @@ impl Config {
     }
 
     fn read(&mut self, root: &Section<'_>) -> Result<(), ConfigError> {
-        self.read_listeners(&root.section("listeners")?.section("tcp")?)?;
+        self.read_listeners(&root.section("listeners")?)?;
         root.set(
             "allow_anonymous",
             "let clients without a user name connect from other machines",
@@ -316,56 +337,21 @@ impl Config {
         Ok(())
     }
 
-    fn read_listeners(&mut self, tcp: &Section<'_>) -> Result<(), ConfigError> {
-        let names = tcp.names();
-        if !names.is_empty() && !tcp.is_overlay() {
+    fn read_listeners(&mut self, listeners: &Section<'_>) -> Result<(), ConfigError> {
+        let mut kinds = Vec::new();
+        for kind in ListenerKind::ALL {
+            kinds.push((kind, listeners.section(kind.name())?));
+        }
+        let names_any = kinds.iter().any(|(_, section)| !section.names().is_empty());
+        if names_any && !listeners.is_overlay() {
             self.listeners.clear();
         }
-        for name in names {
-            let section = tcp.section(name)?;
-            let listener = self.listeners.entry(name.to_owned()).or_default();
-            section.set(
-                "bind",
-                "where to listen; a file that names a listener has only those that it names",
-                &mut listener.bind,
-                &Place,
-            )?;
-            section.set(
-                "max_connections",
-                "connections open at once through this listener",
-                &mut listener.max_connections,
-                &OrInfinity(Number(1..=1_000_000_000)),
-            )?;
-            section.set(
-                "messages_rate",
-                "messages one client may publish in a time; over it, the client is not read from for a while",
-                &mut listener.messages_rate,
-                &OrInfinity(Frequency),
-            )?;
-            section.set(
-                "bytes_rate",
-                "bytes one client may send in a time; over it, the client is not read from for a while",
-                &mut listener.bytes_rate,
-                &OrInfinity(Throughput),
-            )?;
-            section.set(
-                "durability",
-                "when an acknowledgement to a client of this listener may leave; without it, what `durability` says",
-                &mut listener.durability,
-                &Maybe(DURABILITY),
-            )?;
-            section.set(
-                "enable_authn",
-                "whether clients of this listener are asked who they are; without that they have no user name, whatever they say",
-                &mut listener.enable_authn,
-                &Flag,
-            )?;
-            section.set(
-                "authenticators",
-                "which of `authentication` are asked about clients of this listener, in this order; without it, all",
-                &mut listener.authenticators,
-                &Maybe(Names),
-            )?;
+        for (kind, section) in kinds {
+            for name in section.names() {
+                let listener = self.listeners.entry(format!("{kind}:{name}"));
+                let listener = listener.or_insert_with(|| Listener::new(kind));
+                listener.read(&section.section(name)?)?;
+            }
         }
         Ok(())
     }

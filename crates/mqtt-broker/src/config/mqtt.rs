@@ -4,6 +4,7 @@ use super::{
     ByteSize, Duration, MemoryMark,
     kind::{Choice, Flag, Mark, Number, OrInfinity, Seconds, Size, Text, Time},
     settings::settings,
+    tls::{CERTIFICATE_FIELD, CertificateField},
 };
 use crate::core::queue::QueueFull;
 use crate::core::share_group::SharedStrategy;
@@ -28,6 +29,10 @@ const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::f
 settings! {
     /// `mqtt.*`: what is offered, and limits per packet, connection, session, and over all of them.
     pub struct Mqtt {
+        /// what of a client's certificate is its user name, at listeners that ask for one and say nothing else
+        peer_cert_as_username: CertificateField = CertificateField::Disabled, CERTIFICATE_FIELD;
+        /// what of a client's certificate is its Client Identifier, at listeners that ask for one and say nothing else
+        peer_cert_as_clientid: CertificateField = CertificateField::Disabled, CERTIFICATE_FIELD;
         /// the largest packet a client may send, header included; told to v5 clients
         max_packet_size: ByteSize = ByteSize::from_mb(1),
             Size(ByteSize::from_kb(1)..=ByteSize::from_mb(256));

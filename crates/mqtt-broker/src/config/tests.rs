@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::log::Durability;
 use crate::{QueueFull, Rate, SharedStrategy};
+use mqtt_io::{TlsCipher, TlsVersion};
 
 const EVERYTHING: &str = r#"
 allow_anonymous = true
@@ -16,10 +17,48 @@ bytes_rate = "18MB/10s"
 durability = "memory"
 enable_authn = false
 authenticators = ["people"]
+max_conn_rate = "500/s"
+access_rules = ["allow 10.0.0.0/8", "deny all"]
+proxy_protocol = true
+proxy_protocol_timeout = "4s"
+trusted_proxies = ["192.0.2.7", "10.0.0.0/8"]
+peer_cert_as_username = "cn"
+peer_cert_as_clientid = "san"
 
 [listeners.tcp.outside]
 bind = 1883
 max_connections = "infinity"
+
+[listeners.unix.here]
+bind = "run/mqtt.sock"
+mode = "0600"
+
+[listeners.wss.pages]
+bind = 8084
+
+[listeners.wss.pages.ssl_options]
+certfile = "a.pem"
+keyfile = "a.key"
+certificates = [{certfile = "b.pem", keyfile = "b.key"}]
+cacertfile = "ca.pem"
+crlfile = "ca.crl"
+verify = "verify_peer"
+fail_if_no_peer_cert = true
+versions = ["tlsv1.3"]
+ciphers = ["TLS_AES_128_GCM_SHA256"]
+handshake_timeout = "5s"
+max_handshakes = 6
+session_cache = 0
+
+[listeners.wss.pages.websocket]
+mqtt_path = "/m"
+fail_if_no_subprotocol = false
+check_origin_enable = true
+allow_origin_absent = false
+check_origins = ["https://example.com"]
+proxy_address_header = ""
+max_frame_size = "64KB"
+handshake_timeout = "7s"
 
 [node]
 name = "kitchen"
@@ -38,6 +77,8 @@ checkpoint_bytes = "24MB"
 level = "debug"
 
 [mqtt]
+peer_cert_as_username = "dn"
+peer_cert_as_clientid = "fingerprint"
 max_packet_size = "2MB"
 max_qos_allowed = 1
 retain_available = false
@@ -127,10 +168,14 @@ fn every_key_reaches_its_field() {
     let expected = Config {
         listeners: BTreeMap::from([
             (
-                "inside".to_owned(),
+                "tcp:inside".to_owned(),
                 Listener {
                     bind: Bind::Address("127.0.0.1:1884".parse().unwrap()),
                     max_connections: Some(50),
+                    max_conn_rate: Some(Rate {
+                        count: 500,
+                        per: std::time::Duration::from_secs(1),
+                    }),
                     messages_rate: Some(Rate {
                         count: 1000,
                         per: std::time::Duration::from_secs(1),
@@ -142,18 +187,69 @@ fn every_key_reaches_its_field() {
                     durability: Some(Durability::Memory),
                     enable_authn: false,
                     authenticators: Some(vec!["people".to_owned()]),
+                    access_rules: vec![
+                        "allow 10.0.0.0/8".parse().unwrap(),
+                        "deny all".parse().unwrap(),
+                    ],
+                    proxy_protocol: true,
+                    proxy_protocol_timeout: Duration::from_secs(4),
+                    trusted_proxies: vec![
+                        "192.0.2.7/32".parse().unwrap(),
+                        "10.0.0.0/8".parse().unwrap(),
+                    ],
+                    peer_cert_as_username: Some(CertificateField::Cn),
+                    peer_cert_as_clientid: Some(CertificateField::San),
+                    ..Listener::default()
                 },
             ),
             (
-                "outside".to_owned(),
+                "tcp:outside".to_owned(),
                 Listener {
                     bind: Bind::AllAddresses(1883),
-                    max_connections: None,
-                    messages_rate: None,
-                    bytes_rate: None,
-                    durability: None,
-                    enable_authn: true,
-                    authenticators: None,
+                    ..Listener::default()
+                },
+            ),
+            (
+                "unix:here".to_owned(),
+                Listener {
+                    bind: Bind::Path("run/mqtt.sock".into()),
+                    mode: 0o600,
+                    ..Listener::new(ListenerKind::Unix)
+                },
+            ),
+            (
+                "wss:pages".to_owned(),
+                Listener {
+                    bind: Bind::AllAddresses(8084),
+                    tls: Tls {
+                        certfile: Some("a.pem".into()),
+                        keyfile: Some("a.key".into()),
+                        certificates: vec![CertificateFiles {
+                            certfile: "b.pem".into(),
+                            keyfile: "b.key".into(),
+                        }],
+                        cacertfile: Some("ca.pem".into()),
+                        crlfile: vec!["ca.crl".into()],
+                        verify: Verify::Peer,
+                        fail_if_no_peer_cert: true,
+                        versions: vec![TlsVersion::Tls13],
+                        ciphers: vec![TlsCipher::from_name("TLS_AES_128_GCM_SHA256").unwrap()],
+                        handshake_timeout: Duration::from_secs(5),
+                        max_handshakes: 6,
+                        session_cache: 0,
+                    },
+                    websocket: WebSocket {
+                        mqtt_path: "/m".to_owned(),
+                        fail_if_no_subprotocol: false,
+                        check_origin_enable: true,
+                        allow_origin_absent: false,
+                        check_origins: vec!["https://example.com".to_owned()],
+                        proxy_address_header: String::new(),
+                        max_frame_size: ByteSize::from_kb(64),
+                        handshake_timeout: Duration::from_secs(7),
+                        ..WebSocket::default()
+                    },
+                    ..Listener::new(ListenerKind::Wss)
                 },
             ),
         ]),
@@ -201,6 +297,8 @@ fn every_key_reaches_its_field() {
             level: LogLevel::Debug,
         },
         mqtt: Mqtt {
+            peer_cert_as_username: CertificateField::Dn,
+            peer_cert_as_clientid: CertificateField::Fingerprint,
             max_packet_size: ByteSize::from_mb(2),
             max_qos_allowed: 1,
             retain_available: false,
@@ -354,8 +452,8 @@ fn unknown_keys_are_refused_with_a_suggestion() {
             "broker.toml:1: unknown key `listeners.tcp.x.bnd`, did you mean `listeners.tcp.x.bind`?",
         ),
         (
-            "listeners.ssl.x.bind = 1",
-            "broker.toml:1: unknown key `listeners.ssl`, known here: tcp",
+            "listeners.serial.x.bind = 1",
+            "broker.toml:1: unknown key `listeners.serial`, known here: ssl, tcp, unix, ws, wss",
         ),
         (
             "\"mqtt.max_inflight\" = 1",
@@ -488,7 +586,7 @@ fn open_listeners_need_leave() {
     let config = Config::from_toml(closed, "t").unwrap();
     assert_eq!(
         config.check().unwrap_err().to_string(),
-        "listener `lan` on 192.0.2.1:1883 can be reached from other machines and no users are \
+        "listener `tcp:lan` on 192.0.2.1:1883 can be reached from other machines and no users are \
          configured: say `--allow-anonymous` (or `allow_anonymous = true` in the file) to let \
          anyone in, or name users with `--password-file FILE` (or `[[authentication]]` in the file)"
     );
@@ -501,7 +599,7 @@ fn open_listeners_need_leave() {
             .check()
             .unwrap_err()
             .to_string()
-            .starts_with("listener `listen-2` on all")
+            .starts_with("listener `tcp:listen-2` on all")
     );
 }
 
@@ -511,7 +609,106 @@ fn described_defaults_are_the_defaults() {
     let rows = rows.filter(|row| !row.default.is_empty() && !row.key.contains("[]"));
     let lines = rows.map(|row| format!("{} = {}\n", row.key, row.default));
     let text = lines.collect::<String>().replace("<name>", "default");
-    assert_eq!(Config::from_toml(&text, "t").unwrap(), Config::default());
+    let mut expected = Config::default();
+    for kind in ListenerKind::ALL {
+        let name = format!("{kind}:default");
+        expected.listeners.insert(name, Listener::new(kind));
+    }
+    assert_eq!(Config::from_toml(&text, "t").unwrap(), expected);
+}
+
+#[test]
+fn settings_of_a_listener_that_do_not_go_together_are_refused() {
+    let tls = "certfile = \"a\"\nkeyfile = \"b\"\n";
+    for (kind, options, expected) in [
+        (
+            "ssl",
+            "",
+            "listener `ssl:x`: `ssl_options.certfile` is missing",
+        ),
+        (
+            "ssl",
+            "ssl_options.certfile = \"a\"",
+            "listener `ssl:x`: `ssl_options.keyfile` is missing",
+        ),
+        (
+            "ssl",
+            &format!("[listeners.ssl.x.ssl_options]\n{tls}fail_if_no_peer_cert = true"),
+            "listener `ssl:x`: `ssl_options.fail_if_no_peer_cert` needs",
+        ),
+        (
+            "wss",
+            &format!("[listeners.wss.x.ssl_options]\n{tls}crlfile = \"c\""),
+            "listener `wss:x`: `ssl_options.crlfile` needs",
+        ),
+        (
+            "ssl",
+            &format!("[listeners.ssl.x.ssl_options]\n{tls}verify = \"verify_peer\""),
+            "listener `ssl:x`: `ssl_options.cacertfile` is missing",
+        ),
+        (
+            "ssl",
+            &format!("peer_cert_as_username = \"cn\"\n[listeners.ssl.x.ssl_options]\n{tls}"),
+            "listener `ssl:x`: `peer_cert_as_username` needs client certificates",
+        ),
+        (
+            "tcp",
+            "peer_cert_as_clientid = \"cn\"",
+            "listener `tcp:x`: `peer_cert_as_clientid` needs client certificates",
+        ),
+        (
+            "ws",
+            "proxy_protocol = true",
+            "listener `ws:x`: `proxy_protocol` needs `trusted_proxies`",
+        ),
+        ("unix", "", "listener `unix:x`: `bind` is missing"),
+    ] {
+        let text = format!("[listeners.{kind}.x]\n{options}");
+        let error = Config::from_toml(&text, "t").unwrap().check().unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    for (line, expected) in [
+        (
+            "[listeners.tcp.x.ssl_options]\nverify = \"verify_none\"",
+            "t:1: unknown key `listeners.tcp.x.ssl_options`",
+        ),
+        (
+            "listeners.unix.x.mode = \"0999\"",
+            "t:1: `listeners.unix.x.mode` is `\"0999\"`, it must be access rights in octal digits such as \"0660\"",
+        ),
+        (
+            "listeners.ssl.x.ssl_options.versions = [\"tlsv1.1\"]",
+            "t:1: `listeners.ssl.x.ssl_options.versions` is `[\"tlsv1.1\"]`, it must be a list, each of it \"tlsv1.2\" or \"tlsv1.3\", at least one",
+        ),
+        (
+            "listeners.tcp.x.access_rules = [\"permit all\"]",
+            "t:1: `listeners.tcp.x.access_rules` is `[\"permit all\"]`, it must be a list, each of it a rule such as",
+        ),
+        (
+            "listeners.ws.x.websocket.mqtt_path = \"mqtt\"",
+            "t:1: `listeners.ws.x.websocket.mqtt_path` is `\"mqtt\"`, it must be a path such as \"/mqtt\"",
+        ),
+    ] {
+        let error = Config::from_toml(line, "t").unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn the_first_rule_that_fits_an_address_decides() {
+    let rules = ["deny 10.0.0.7", "allow 10.0.0.0/8", "allow ::1"];
+    let rules: Vec<AccessRule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    for (address, allowed) in [
+        ("10.0.0.7", false),
+        ("10.0.0.8", true),
+        ("::ffff:10.0.0.8", true),
+        ("::1", true),
+        ("192.0.2.1", false),
+    ] {
+        let address = address.parse().unwrap();
+        assert_eq!(AccessRule::allows(&rules, address), allowed, "{address}");
+    }
+    assert!(AccessRule::allows(&[], "192.0.2.1".parse().unwrap()));
 }
 
 #[test]
@@ -557,7 +754,7 @@ fn the_environment_overrides_the_file() {
         ("OTHER__KEY", "not ours"),
     ];
     let config = with_environment(file, &variables).unwrap();
-    let bind = |name: &str| config.listeners[name].bind.to_string();
+    let bind = |name: &str| config.listeners[&format!("tcp:{name}")].bind.to_string();
     assert_eq!(bind("default"), "127.0.0.1:7");
     assert_eq!(bind("lan"), "all addresses, port 1");
     assert_eq!(config.mqtt.max_inflight, 9);

@@ -11,6 +11,7 @@ use super::topic_cache::LastTopic;
 use super::wire::Outbox;
 use super::{Batch, Core, Gate, RetainedFor};
 use crate::access::ClientInfo;
+use crate::config::CertificateField;
 use crate::handler::AuthState;
 use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, ReasonCode};
 use mqtt_io::{PeerCertificate, Verdict, WriteQueue};
@@ -31,6 +32,13 @@ pub(crate) enum HeldAnswer {
     Bytes(Box<[u8]>),
 }
 
+/// What of a client's certificate is its name, whatever CONNECT says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct TakenFields {
+    pub(crate) username: CertificateField,
+    pub(crate) client_id: CertificateField,
+}
+
 /// A connection whose CONNECT has not been accepted.
 pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
@@ -38,6 +46,8 @@ pub(crate) struct Arrival {
     pub(crate) listener: Arc<str>,
     /// What TLS or a proxy has found out about the client.
     pub(crate) certificate: Option<Arc<PeerCertificate>>,
+    /// What of it is the client's name.
+    pub(crate) fields: TakenFields,
     /// The Client Identifier of a CONNECT that was refused.
     pub(crate) refused: Option<Box<str>>,
 }
@@ -134,6 +144,7 @@ impl Connection {
                 peer,
                 listener,
                 certificate: None,
+                fields: TakenFields::default(),
                 refused: None,
             })),
             auth: None,
@@ -149,10 +160,36 @@ impl Connection {
         }
     }
 
-    /// What the handshakes before CONNECT have found out about the client.
-    pub(crate) fn set_certificate(&mut self, certificate: PeerCertificate) {
+    /// What the handshakes before CONNECT have found out about the client, and what of it is its name.
+    pub(crate) fn set_certificate(
+        &mut self,
+        certificate: Option<PeerCertificate>,
+        fields: TakenFields,
+    ) {
         if let Some(arrival) = &mut self.arrival {
-            arrival.certificate = Some(Arc::new(certificate));
+            arrival.certificate = certificate.map(Arc::new);
+            arrival.fields = fields;
+        }
+    }
+
+    /// Says so when what came instead of CONNECT shows what the client mistakes this listener for.
+    pub(crate) fn note_mistake(&self, bytes: &[u8], now_ms: u64) {
+        let what = match bytes {
+            [0x16, 0x03, ..] => {
+                "a client that speaks TLS at a listener without; it belongs to an `ssl` listener"
+            }
+            [b'G', b'E', b'T', b' ', ..] => {
+                "an HTTP or WebSocket client at a listener without; it belongs to a `ws` listener"
+            }
+            b"PROXY "
+            | [b'P', b'R', b'O', b'X', b'Y', b' ', ..]
+            | [b'\r', b'\n', b'\r', b'\n', 0, ..] => {
+                "a header of the PROXY protocol at a listener without `proxy_protocol = true`"
+            }
+            _ => return,
+        };
+        if let Some((peer, listener)) = self.origin() {
+            self.core.reached.note_mistake(what, listener, peer, now_ms);
         }
     }
 

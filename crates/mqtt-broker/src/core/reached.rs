@@ -1,12 +1,13 @@
 //! Limits that were reached: one typed cause for the counter, the log line and whoever looks.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Time between two log lines about the same, in milliseconds.
 const LINE_EVERY_MS: u64 = 10_000;
 
 /// Variants of [`LimitCause`].
-const LIMIT_CAUSES: usize = 22;
+const LIMIT_CAUSES: usize = 24;
 
 /// Which limit somebody ran into; `docs/limits.md` says what follows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -18,6 +19,10 @@ pub enum LimitCause {
     ListenerConnections,
     /// Connections from one address.
     AddressConnections,
+    /// Connections in a time through one listener.
+    ConnectionRate,
+    /// Handshakes under way of one listener.
+    Handshakes,
     /// Sessions, connected or not.
     Sessions,
     /// Sessions without a connection.
@@ -64,6 +69,8 @@ impl LimitCause {
         Self::Connections,
         Self::ListenerConnections,
         Self::AddressConnections,
+        Self::ConnectionRate,
+        Self::Handshakes,
         Self::Sessions,
         Self::OfflineSessions,
         Self::ClientIdLen,
@@ -91,6 +98,8 @@ impl LimitCause {
             Self::Connections => "connections",
             Self::ListenerConnections => "listener_connections",
             Self::AddressConnections => "address_connections",
+            Self::ConnectionRate => "connection_rate",
+            Self::Handshakes => "handshakes",
             Self::Sessions => "sessions",
             Self::OfflineSessions => "offline_sessions",
             Self::ClientIdLen => "client_id_len",
@@ -118,6 +127,7 @@ impl LimitCause {
 #[derive(Debug, Default)]
 pub(crate) struct Reached {
     slots: [(AtomicU64, Notice); LIMIT_CAUSES],
+    mistakes: Notice,
 }
 
 impl Reached {
@@ -130,6 +140,19 @@ impl Reached {
         count.fetch_add(1, Ordering::Relaxed);
         if let Some(times) = notice.due(1, now_ms) {
             tracing::warn!(limit = cause.label(), who, times, "limit reached");
+        }
+    }
+
+    /// A client has come to the wrong listener; one line in the log tells of many.
+    pub(crate) fn note_mistake(
+        &self,
+        what: &'static str,
+        listener: &str,
+        peer: SocketAddr,
+        now_ms: u64,
+    ) {
+        if let Some(times) = self.mistakes.due(1, now_ms) {
+            tracing::warn!(listener, %peer, times, "refused: {what}");
         }
     }
 

@@ -3,6 +3,7 @@
 use super::auth::{Authenticated, take_grant};
 use crate::access::{AccessRequest, ClientInfo, Decision};
 use crate::authenticate::{AuthStep, Grant, Refusal};
+use crate::config::CertificateField;
 use crate::core::cause::EndCause;
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
@@ -27,6 +28,23 @@ use std::sync::atomic::Ordering;
 /// Spec: v3.1.1 [MQTT-3.1.2-2].
 const UNACCEPTABLE_VERSION: [u8; 4] = [0x20, 0x02, 0x00, 0x01];
 
+/// Names from a certificate, which count instead of those in CONNECT.
+#[derive(Default)]
+struct TakenNames {
+    username: Option<Box<str>>,
+    client_id: Option<Box<str>>,
+}
+
+impl TakenNames {
+    fn over<'c>(&'c self, connect: Connect<'c>) -> Connect<'c> {
+        Connect {
+            username: self.username.as_deref().or(connect.username),
+            client_id: self.client_id.as_deref().unwrap_or(connect.client_id),
+            ..connect
+        }
+    }
+}
+
 impl Connection {
     /// Accepts or refuses a client. Spec: v5 §3.1.4, v3.1.1 §3.1.4.
     pub(crate) fn handle_connect(
@@ -43,6 +61,11 @@ impl Connection {
             }
         };
         let negotiated = Negotiated::of_connect(&connect, &self.core.limits.server());
+        let Some(names) = self.taken_names() else {
+            let refusal = Refusal::new(ReasonCode::NOT_AUTHORIZED);
+            return Err(self.refuse(connect.client_id, &negotiated, &refusal));
+        };
+        let connect = names.over(connect);
         if let Some(reason) = self.refusal(&connect) {
             return Err(self.refuse(connect.client_id, &negotiated, &Refusal::new(reason)));
         }
@@ -54,6 +77,22 @@ impl Connection {
             }
             Authenticated::In(grant) => self.admit(&connect, negotiated, grant, batch, now_ms),
         }
+    }
+
+    /// The names that the client's certificate gives it; none when it has not what they are taken from.
+    fn taken_names(&self) -> Option<TakenNames> {
+        let Some(arrival) = &self.arrival else {
+            return Some(TakenNames::default());
+        };
+        let certificate = arrival.certificate.as_deref();
+        let name = |field: CertificateField| match field {
+            CertificateField::Disabled => Some(None),
+            field => field.of(certificate?).map(Some),
+        };
+        Some(TakenNames {
+            username: name(arrival.fields.username)?,
+            client_id: name(arrival.fields.client_id)?,
+        })
     }
 
     /// The client is who it says: gives it its session.

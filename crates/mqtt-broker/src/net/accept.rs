@@ -2,12 +2,15 @@
 
 use super::arrivals::Arrivals;
 use super::clock::Clock;
+use super::entrance::{Entrance, EntryCounts, EntryRules};
+use super::handshakes::Arrived;
 use super::lanes::Lanes;
 use super::task::{ConnectionTask, Served};
+use crate::config::{AccessRule, ListenerKind};
 use crate::core::Core;
 use crate::core::lane::Lane;
 use crate::core::log::Durability;
-use crate::core::pace::Rates;
+use crate::core::pace::{Pace, Rate, Rates};
 use crate::core::reached::LimitCause;
 use mqtt_io::{Listener, Stream};
 use parking_lot::Mutex;
@@ -17,6 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// How long to wait after the system refused to accept (out of file descriptors, for example).
@@ -40,6 +44,8 @@ pub(crate) struct Door {
     pub(crate) by_address: Mutex<HashMap<IpAddr, usize>>,
     /// What serves connections.
     pub(crate) lanes: Lanes,
+    /// Where handshakes of TLS are done, if any listener has them.
+    pub(crate) handshakes: Option<Handle>,
     /// Turns true when the broker stops.
     pub(crate) stop: watch::Receiver<bool>,
     /// Connections that have not sent their CONNECT.
@@ -66,93 +72,187 @@ pub(crate) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.door.connections.fetch_sub(1, Ordering::AcqRel);
-        if let Some(address) = &self.address
-            && let Entry::Occupied(mut count) = self.door.by_address.lock().entry(**address)
-        {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
+        if self.address.is_some() {
+            leave_address(&mut self.door.by_address.lock(), self.address.take());
         }
     }
 }
 
 impl Door {
     /// A place for one more connection, or the limit that is reached.
-    fn enter(self: &Arc<Self>, peer: SocketAddr) -> Result<Place, LimitCause> {
+    fn enter(self: &Arc<Self>) -> Result<Place, LimitCause> {
         let enter = |now: usize| (now < self.connections_max).then_some(now + 1);
         self.connections
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
             .map_err(|_| LimitCause::Connections)?;
-        let mut place = Place {
+        Ok(Place {
             door: Arc::clone(self),
             address: None,
+        })
+    }
+}
+
+impl Place {
+    /// Counts it for an address, instead of the one it was counted for.
+    fn enter_address(&mut self, address: IpAddr) -> Result<(), LimitCause> {
+        let Some(address_max) = self.door.address_max else {
+            return Ok(());
         };
-        if let Some(address_max) = self.address_max {
-            let address = peer.ip().to_canonical();
-            let mut by_address = self.by_address.lock();
-            let count = by_address.entry(address).or_default();
-            if *count >= address_max {
-                drop(by_address);
-                return Err(LimitCause::AddressConnections);
-            }
-            *count += 1;
-            place.address = Some(Box::new(address));
+        let address = address.to_canonical();
+        let mut by_address = self.door.by_address.lock();
+        let count = by_address.entry(address).or_default();
+        if *count >= address_max {
+            return Err(LimitCause::AddressConnections);
         }
-        Ok(place)
+        *count += 1;
+        let before = self.address.replace(Box::new(address));
+        leave_address(&mut by_address, before);
+        Ok(())
+    }
+}
+
+fn leave_address(by_address: &mut HashMap<IpAddr, usize>, address: Option<Box<IpAddr>>) {
+    if let Some(address) = address
+        && let Entry::Occupied(mut count) = by_address.entry(*address)
+    {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
     }
 }
 
 /// A listener with an address.
 pub(crate) struct Bound {
     pub(crate) listener: Listener,
-    /// Its name in the configuration.
-    pub(crate) name: Arc<str>,
-    pub(crate) terms: Terms,
+    /// What of the configuration it belongs to.
+    pub(crate) entrance: Arc<Entrance>,
 }
 
 /// Accepts on a listener until told to stop.
 pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
-    let Bound {
-        listener,
-        name,
-        terms,
-    } = bound;
+    let Bound { listener, entrance } = bound;
     let mut stop = door.stop.clone();
-    let here = Arc::new(());
+    let mut pace = ConnectionPace::default();
     loop {
         if *stop.borrow_and_update() {
             return;
         }
+        let rules = entrance.rules();
         // In this order nobody is told of a stop for each connection of many.
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
+            accepted = next(&door, &listener, &entrance, &rules, &mut pace) => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let count = Arc::strong_count(&here);
-                let entered = match terms.connections_max {
-                    Some(max) if count > max => Err(LimitCause::ListenerConnections),
-                    _ => door.enter(peer),
-                };
-                match entered {
-                    Ok(place) => {
-                        let places = Places(place, Arc::clone(&here));
-                        start(&door, stream, peer, &name, terms, places);
-                    }
-                    Err(cause) => {
-                        let peer = peer.to_string();
-                        door.core.reached.note(cause, &peer, door.clock.now_ms());
-                    }
-                }
-            }
+            Ok((stream, peer)) => admit(&door, &entrance, stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// The next connection, as soon as it may come.
+async fn next(
+    door: &Door,
+    listener: &Listener,
+    entrance: &Entrance,
+    rules: &EntryRules,
+    pace: &mut ConnectionPace,
+) -> std::io::Result<(Stream, SocketAddr)> {
+    if rules.conn_rate.is_some() {
+        pace.turn(door, rules).await;
+    }
+    if entrance.has_handshake(rules) {
+        entrance.room(door, rules).await;
+    }
+    let accepted = listener.accept().await?;
+    pace.take(door.clock.now_ms());
+    Ok(accepted)
+}
+
+/// How fast connections are taken.
+#[derive(Default)]
+struct ConnectionPace {
+    rate: Option<Rate>,
+    pace: Option<Box<Pace>>,
+}
+
+impl ConnectionPace {
+    /// Waits until the next may be taken.
+    async fn turn(&mut self, door: &Door, rules: &EntryRules) {
+        let now_ms = door.clock.now_ms();
+        if self.rate != rules.conn_rate {
+            self.rate = rules.conn_rate;
+            let rates = Rates {
+                messages: rules.conn_rate,
+                bytes: None,
+            };
+            self.pace = Pace::new(rates, now_ms);
+        }
+        let resume_at_ms = self
+            .pace
+            .as_ref()
+            .and_then(|pace| pace.resume_at_ms(now_ms));
+        if let Some(resume_at_ms) = resume_at_ms {
+            let wait = Duration::from_millis(resume_at_ms - now_ms);
+            let name = "connections";
+            door.core
+                .reached
+                .note(LimitCause::ConnectionRate, name, now_ms);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn take(&mut self, now_ms: u64) {
+        if let Some(pace) = &mut self.pace {
+            pace.take(1, 0, now_ms);
+        }
+    }
+}
+
+/// Lets a connection in if rules and limits allow it.
+fn admit(door: &Arc<Door>, entrance: &Arc<Entrance>, stream: Stream, peer: SocketAddr) {
+    EntryCounts::add(&entrance.counts.accepted);
+    let now_ms = door.clock.now_ms();
+    let rules = entrance.rules();
+    // What is held against addresses is held against the one behind a proxy, as soon as that is known.
+    let has_address = entrance.kind != ListenerKind::Unix && !entrance.is_proxied(&rules, peer);
+    if has_address && !AccessRule::allows(&rules.access, peer.ip()) {
+        EntryCounts::add(&entrance.counts.refused_by_rules);
+        if let Some(times) = entrance.counts.notice.due(1, now_ms) {
+            let listener = &*entrance.name;
+            tracing::warn!(listener, %peer, times, "turned away by access_rules");
+        }
+        return;
+    }
+    let entered = match rules.terms.connections_max {
+        Some(max) if entrance.connection_count() >= max => Err(LimitCause::ListenerConnections),
+        _ => door.enter().and_then(|mut place| {
+            if has_address {
+                place.enter_address(peer.ip())?;
+            }
+            Ok(place)
+        }),
+    };
+    match entered {
+        Ok(place) => {
+            let places = Places(place, Arc::clone(&entrance.connections));
+            if entrance.has_handshake(&rules) {
+                entrance.begin_handshake(door, rules, stream, peer, places);
+            } else {
+                let listener = Arc::clone(&entrance.name);
+                let task = ConnectionTask::new(stream, peer, listener, rules.terms, places);
+                match door.lanes.for_new() {
+                    Lane::FIRST => Served::start_here(task),
+                    lane => Served::start(task, lane),
+                }
+            }
+        }
+        Err(cause) => door.core.reached.note(cause, &peer.to_string(), now_ms),
     }
 }
 
@@ -167,19 +267,29 @@ impl Places {
     pub(crate) fn door(&self) -> &Arc<Door> {
         &self.0.door
     }
+
+    /// Counts it for the address behind a proxy.
+    pub(super) fn enter_address(&mut self, address: IpAddr) -> Result<(), LimitCause> {
+        self.0.enter_address(address)
+    }
 }
 
-fn start(
+/// Starts the task of a connection that has been through its handshakes.
+pub(super) fn start_arrived(
     door: &Arc<Door>,
-    stream: Stream,
-    peer: SocketAddr,
-    name: &Arc<str>,
-    terms: Terms,
+    arrived: Arrived,
+    entrance: &Entrance,
+    rules: &EntryRules,
     places: Places,
 ) {
-    let task = ConnectionTask::new(stream, peer, Arc::clone(name), terms, places);
-    match door.lanes.for_new() {
-        Lane::FIRST => Served::start_here(task),
-        lane => Served::start(task, lane),
-    }
+    let Arrived {
+        stream,
+        peer,
+        certificate,
+    } = arrived;
+    let listener = Arc::clone(&entrance.name);
+    let mut task = ConnectionTask::new(stream, peer, listener, rules.terms, places);
+    task.set_certificate(certificate, rules.fields);
+    // It is on the runtime of the handshakes and has to move, even to the first lane.
+    Served::start(task, door.lanes.for_new());
 }

@@ -3,16 +3,24 @@
 mod accept;
 mod arrivals;
 mod balance;
+mod certificates;
 mod clock;
+mod entrance;
+mod handshakes;
 mod lanes;
 mod loader;
 mod memory;
 mod spare;
 mod task;
 
-pub(crate) use accept::{Bound, Door, Terms, serve};
+pub(crate) use accept::{Bound, Door, serve};
 pub(crate) use arrivals::Arrivals;
+pub(crate) use certificates::watch as watch_certificates;
+pub use certificates::{CertificateError, CertificateState};
 pub(crate) use clock::{Clock, run_ticks};
+pub(crate) use entrance::{Entrance, reload as reload_listeners};
+pub use entrance::{ListenerState, ListenersReload};
+pub(crate) use handshakes::run_handshakes;
 pub(crate) use lanes::Lanes;
 pub(crate) use loader::run_loads;
 pub(crate) use memory::available as available_memory;

@@ -4,9 +4,10 @@ use super::accept::{Door, Places, Terms};
 use super::arrivals::Arrival;
 use super::clock::Clock;
 use crate::core::cause::EndCause;
+use crate::core::connection::TakenFields;
 use crate::core::lane::Lane;
 use crate::core::{Batch, Connection};
-use mqtt_io::{Fed, PacketReader, Stream, WriteQueue, poll_read_chunk_of};
+use mqtt_io::{Fed, PacketReader, PeerCertificate, Stream, WriteQueue, poll_read_chunk_of};
 use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -78,7 +79,7 @@ impl ConnectionTask {
     ) -> Self {
         let door = places.door();
         let now_ms = door.clock.now_ms();
-        let mut connection = Connection::new(
+        let connection = Connection::new(
             Arc::clone(&door.core),
             peer,
             listener,
@@ -86,9 +87,6 @@ impl ConnectionTask {
             terms.durability,
             now_ms,
         );
-        if let Some(certificate) = stream.peer_certificate() {
-            connection.set_certificate(certificate);
-        }
         Self {
             stream,
             reader: PacketReader::new(door.core.limits.packet_len_max),
@@ -100,6 +98,15 @@ impl ConnectionTask {
             is_done: false,
             places,
         }
+    }
+
+    /// What the handshakes have found out about the client, and what of it is its name.
+    pub(crate) fn set_certificate(
+        &mut self,
+        certificate: Option<PeerCertificate>,
+        fields: TakenFields,
+    ) {
+        self.connection.set_certificate(certificate, fields);
     }
 
     fn door(&self) -> &Door {
@@ -457,13 +464,19 @@ fn feed(
     });
     match fed {
         Ok(Fed::Paused) => true,
-        Ok(Fed::All | Fed::Stopped) => {
+        Ok(fed) => {
+            if fed == Fed::Stopped && !connection.is_open() {
+                connection.note_mistake(bytes, now_ms);
+            }
             if !connection.is_open() && reader.buffered() > CONNECT_LEN_MAX {
                 connection.end_with(EndCause::ConnectExpected);
             }
             false
         }
         Err(error) => {
+            if !connection.is_open() {
+                connection.note_mistake(bytes, now_ms);
+            }
             connection.handle_malformed(error);
             false
         }

@@ -52,7 +52,7 @@ impl Exchange for Twice {
 
 impl Authenticate for Judge {
     fn connect(&self, request: &ConnectRequest<'_>) -> AuthAnswer {
-        assert_eq!(request.listener, "listen-1");
+        assert_eq!(request.listener, "tcp:listen-1");
         AuthAnswer::Ready(match request.username {
             Some("stranger") => AuthStep::Refuse(Box::new(Refusal {
                 reason_string: Some("who are you?".into()),

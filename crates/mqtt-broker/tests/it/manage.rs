@@ -73,7 +73,7 @@ fn a_client_is_shown_as_it_is() {
     let who = view.client.unwrap();
     assert_eq!(
         (who.username.as_deref(), &*who.listener, who.version),
-        (Some("ann"), "listen-1", V5)
+        (Some("ann"), "tcp:listen-1", V5)
     );
     let subscriptions = manager.subscriptions_of("c").unwrap();
     let filters: Vec<_> = subscriptions

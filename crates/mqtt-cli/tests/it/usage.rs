@@ -129,7 +129,7 @@ fn a_subscriber_needs_what_mosquitto_needs() {
 fn an_open_listener_needs_leave() {
     refused(
         &["broker", "--listen", "0.0.0.0:0"],
-        "listener `listen-1` on 0.0.0.0:0 can be reached from other machines and no users are \
+        "listener `tcp:listen-1` on 0.0.0.0:0 can be reached from other machines and no users are \
          configured: say `--allow-anonymous` (or `allow_anonymous = true` in the file) to let \
          anyone in, or name users with `--password-file FILE` (or `[[authentication]]` in the file)",
     );
@@ -166,7 +166,7 @@ fn a_configuration_is_checked_without_starting() {
     assert!(
         ended
             .stderr
-            .contains("listener `default` on 192.0.2.1:1883")
+            .contains("listener `tcp:default` on 192.0.2.1:1883")
     );
     assert_eq!(ended.code, Some(2));
     fs::write(

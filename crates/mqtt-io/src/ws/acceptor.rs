@@ -53,6 +53,14 @@ impl WsRequest {
         &self.target
     }
 
+    /// All headers of this name that are text, in their order.
+    pub fn header_values(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+        let values = name.map(|name| self.headers.get_all(name).iter().collect::<Vec<_>>());
+        let values = values.into_iter().flatten();
+        values.filter_map(|value| value.to_str().ok())
+    }
+
     /// The first header of this name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;

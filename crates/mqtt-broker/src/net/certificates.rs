@@ -1,0 +1,261 @@
+//! The certificates of TLS listeners: read, watched, read again, and warned of before they expire.
+
+use super::accept::Door;
+use super::entrance::Entrance;
+use crate::config::{Tls, Verify};
+use mqtt_io::{
+    ClientCertificates, PeerCertificate, TlsAcceptor, TlsError, TlsIdentity, TlsServerOptions,
+};
+use parking_lot::{Mutex, RwLock};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::MissedTickBehavior;
+
+/// How often files are looked at.
+const WATCH_PERIOD: Duration = Duration::from_secs(2);
+
+/// How often a certificate that expires is warned of, in looks at the files.
+const LOOKS_PER_WARNING: u32 = 1800;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Times before its end at which a certificate is warned of.
+const WARN_BEFORE: [Duration; 3] = [DAY, DAY.saturating_mul(7), DAY.saturating_mul(30)];
+
+/// Why a listener's certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("listener `{listener}`: `{key}`: {source}")]
+pub struct CertificateError {
+    /// The listener's kind and name.
+    pub listener: Box<str>,
+    /// The key within the listener.
+    pub key: &'static str,
+    /// What is wrong.
+    pub source: TlsError,
+}
+
+/// A certificate that a listener shows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CertificateState {
+    /// The listener's kind and name.
+    pub listener: Arc<str>,
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// What it says.
+    pub certificate: PeerCertificate,
+}
+
+impl CertificateState {
+    /// How long it is good for, from `now` on; zero when it is no longer.
+    pub fn left(&self, now: SystemTime) -> Duration {
+        let not_after = self.certificate.not_after;
+        let left = not_after.and_then(|not_after| not_after.duration_since(now).ok());
+        left.unwrap_or_default()
+    }
+}
+
+/// What a TLS listener shows and accepts; can be exchanged while it listens.
+#[derive(Debug)]
+pub(crate) struct TlsDoor {
+    listener: Arc<str>,
+    acceptor: RwLock<TlsAcceptor>,
+    loaded: Mutex<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    settings: Tls,
+    /// How the files looked when they were read last, whatever came of it.
+    stamps: Vec<Option<Stamp>>,
+    states: Vec<CertificateState>,
+}
+
+/// What shows that a file is another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Stamp {
+    modified: SystemTime,
+    len: u64,
+}
+
+impl TlsDoor {
+    pub(crate) fn load(listener: Arc<str>, settings: &Tls) -> Result<Self, CertificateError> {
+        let stamps = stamps(settings);
+        let (acceptor, states) = load(&listener, settings)?;
+        Ok(Self {
+            listener,
+            acceptor: RwLock::new(acceptor),
+            loaded: Mutex::new(Loaded {
+                settings: settings.clone(),
+                stamps,
+                states,
+            }),
+        })
+    }
+
+    /// For the next handshake.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.read().clone()
+    }
+
+    pub(crate) fn states(&self) -> Vec<CertificateState> {
+        self.loaded.lock().states.clone()
+    }
+
+    /// Reads the files again, with other settings if need be. What is wrong leaves in force what was.
+    pub(crate) fn reload(&self, settings: &Tls) -> Result<(), CertificateError> {
+        let mut loaded = self.loaded.lock();
+        // Whatever changes from here on is seen by the next look.
+        loaded.stamps = stamps(settings);
+        let (acceptor, states) = load(&self.listener, settings)?;
+        loaded.settings = settings.clone();
+        loaded.states = states;
+        *self.acceptor.write() = acceptor;
+        Ok(())
+    }
+
+    /// Reads the files again if one of them has changed.
+    fn look(&self) {
+        let settings = {
+            let loaded = self.loaded.lock();
+            if stamps(&loaded.settings) == loaded.stamps {
+                return;
+            }
+            loaded.settings.clone()
+        };
+        match self.reload(&settings) {
+            Ok(()) => {
+                tracing::info!(listener = &*self.listener, "certificates read again");
+                self.warn();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a changed file cannot be used, what was read before stays in force");
+            }
+        }
+    }
+
+    /// Warns of certificates that have little time left.
+    fn warn(&self) {
+        let now = SystemTime::now();
+        for state in self.states() {
+            let left = state.left(now);
+            if WARN_BEFORE.iter().all(|before| left > *before) {
+                continue;
+            }
+            let (listener, file) = (&*state.listener, state.file.display());
+            match left.as_secs() / DAY.as_secs() {
+                0 if left.is_zero() => {
+                    tracing::error!(listener, %file, "a certificate has expired, clients refuse it");
+                }
+                0 => tracing::error!(listener, %file, "a certificate expires within a day"),
+                days => tracing::warn!(listener, %file, days, "a certificate expires soon"),
+            }
+        }
+    }
+}
+
+/// Looks at the files of all TLS listeners until it is dropped.
+pub(crate) async fn watch(entrances: Vec<Arc<Entrance>>) {
+    let doors = || {
+        entrances
+            .iter()
+            .filter_map(|entrance| entrance.tls.as_ref())
+    };
+    if doors().next().is_none() {
+        return;
+    }
+    let mut ticks = tokio::time::interval(WATCH_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = 0;
+    loop {
+        ticks.tick().await;
+        if looks == 0 {
+            doors().for_each(|door| door.warn());
+        }
+        looks = (looks + 1) % LOOKS_PER_WARNING;
+        for door in doors() {
+            let door = Arc::clone(door);
+            // A file system can be slow.
+            let _ = tokio::task::spawn_blocking(move || door.look()).await;
+        }
+    }
+}
+
+impl Door {
+    /// Whether a certificate that was accepted, perhaps a while ago in a session that goes on, is still good.
+    pub(super) fn is_current(certificate: &PeerCertificate) -> bool {
+        let not_after = certificate.not_after;
+        not_after.is_none_or(|not_after| SystemTime::now() <= not_after)
+    }
+}
+
+fn stamps(settings: &Tls) -> Vec<Option<Stamp>> {
+    let identities: Vec<_> = settings.identities().collect();
+    let of_identities = identities
+        .iter()
+        .flat_map(|files| [&files.certfile, &files.keyfile]);
+    let of_clients = settings.cacertfile.iter().chain(&settings.crlfile);
+    of_identities
+        .chain(of_clients)
+        .map(|path| stamp(path))
+        .collect()
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let file = fs::metadata(path).ok()?;
+    Some(Stamp {
+        modified: file.modified().ok()?,
+        len: file.len(),
+    })
+}
+
+fn load(
+    listener: &Arc<str>,
+    settings: &Tls,
+) -> Result<(TlsAcceptor, Vec<CertificateState>), CertificateError> {
+    let at = |key| {
+        let listener = Box::from(&**listener);
+        move |source| CertificateError {
+            listener,
+            key,
+            source,
+        }
+    };
+    let mut options = TlsServerOptions::new()
+        .versions(settings.versions.iter().copied())
+        .ciphers(settings.ciphers.iter().copied())
+        .sessions(settings.session_cache);
+    let mut states = Vec::new();
+    for files in settings.identities() {
+        let certificate = TlsIdentity::certificate_file(&files.certfile);
+        let certificate = certificate.map_err(at("ssl_options.certfile"))?;
+        let identity = certificate.key_file(&files.keyfile);
+        let identity = identity.map_err(at("ssl_options.keyfile"))?;
+        if let Some(certificate) = identity.describe() {
+            states.push(CertificateState {
+                listener: Arc::clone(listener),
+                file: files.certfile,
+                certificate,
+            });
+        }
+        options = options.identity(identity);
+    }
+    if settings.verify == Verify::Peer {
+        options = options.client_certificates(match settings.fail_if_no_peer_cert {
+            true => ClientCertificates::Required,
+            false => ClientCertificates::Optional,
+        });
+        if let Some(file) = &settings.cacertfile {
+            options = options
+                .client_ca_file(file)
+                .map_err(at("ssl_options.cacertfile"))?;
+        }
+        for file in &settings.crlfile {
+            options = options.crl_file(file).map_err(at("ssl_options.crlfile"))?;
+        }
+    }
+    let acceptor = options.build().map_err(at("ssl_options"))?;
+    Ok((acceptor, states))
+}
