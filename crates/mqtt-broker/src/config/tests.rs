@@ -810,7 +810,7 @@ fn an_authenticator_is_named_once_and_needs_what_it_needs() {
         ),
         (
             format!("listeners.tcp.default.authenticators = [\"x\"]\n{whole}"),
-            "listener `default` names `x` among its `authenticators`, and no `[[authentication]]` has that `name`",
+            "listener `tcp:default` names `x` among its `authenticators`, and no `[[authentication]]` has that `name`",
         ),
     ] {
         assert_eq!(check(&text).unwrap_err().to_string(), line, "{text}");
