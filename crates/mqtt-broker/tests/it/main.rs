@@ -15,6 +15,7 @@ mod auth;
 mod backlog;
 mod connect;
 mod disk;
+mod doors;
 mod extensions;
 mod flows;
 mod guard;
