@@ -193,6 +193,7 @@ fn causes(totals: &Totals) -> Vec<Metric> {
         ("hook", totals.dropped_hook),
         ("delayed_full", totals.dropped_delayed_full),
         ("unreadable", totals.dropped_unreadable),
+        ("withheld", totals.dropped_withheld),
     ];
     let refused = totals.refused.iter().filter_map(|(what, count)| {
         let (packet, reason) = match what {
@@ -239,6 +240,13 @@ fn causes(totals: &Totals) -> Vec<Metric> {
             "PUBLISH packets and Topic Filters refused, by packet and Reason Code",
             "cause",
             refused.collect(),
+        ),
+        labelled(
+            Kind::Counter,
+            "mqtt_requests_denied",
+            "Of the requests refused those that rights were the ground of, by what decided",
+            "ground",
+            by_label(&totals.denied),
         ),
     ]
 }

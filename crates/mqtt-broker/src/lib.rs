@@ -31,6 +31,7 @@ pub use crate::core::message::{Message, Source};
 pub use crate::core::pace::Rate;
 pub use crate::core::queue::QueueFull;
 pub use crate::core::reached::LimitCause;
+pub use crate::core::refusals::{REFUSALS_MAX, Reference, RefusalView};
 pub use crate::core::retained::{RetainedFull, RetainedLookup, RetainedStore};
 pub use crate::core::session_cell::SessionKey;
 pub use crate::core::share_group::SharedStrategy;

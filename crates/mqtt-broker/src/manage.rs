@@ -15,6 +15,7 @@ pub use views::{BrokerInfo, ClientView, RetainedView, Sizes, SubscriptionView};
 use crate::LogPosition;
 use crate::core::cause::{EndCause, SessionEnd};
 use crate::core::counters::Totals;
+use crate::core::refusals::{Reference, RefusalView};
 use crate::core::session_cell::SessionCell;
 use crate::core::{Batch, Core, Wanted};
 use crate::events::EventSource;
@@ -238,6 +239,16 @@ impl Manager {
                 _ => false,
             }
         })
+    }
+
+    /// The last requests that were refused on the ground of rights, up to 1,024, oldest first.
+    pub fn refusals(&self) -> Vec<RefusalView> {
+        self.core.refusals.views()
+    }
+
+    /// What a client was refused that was told this reference; none when it was too long ago.
+    pub fn refusal(&self, reference: Reference) -> Option<RefusalView> {
+        self.core.refusals.find(reference)
     }
 
     /// Messages published to `$delayed` that wait for their time.

@@ -5,6 +5,7 @@ use super::lane::Lane;
 use super::log::{CommitLog, Durability, LogPosition};
 use super::pace::{Pace, Passed, Rates};
 use super::reached::LimitCause;
+use super::refusals::Reference;
 use super::seldom_vec::SeldomVec;
 use super::session_cell::{SessionCell, SessionState};
 use super::topic_cache::LastTopic;
@@ -13,9 +14,9 @@ use super::{Batch, Core, Gate, RetainedFor};
 use crate::access::ClientInfo;
 use crate::config::CertificateField;
 use crate::handler::AuthState;
-use mqtt_codec::{DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, ReasonCode};
+use mqtt_codec::{Ack, DecodeError, Disconnect, Frame, Packet, PacketId, PacketType, ReasonCode};
 use mqtt_io::{PeerCertificate, Verdict, WriteQueue};
-use mqtt_session::{AckQueue, InboundAliases, Negotiated, PendingAck, ReceiveQuota};
+use mqtt_session::{AckKind, AckQueue, InboundAliases, Negotiated, PendingAck, ReceiveQuota};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,6 +27,8 @@ use std::task::{Context, Poll, Waker};
 pub(crate) enum HeldAnswer {
     /// PUBACK, PUBREC or PUBCOMP.
     Ack(PendingAck),
+    /// PUBACK or PUBREC that refuses, with what the client may ask about.
+    Refusal(PendingAck, Reference),
     /// PUBREL.
     Release(PacketId, ReasonCode),
     /// CONNACK, SUBACK or UNSUBACK, encoded.
@@ -104,7 +107,7 @@ pub(crate) struct Connection {
     /// Enhanced authentication, where CONNECT asked for it.
     pub(crate) auth: Option<Box<AuthState>>,
     /// Control Packets written that are not yet counted.
-    pub(crate) answers_sent: u64,
+    pub(crate) answers_sent: u32,
     /// The subscriber whose full queue this publisher waits for.
     pub(crate) waiting_for: Option<Arc<SessionCell>>,
     /// Whether this publisher waits for a disk that is behind.
@@ -119,6 +122,8 @@ pub(crate) struct Connection {
     is_greeted: bool,
     pace: Option<Box<Pace>>,
     end: Option<EndCause>,
+    /// What the client may ask about, where its connection ends because it was refused something.
+    pub(crate) refusal: Option<Reference>,
 }
 
 impl Connection {
@@ -157,6 +162,7 @@ impl Connection {
             is_greeted: false,
             pace: Pace::new(rates, now_ms),
             end: None,
+            refusal: None,
         }
     }
 
@@ -312,7 +318,8 @@ impl Connection {
         };
         let version = open.negotiated.version;
         if self.is_greeted && version.server_may_disconnect() {
-            let words = cause.words();
+            let referred = self.refusal.map(Reference::words);
+            let words = referred.as_deref().or(cause.words());
             super::push_fitting(&mut self.out, &open.negotiated, &[], words, |properties| {
                 Packet::Disconnect(Disconnect { reason, properties })
             });
@@ -530,7 +537,7 @@ impl Connection {
         if let Some(cause) = ended {
             self.end_with(cause);
         }
-        batch.counts.answers_sent += std::mem::take(&mut self.answers_sent);
+        batch.counts.answers_sent += u64::from(std::mem::take(&mut self.answers_sent));
         if !self.out.is_empty() {
             queue.push(std::mem::take(&mut self.out));
         } else if self.out.capacity() > 0 {
@@ -635,6 +642,22 @@ fn push_held(out: &mut Vec<u8>, open: &mut Open, answer: HeldAnswer) -> bool {
                 ack.packet_id,
                 ack.reason,
             );
+            crate::handler::settled(open, ack);
+        }
+        HeldAnswer::Refusal(ack, reference) => {
+            let words = reference.words();
+            super::push_fitting(out, &open.negotiated, &[], Some(&words), |properties| {
+                let refusal = Ack {
+                    packet_id: ack.packet_id,
+                    reason: ack.reason,
+                    properties,
+                };
+                match ack.kind {
+                    AckKind::PubAck => Packet::PubAck(refusal),
+                    AckKind::PubRec => Packet::PubRec(refusal),
+                    AckKind::PubComp => Packet::PubComp(refusal),
+                }
+            });
             crate::handler::settled(open, ack);
         }
     }

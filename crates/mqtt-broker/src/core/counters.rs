@@ -34,6 +34,7 @@ pub(crate) struct Counters {
     sessions_ended: Mutex<BTreeMap<&'static str, u64>>,
     ends: Mutex<BTreeMap<&'static str, u64>>,
     refused: Mutex<BTreeMap<RequestRefused, u64>>,
+    denied: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// A reading of the broker's counters; each in packets, messages or connections since the start.
@@ -102,6 +103,8 @@ pub struct Totals {
     pub ends: BTreeMap<&'static str, u64>,
     /// PUBLISH packets and Topic Filters refused, by what was refused and why.
     pub refused: BTreeMap<RequestRefused, u64>,
+    /// Of these, those that rights were the ground of, by [`Ground::label`](crate::Ground::label).
+    pub denied: BTreeMap<&'static str, u64>,
     /// Limits reached, by [`LimitCause::label`](crate::LimitCause::label); those never reached are left out.
     pub limits: BTreeMap<&'static str, u64>,
 }
@@ -287,6 +290,10 @@ impl Counters {
         *self.refused.lock().entry(cause).or_default() += 1;
     }
 
+    pub(crate) fn denied(&self, ground: &'static str) {
+        *self.denied.lock().entry(ground).or_default() += 1;
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let dropped = |cause: DropCause| self.dropped.get(cause.slot()).map_or(0, load);
@@ -322,6 +329,7 @@ impl Counters {
             sessions_ended: self.sessions_ended.lock().clone(),
             ends: self.ends.lock().clone(),
             refused: self.refused.lock().clone(),
+            denied: self.denied.lock().clone(),
             limits: BTreeMap::new(),
         }
     }

@@ -27,6 +27,7 @@ mod parts;
 mod publish;
 pub(crate) mod queue;
 pub(crate) mod reached;
+pub(crate) mod refusals;
 pub(crate) mod restore;
 pub(crate) mod retained;
 mod retained_tree;
@@ -67,20 +68,21 @@ pub(crate) use subscription::{Subscription, Via};
 pub(crate) use topic_cache::CachedTopic;
 pub(crate) use wire::AsReceived;
 
-use crate::access::{Access, ClientInfo};
+use crate::access::Access;
 use crate::authenticate::Authenticate;
 use crate::extensions::Extensions;
 use crate::hooks::{Dropped, Interest};
 use crate::hub::Hub;
 use crate::ownership::{Fabric, Ownership};
 use crate::sys::Sys;
-use cause::{DropCause, EndCause, RequestRefused, SessionEnd};
+use cause::{DropCause, EndCause, SessionEnd};
 use counters::{Counters, Totals};
 use limits::Limits;
 use loads::Loads;
 use log::{CommitLog, LogRecord};
 use parking_lot::Mutex;
 use reached::{LimitCause, Notice, Reached};
+use refusals::Refusals;
 use retained::RetainedStore;
 use router::Router;
 use session_cell::{SessionCell, SessionKey, SessionState};
@@ -119,7 +121,9 @@ pub(crate) struct Core {
     /// When the log told of connections that ended before their CONNECT was whole.
     pub(crate) strangers: Notice,
     /// When the log told of requests that were refused: PUBLISH and SUBSCRIBE.
-    refusals: [Notice; 2],
+    refusal_notices: [Notice; 2],
+    /// Requests that rights were the ground to refuse.
+    pub(crate) refusals: Refusals,
     /// Bytes waiting for all sessions.
     queued_bytes: AtomicI64,
     /// Messages waiting in the log alone.
@@ -162,7 +166,8 @@ impl Core {
             reached: Reached::default(),
             drops: Default::default(),
             strangers: Notice::default(),
-            refusals: Default::default(),
+            refusal_notices: Default::default(),
+            refusals: Refusals::default(),
             queued_bytes: AtomicI64::new(0),
             stored: AtomicI64::new(0),
             loads: Arc::default(),
@@ -196,28 +201,6 @@ impl Core {
             },
             who,
         );
-    }
-
-    /// `client` was refused something about `topic`, a Topic Name or Topic Filter.
-    #[cold]
-    pub(crate) fn note_refused(
-        &self,
-        client: &ClientInfo,
-        topic: &str,
-        cause: RequestRefused,
-        now_ms: u64,
-    ) {
-        self.counters.refused(cause);
-        let [publishes, subscribes] = &self.refusals;
-        let notice = match cause {
-            RequestRefused::Publish(_) => publishes,
-            RequestRefused::Subscribe(_) => subscribes,
-        };
-        if let Some(times) = notice.due(1, now_ms) {
-            let client_id = &*client.client_id;
-            tracing::info!(%cause, client_id, topic, times, "request refused");
-        }
-        self.hub.request_refused(client, topic, cause);
     }
 
     /// What has been counted.

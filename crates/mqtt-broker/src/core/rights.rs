@@ -164,7 +164,13 @@ impl Core {
             if was_there {
                 removed += 1;
                 let cause = RequestRefused::Subscribe(ReasonCode::NOT_AUTHORIZED);
-                self.note_refused(client, &topic_filter, cause, now_ms);
+                let subscribed = Subscribed::of(&topic_filter);
+                let request = AccessRequest::Subscribe {
+                    client,
+                    topic_filter: subscribed.matched(),
+                    qos: QoS::AtMostOnce,
+                };
+                self.note_refused(client, &topic_filter, cause, Some(&request), now_ms);
             }
         }
         removed

@@ -4,11 +4,12 @@ use super::auth::{Authenticated, take_grant};
 use crate::access::{AccessRequest, ClientInfo, Decision};
 use crate::authenticate::{AuthStep, Grant, Refusal};
 use crate::config::CertificateField;
-use crate::core::cause::EndCause;
+use crate::core::cause::{EndCause, RequestRefused};
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
 use crate::core::message::{Message, Source};
 use crate::core::reached::LimitCause;
+use crate::core::refusals::Reference;
 use crate::core::session_cell::SessionKey;
 use crate::core::{
     AttachRequest, Batch, Lost, Wanted, Will, ask, is_of_broker, push, push_fitting,
@@ -127,7 +128,10 @@ impl Connection {
         match self.may_leave_will(connect, &client) {
             None => return Ok(Step::Wait),
             Some(Decision::Deny(reason) | Decision::Disconnect(reason)) => {
-                return Err(self.refuse(connect.client_id, &negotiated, &Refusal::new(reason)));
+                let mut refusal = Refusal::new(reason);
+                let reference = self.note_will_refused(connect, &client, reason, now_ms);
+                refusal.reason_string = reference.map(|reference| reference.words().into());
+                return Err(self.refuse(connect.client_id, &negotiated, &refusal));
             }
             Some(Decision::Allow) => {}
         }
@@ -321,6 +325,27 @@ impl Connection {
         ask(&mut self.gate, &*self.core.access, Some(client), &request)
     }
 
+    /// Its will may not: what it may be told to ask about.
+    fn note_will_refused(
+        &self,
+        connect: &Connect<'_>,
+        client: &ClientInfo,
+        reason: ReasonCode,
+        now_ms: u64,
+    ) -> Option<Reference> {
+        let will = connect.will.as_ref()?;
+        let topic_name = will.topic_name.as_str();
+        let request = AccessRequest::Publish {
+            client,
+            topic_name,
+            qos: will.qos,
+            retain: will.retain,
+        };
+        let cause = RequestRefused::Publish(reason);
+        let core = &self.core;
+        core.note_refused(client, topic_name, cause, Some(&request), now_ms)
+    }
+
     /// CONNACK that says no, as far as the client's version and packet size have words for it.
     pub(super) fn refuse(
         &mut self,
@@ -361,7 +386,7 @@ impl Connection {
                 properties,
             })
         });
-        self.answers_sent += u64::from(is_said);
+        self.answers_sent += u32::from(is_said);
         EndCause::ConnectRefused(reason)
     }
 

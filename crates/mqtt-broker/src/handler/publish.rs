@@ -127,7 +127,17 @@ impl Connection {
         };
         let denied = match decision {
             None => return Ok(Step::Wait),
-            Some(Decision::Disconnect(reason)) => return Err(EndCause::PublishRefused(reason)),
+            Some(Decision::Disconnect(reason)) => {
+                let cause = RequestRefused::Publish(reason);
+                self.refusal = self.core.note_refused(
+                    client,
+                    topic_name.as_str(),
+                    cause,
+                    Some(&request),
+                    now_ms,
+                );
+                return Err(EndCause::PublishRefused(reason));
+            }
             Some(Decision::Deny(reason)) => Some(reason),
             Some(Decision::Allow) => {
                 let passed = self.core.limits.of_topic(topic_name.as_str());
@@ -284,10 +294,14 @@ impl Connection {
                 }
             }
         };
+        let mut reference = None;
         if reason.is_error() {
             let cause = RequestRefused::Publish(reason);
-            self.core
-                .note_refused(client, topic_name.as_str(), cause, now_ms);
+            let asked = denied.map(|_| &request);
+            let topic_name = topic_name.as_str();
+            reference = self
+                .core
+                .note_refused(client, topic_name, cause, asked, now_ms);
         }
         let Some(settling) = Settling::of(delivery) else {
             if reason.is_error() {
@@ -299,6 +313,7 @@ impl Connection {
         if reason.is_error() && negotiated.refused_publish() == RefusedPublish::Close {
             // Sent again on the next connection, it must not be taken for a duplicate.
             cell.receive.lock().settle(receive_quota, settling, reason);
+            self.refusal = reference;
             return Err(EndCause::PublishRefused(reason));
         }
         if let (true, Delivery::ExactlyOnce(packet_id)) = (reason.is_error(), delivery) {
@@ -318,7 +333,11 @@ impl Connection {
             packet_id: settling.packet_id,
             reason,
         };
-        self.answer(position, HeldAnswer::Ack(ack));
+        let answer = match reference {
+            None => HeldAnswer::Ack(ack),
+            Some(reference) => HeldAnswer::Refusal(ack, reference),
+        };
+        self.answer(position, answer);
         Ok(Step::Done)
     }
 

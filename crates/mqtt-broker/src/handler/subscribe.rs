@@ -5,12 +5,14 @@ use crate::core::cause::{EndCause, RequestRefused};
 use crate::core::connection::{Connection, HeldAnswer, Open, Step};
 use crate::core::log::LogPosition;
 use crate::core::reached::LimitCause;
+use crate::core::refusals::Reference;
 use crate::core::{Batch, Wanted, ask, push};
 use crate::extensions::Subscribed;
 use mqtt_codec::{
-    Packet, Properties, QoS, ReasonCode, ReasonCodes, SubAck, Subscribe, SubscriptionOptions,
-    TopicFilter,
+    Packet, PacketId, PacketType, Properties, Property, PropertyList, QoS, ReasonCode, ReasonCodes,
+    SubAck, Subscribe, SubscriptionOptions, TopicFilter,
 };
+use mqtt_session::Negotiated;
 
 impl Connection {
     /// Makes subscriptions, one Reason Code each. Spec: v5 §3.8.4, v3.1.1 §3.8.4.
@@ -30,7 +32,7 @@ impl Connection {
                 options,
                 subscription_id,
             };
-            all.push(match self.may_subscribe(topic_filter, options)? {
+            all.push(match self.may_subscribe(topic_filter, options, now_ms)? {
                 None => return Ok(Step::Wait),
                 Some(Ok(subscribed)) => Ok(wanted(subscribed)),
                 Some(Err(reason)) => Err(reason),
@@ -47,7 +49,8 @@ impl Connection {
         let mut position = LogPosition::NONE;
         let mut reasons = Vec::with_capacity(all.len());
         let mut all_made = Vec::new();
-        for (wanted, (topic_filter, _)) in all.into_iter().zip(subscribe.filters.iter()) {
+        let mut reference = None;
+        for (wanted, (topic_filter, options)) in all.into_iter().zip(subscribe.filters.iter()) {
             let made = wanted.and_then(|wanted| {
                 let made = self.core.subscribe(&open.cell, &wanted)?;
                 Ok((made, wanted))
@@ -55,8 +58,15 @@ impl Connection {
             reasons.push(match made {
                 Err(reason) => {
                     let (client, cause) = (&open.client, RequestRefused::Subscribe(reason));
-                    self.core
-                        .note_refused(client, topic_filter.as_str(), cause, now_ms);
+                    let subscribed = Subscribed::of(topic_filter.as_str());
+                    let asked = AccessRequest::Subscribe {
+                        client,
+                        topic_filter: subscribed.matched(),
+                        qos: options.qos,
+                    };
+                    let (core, filter) = (&self.core, topic_filter.as_str());
+                    let noted = core.note_refused(client, filter, cause, Some(&asked), now_ms);
+                    reference = reference.or(noted);
                     reason
                 }
                 Ok((made, wanted)) => {
@@ -67,13 +77,7 @@ impl Connection {
                 }
             });
         }
-        let suback = Packet::SubAck(SubAck {
-            packet_id: subscribe.packet_id,
-            properties: Properties::EMPTY,
-            reasons: ReasonCodes::from(reasons.as_slice()),
-        });
-        let mut bytes = Vec::new();
-        push(&mut bytes, version, &suback);
+        let bytes = suback(&open.negotiated, subscribe.packet_id, &reasons, reference);
         // Retained messages come behind SUBACK, which may have to wait for the log.
         let after = self.leaves_after(position);
         if let Some(open) = &mut self.open {
@@ -118,9 +122,14 @@ impl Connection {
         &mut self,
         topic_filter: TopicFilter<'a>,
         options: SubscriptionOptions,
+        now_ms: u64,
     ) -> Result<Option<Result<Subscribed<'a>, ReasonCode>>, EndCause> {
         let Self {
-            core, gate, open, ..
+            core,
+            gate,
+            open,
+            refusal,
+            ..
         } = self;
         let Some(Open { client, .. }) = open.as_deref() else {
             return Ok(None);
@@ -141,7 +150,12 @@ impl Connection {
         };
         match ask(gate, &*core.access, Some(client), &request) {
             None => Ok(None),
-            Some(Decision::Disconnect(reason)) => Err(EndCause::SubscribeRefused(reason)),
+            Some(Decision::Disconnect(reason)) => {
+                let cause = RequestRefused::Subscribe(reason);
+                let filter = topic_filter.as_str();
+                *refusal = core.note_refused(client, filter, cause, Some(&request), now_ms);
+                Err(EndCause::SubscribeRefused(reason))
+            }
             Some(Decision::Deny(reason)) => Ok(Some(Err(reason))),
             Some(Decision::Allow) => {
                 let rewritten = core.rewrite_filter(client, &mut subscribed);
@@ -149,6 +163,41 @@ impl Connection {
             }
         }
     }
+}
+
+/// SUBACK, with what the client may ask about where it was refused something, if it takes that.
+fn suback(
+    negotiated: &Negotiated,
+    packet_id: PacketId,
+    reasons: &[ReasonCode],
+    reference: Option<Reference>,
+) -> Vec<u8> {
+    let may_explain =
+        negotiated.version.has_properties() && negotiated.may_explain(PacketType::SubAck);
+    let words = reference
+        .filter(|_| may_explain)
+        .map_or_else(String::new, Reference::words);
+    let explained = [Property::ReasonString(&words)];
+    let list = PropertyList::new(&explained);
+    let len_max = usize::try_from(negotiated.peer_packet_len_max).unwrap_or(usize::MAX);
+    let all = [Properties::from(&list), Properties::EMPTY];
+    let all = all.into_iter().skip(usize::from(words.is_empty()));
+    let mut bytes = Vec::new();
+    for properties in all {
+        bytes.clear();
+        let reasons = ReasonCodes::from(reasons);
+        let suback = Packet::SubAck(SubAck {
+            packet_id,
+            properties,
+            reasons,
+        });
+        push(&mut bytes, negotiated.version, &suback);
+        // Spec: v5 [MQTT-3.9.2-1].
+        if bytes.len() <= len_max {
+            break;
+        }
+    }
+    bytes
 }
 
 fn granted(qos: QoS) -> ReasonCode {

@@ -2,8 +2,10 @@
 
 use crate::kit::{Client, Hello, Last, Post, QOS0, QOS1, Server, V5, V311, options};
 use mqtt_broker::config::{Authorization, AuthorizationSource, DenyAction, LostRight};
-use mqtt_broker::{AuthAnswer, AuthStep, Authenticate, ClientInfo, Config, ConnectRequest, Grant};
-use mqtt_codec::{PacketType, ReasonCode};
+use mqtt_broker::{
+    AuthAnswer, AuthStep, Authenticate, ClientInfo, Config, ConnectRequest, Grant, Reference,
+};
+use mqtt_codec::{Packet, PacketType, Property, ReasonCode};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -67,8 +69,8 @@ fn subscribe(client: &mut Client, topic_filter: &str) -> u8 {
 }
 
 const ALICE: &str = r#"
+{ permission = "deny", username = "alice", topics = ["home/secret"], action = "publish" },
 { permission = "allow", username = "alice", topics = ["home/#"] },
-{ permission = "deny", username = "alice", topics = ["home/secret"] },
 { permission = "allow", action = "subscribe", topics = ["public/${username}/#"] }"#;
 
 #[test]
@@ -126,6 +128,93 @@ fn deny_action_may_end_the_connection() {
     let mut bob = connect(&server, "b", "bob");
     bob.ask_to_subscribe(&[("home/#", options(QOS0))], &[]);
     bob.expect_disconnect(ReasonCode::NOT_AUTHORIZED);
+}
+
+/// The Reason String of a packet, as it is written in it.
+fn words(client: &mut Client) -> Option<String> {
+    let received = client.receive();
+    let packet = received.packet().unwrap();
+    let properties = match &packet {
+        Packet::PubAck(ack) | Packet::PubRec(ack) => ack.properties,
+        Packet::SubAck(suback) => suback.properties,
+        Packet::Disconnect(disconnect) => disconnect.properties,
+        Packet::ConnAck(connack) => connack.properties,
+        other => panic!("{other:?}"),
+    };
+    properties.reason_string().map(str::to_owned)
+}
+
+/// The client learns a reference and nothing else; who looks after the broker finds the rule by it.
+#[test]
+fn a_refusal_has_a_reference_and_no_more() {
+    let ask = [Property::RequestProblemInformation(true)];
+    let server = server(rules(ALICE));
+    let hello = Hello {
+        properties: &ask,
+        ..hello("a", "alice")
+    };
+    let mut alice = hello.connect(&server);
+    alice.post(&Post {
+        qos: QOS1,
+        ..Post::new("home/secret", b"x")
+    });
+    let told = words(&mut alice).unwrap();
+    alice.post(&Post {
+        qos: crate::kit::QOS2,
+        packet_id: 2,
+        ..Post::new("garden", b"x")
+    });
+    let told_2 = words(&mut alice).unwrap();
+    alice.ask_to_subscribe(&[("home/+", options(QOS0)), ("#", options(QOS0))], &[]);
+    let told_of_filter = words(&mut alice).unwrap();
+    let manager = server.broker().manager();
+    let refused = |told: &str| {
+        let reference = told.strip_prefix("not authorized (ref ").unwrap();
+        let reference = Reference::parse(reference.strip_suffix(')').unwrap()).unwrap();
+        let found = manager.refusal(reference).unwrap();
+        assert_eq!(&*found.client_id, "a");
+        (found.topic.into_string(), found.ground.into_string())
+    };
+    let of = |topic: &str, ground: &str| (topic.to_owned(), ground.to_owned());
+    assert_eq!(refused(&told), of("home/secret", "the rule broker.toml:3"));
+    let no_match = "no rule is about it (authorization.no_match)";
+    assert_eq!(refused(&told_2), of("garden", no_match));
+    assert_eq!(refused(&told_of_filter), of("#", no_match));
+    assert_eq!(manager.refusals().len(), 3);
+    let denied = server.broker().totals().denied;
+    assert_eq!(
+        (denied.get("rule"), denied.get("no_match")),
+        (Some(&1), Some(&2))
+    );
+    let will = Hello {
+        will: Some(Last::new("garden")),
+        ..hello
+    };
+    let mut refused_will = will.send(&server);
+    assert!(
+        words(&mut refused_will)
+            .unwrap()
+            .starts_with("not authorized (ref ")
+    );
+}
+
+/// Covers: v5 [MQTT-3.1.2-29].
+#[test]
+fn who_wants_no_problem_information_gets_none() {
+    let no = [Property::RequestProblemInformation(false)];
+    let server = server(rules(ALICE));
+    let mut bob = Hello {
+        properties: &no,
+        ..hello("b", "bob")
+    }
+    .connect(&server);
+    bob.ask_to_subscribe(&[("#", options(QOS0))], &[]);
+    assert_eq!(words(&mut bob), None);
+    bob.post(&Post {
+        qos: QOS1,
+        ..Post::new("home/secret", b"x")
+    });
+    assert_eq!(words(&mut bob), None);
 }
 
 /// A publisher that stays with one topic is not asked about each time, and all the same only as long as it holds.
