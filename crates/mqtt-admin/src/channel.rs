@@ -203,7 +203,7 @@ async fn converse(stream: UnixStream, door: &Door) {
     loop {
         let (reply, is_last) = match next_line(&mut read, &mut request).await {
             Next::End => return,
-            Next::Line => (answer(door, &request), false),
+            Next::Line => (answer(door, &request).await, false),
             Next::Refused(fault) => (Reply::Error(fault), true),
         };
         let written = timeout(TRANSFER_TIME, write.write_all(&line(&reply))).await;
@@ -243,10 +243,14 @@ async fn next_line(read: &mut BufReader<OwnedReadHalf>, request: &mut Vec<u8>) -
     }
 }
 
-fn answer(door: &Door, request: &[u8]) -> Reply {
+async fn answer(door: &Door, request: &[u8]) -> Reply {
     let read = serde_json::from_slice::<Request>(request);
     let read = read.map_err(|error| Fault::invalid(format_args!("not a request: {error}")));
-    match read.and_then(|request| door.service.answer(&request)) {
+    let answered = match read {
+        Ok(request) => door.service.answer(&request).await,
+        Err(fault) => Err(fault),
+    };
+    match answered {
         Ok(value) => Reply::Ok(value),
         Err(fault) => Reply::Error(fault),
     }

@@ -1,7 +1,24 @@
 //! What only the program around the broker can do.
 
-/// The program that runs the broker: its log.
+use mqtt_broker::Config;
+
+/// The program that runs the broker: where its configuration comes from, and its log.
 pub trait Host: Send + Sync + 'static {
+    /// The configuration as a broker started now would have it.
+    ///
+    /// # Errors
+    /// What is wrong with it, as one line.
+    fn load(&self) -> Result<Config, String>;
+
+    /// The same with `text` in place of the file, which is called `origin` in messages.
+    ///
+    /// # Errors
+    /// What is wrong with it, as one line.
+    fn read(&self, text: &str, origin: &str) -> Result<Config, String>;
+
+    /// The broker has taken over what [`load`](Self::load) gave: the rest of it is for the program.
+    fn taken_over(&self, config: &Config);
+
     /// How much is logged now: the name of a level, or a filter.
     fn log_level(&self) -> String;
 

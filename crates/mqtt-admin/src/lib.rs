@@ -18,8 +18,8 @@ pub use client::{CallError, Client};
 pub use host::Host;
 pub use metrics::metrics;
 pub use protocol::{
-    ClientEntry, ClientFilter, Counters, Fault, FaultKind, LIST_MAX, List, Request, Status,
-    SubscriptionEntry,
+    ChangeEntry, ClientEntry, ClientFilter, Counters, Fault, FaultKind, LIST_MAX, List,
+    ReloadEntry, Request, Status, SubscriptionEntry,
 };
 pub use service::Service;
 

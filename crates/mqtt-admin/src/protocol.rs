@@ -51,6 +51,15 @@ pub enum Request {
     Counters,
     /// The same for Prometheus; answered by a text.
     Metrics,
+    /// Reads the configuration again and takes it over; answered by [`ReloadEntry`].
+    Reload,
+    /// What that would do with another configuration; answered by [`ReloadEntry`].
+    Plan {
+        /// What the text is called in messages.
+        origin: String,
+        /// The configuration: TOML.
+        text: String,
+    },
     /// How much is logged; answered by a text.
     LogLevel,
     /// Logs so much from now on.
@@ -214,6 +223,34 @@ pub struct SubscriptionEntry {
 /// What was counted since the broker was started, and what it holds now, by name.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Counters(pub BTreeMap<String, u64>);
+
+/// What another configuration changes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReloadEntry {
+    /// What has effect without a restart.
+    pub live: Vec<ChangeEntry>,
+    /// What does not.
+    pub needs_restart: Vec<ChangeEntry>,
+    /// What is wrong with certificates of listeners, which go on with those they had.
+    pub failed: Vec<String>,
+    /// Clients that were disconnected because they lost a right.
+    pub clients_disconnected: u64,
+    /// Subscriptions that were removed because their clients lost the right to them.
+    pub subscriptions_removed: u64,
+}
+
+/// A key of the configuration whose value differs; the value of a secret is not shown.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ChangeEntry {
+    /// Its whole path, with dots.
+    pub key: String,
+    /// Its value before; none where the key is new.
+    pub old: Option<String>,
+    /// Its value after; none where the key is gone.
+    pub new: Option<String>,
+    /// What it takes to have effect: `at once`, `new connections` or `restart`.
+    pub effect: String,
+}
 
 const fn list_max() -> usize {
     LIST_MAX

@@ -3,10 +3,12 @@
 use crate::host::Host;
 use crate::metrics::{counters, metrics};
 use crate::protocol::{
-    ClientEntry, ClientFilter, Fault, LIST_MAX, List, Request, Status, SubscriptionEntry,
+    ChangeEntry, ClientEntry, ClientFilter, Fault, LIST_MAX, List, ReloadEntry, Request, Status,
+    SubscriptionEntry,
 };
-use mqtt_broker::Manager;
-use mqtt_broker::manage::{ClientView, Cursor, SubscriptionView};
+use mqtt_broker::config::{Change, Effect};
+use mqtt_broker::manage::{ClientView, Cursor, Rechecked, SubscriptionView};
+use mqtt_broker::{Manager, ReloadReport};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -44,7 +46,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Fault`]: it was not done.
-    pub fn answer(&self, request: &Request) -> Result<Value, Fault> {
+    pub async fn answer(&self, request: &Request) -> Result<Value, Fault> {
         let manager = &self.manager;
         match request {
             Request::Status => written(&self.status()),
@@ -77,6 +79,12 @@ impl Service {
             }
             Request::Counters => written(&counters(manager)),
             Request::Metrics => written(&metrics(manager)),
+            Request::Reload => written(&reload_entry(&self.reload().await?)),
+            Request::Plan { origin, text } => {
+                let config = self.host.read(text, origin).map_err(Fault::invalid)?;
+                let report = manager.plan(&config).map_err(Fault::invalid)?;
+                written(&reload_entry(&report))
+            }
             Request::LogLevel => written(&self.host.log_level()),
             Request::SetLogLevel { level } => {
                 self.host.set_log_level(level).map_err(Fault::invalid)?;
@@ -84,6 +92,50 @@ impl Service {
                 Ok(Value::Null)
             }
         }
+    }
+
+    /// Reads the configuration again and takes it over, as `SIGHUP` asks for.
+    ///
+    /// # Errors
+    /// [`Fault`]: it is refused, and everything stays as it is.
+    pub async fn reload(&self) -> Result<ReloadReport, Fault> {
+        let taken = self.take_over().await;
+        match &taken {
+            Ok(report) => {
+                let (live, restart) = (report.live.len(), report.needs_restart.len());
+                let Rechecked {
+                    clients_disconnected,
+                    subscriptions_removed,
+                    ..
+                } = report.rechecked;
+                tracing::info!(
+                    live,
+                    restart,
+                    clients_disconnected,
+                    subscriptions_removed,
+                    "configuration reloaded"
+                );
+                for change in &report.live {
+                    tracing::info!("changed: {change} ({})", change.effect.words());
+                }
+                for failed in &report.failed {
+                    tracing::error!("not taken over: {failed}");
+                }
+                for change in &report.needs_restart {
+                    tracing::warn!("takes a restart: {change}");
+                }
+            }
+            Err(fault) => tracing::error!("configuration not reloaded: {fault}"),
+        }
+        taken
+    }
+
+    async fn take_over(&self) -> Result<ReloadReport, Fault> {
+        let config = self.host.load().map_err(Fault::invalid)?;
+        let report = self.manager.reload(config.clone()).await;
+        let report = report.map_err(Fault::invalid)?;
+        self.host.taken_over(&config);
+        Ok(report)
     }
 
     fn status(&self) -> Status {
@@ -218,6 +270,43 @@ const fn version_name(level: u8) -> &'static str {
         3 => "3.1",
         4 => "3.1.1",
         _ => "5.0",
+    }
+}
+
+fn reload_entry(report: &ReloadReport) -> ReloadEntry {
+    let entries = |changes: &[Change]| changes.iter().map(change_entry).collect();
+    ReloadEntry {
+        live: entries(&report.live),
+        needs_restart: entries(&report.needs_restart),
+        failed: report.failed.clone(),
+        clients_disconnected: report.rechecked.clients_disconnected,
+        subscriptions_removed: report.rechecked.subscriptions_removed,
+    }
+}
+
+impl ReloadEntry {
+    /// The same for changes between two files.
+    pub fn of_changes(changes: &[Change]) -> Self {
+        let (restart, live): (Vec<_>, Vec<_>) = changes
+            .iter()
+            .partition(|change| change.effect == Effect::Restart);
+        let entries = |changes: Vec<&Change>| changes.into_iter().map(change_entry).collect();
+        Self {
+            live: entries(live),
+            needs_restart: entries(restart),
+            failed: Vec::new(),
+            clients_disconnected: 0,
+            subscriptions_removed: 0,
+        }
+    }
+}
+
+fn change_entry(change: &Change) -> ChangeEntry {
+    ChangeEntry {
+        key: change.key.clone(),
+        old: change.old.clone(),
+        new: change.new.clone(),
+        effect: change.effect.words().to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::config::{Bind, Config, ConfigError};
 use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::{HEAD_BYTES_MAX, Limits};
+use crate::core::live::Live;
 use crate::core::log::{CommitLog, MemoryLog};
 use crate::core::retained::{Retained, RetainedStore};
 use crate::core::{Batch, Core, Offer, Parts};
@@ -17,11 +18,12 @@ use crate::hub::Hub;
 use crate::manage::Manager;
 use crate::manage::Sizes;
 use crate::net::{
-    Arrivals, Bound, CertificateError, CertificateState, Clock, Door, Entrance, Lanes,
+    Arrivals, Bound, Bounds, CertificateError, CertificateState, Clock, Door, Entrance, Lanes,
     ListenerState, ListenersReload, available_memory, reload_listeners, run_handshakes, run_loads,
     run_ticks, serve, watch_certificates,
 };
 use crate::ownership::{Fabric, Ownership, SingleNode};
+use crate::reload::{ReloadError, ReloadReport, Reloader, Rights};
 use crate::sys::Sys;
 use mqtt_codec::QoS;
 use mqtt_io::Listener;
@@ -207,7 +209,8 @@ impl Builder {
     /// [`StartError`]; nothing is left running then.
     pub async fn start(self) -> Result<Broker, StartError> {
         self.config.check_listeners()?;
-        if self.access.is_none() && self.authenticate.is_none() {
+        let is_open = self.access.is_none() && self.authenticate.is_none();
+        if is_open {
             self.config.check()?;
         }
         let mut hooks = self.hooks;
@@ -229,7 +232,6 @@ impl Builder {
                 (Arc::clone(&authorizer) as _, Some(authorizer))
             }
         };
-        let mqtt = &self.config.mqtt;
         let events = Arc::new(EventSource::new(self.event_capacity));
         hooks.push(Arc::new(EventHooks(Arc::clone(&events))));
         let limits = limits(&self.config);
@@ -279,11 +281,8 @@ impl Builder {
         let door = Arc::new(Door {
             core: Arc::clone(&core),
             clock,
-            idle_timeout: mqtt.idle_timeout.get(),
-            access_timeout: mqtt.access_timeout.get(),
-            connections_max: mqtt.max_connections,
+            bounds: Live::new(Bounds::of(&self.config.mqtt)),
             connections: AtomicUsize::new(0),
-            address_max: mqtt.max_connections_per_address,
             by_address: Mutex::default(),
             lanes: Lanes::new(Handle::current(), self.runtimes),
             handshakes,
@@ -294,10 +293,14 @@ impl Builder {
             .into_iter()
             .map(|bound| tokio::spawn(serve(Arc::clone(&door), bound)))
             .collect();
+        let rights = Rights {
+            is_open,
+            guard: guard.clone(),
+            authorizer: authorizer.clone(),
+        };
         let manager = Manager::new(
-            Arc::clone(&door),
+            Reloader::new(Arc::clone(&door), self.config, rights, entrances.clone()),
             Arc::clone(&events),
-            &self.config.node.name,
         );
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
         let certificates = tokio::spawn(watch_certificates(entrances.clone()));
@@ -448,6 +451,14 @@ impl Broker {
         self.manager.kick(client_id)
     }
 
+    /// Takes another configuration over, as far as that goes without a restart; see [`Manager::reload`].
+    ///
+    /// # Errors
+    /// [`ReloadError`]: the configuration is refused, and everything stays as it is.
+    pub async fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError> {
+        self.manager.reload(config).await
+    }
+
     /// Stops accepting, tells v5 clients 0x8B, and returns when all connections are gone or patience is.
     pub async fn shutdown(mut self) {
         let _ = self.stop.send(true);
@@ -559,7 +570,7 @@ fn offer(config: &Config) -> Offer {
     }
 }
 
-fn limits(config: &Config) -> Limits {
+pub(crate) fn limits(config: &Config) -> Limits {
     let (mqtt, retainer) = (&config.mqtt, &config.retainer);
     Limits {
         packet_len_max: mqtt.packet_len_max(),

@@ -19,6 +19,7 @@ mod hub;
 pub mod manage;
 mod net;
 mod ownership;
+mod reload;
 mod sys;
 
 pub use crate::core::cause::{DropCause, EndCause, RequestRefused, SessionEnd};
@@ -32,7 +33,7 @@ pub use crate::core::pace::Rate;
 pub use crate::core::queue::QueueFull;
 pub use crate::core::reached::LimitCause;
 pub use crate::core::refusals::{REFUSALS_MAX, Reference, RefusalView};
-pub use crate::core::retained::{RetainedFull, RetainedLookup, RetainedStore};
+pub use crate::core::retained::{RetainedBounds, RetainedFull, RetainedLookup, RetainedStore};
 pub use crate::core::session_cell::SessionKey;
 pub use crate::core::share_group::SharedStrategy;
 pub use access::{
@@ -56,3 +57,4 @@ pub use manage::{Manager, Rechecked, Sizes};
 pub use mqtt_store::{Event as StoreEvent, OpenError as StoreError};
 pub use net::{CertificateError, CertificateState, ListenerState, ListenersReload};
 pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};
+pub use reload::{ReloadError, ReloadReport};

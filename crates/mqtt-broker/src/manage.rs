@@ -19,7 +19,8 @@ use crate::core::refusals::{Reference, RefusalView};
 use crate::core::session_cell::SessionCell;
 use crate::core::{Batch, Core, Wanted};
 use crate::events::EventSource;
-use crate::net::{Clock, Door};
+use crate::net::Clock;
+use crate::reload::{ReloadError, ReloadReport, Reloader};
 use mqtt_codec::{ReasonCode, SubscriptionOptions, TopicFilter, TopicName};
 use std::fmt;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub struct Manager {
     core: Arc<Core>,
     clock: Clock,
     info: Arc<BrokerInfo>,
-    door: Arc<Door>,
+    reloader: Arc<Reloader>,
     events: Arc<EventSource>,
 }
 
@@ -48,9 +49,10 @@ impl fmt::Debug for Manager {
 }
 
 impl Manager {
-    pub(crate) fn new(door: Arc<Door>, events: Arc<EventSource>, node: &str) -> Self {
+    pub(crate) fn new(reloader: Reloader, events: Arc<EventSource>) -> Self {
+        let door = &reloader.door;
         let info = Arc::new(BrokerInfo {
-            node: node.into(),
+            node: reloader.node().into(),
             version: env!("CARGO_PKG_VERSION"),
             started: SystemTime::now(),
         });
@@ -58,7 +60,7 @@ impl Manager {
             core: Arc::clone(&door.core),
             clock: door.clock,
             info,
-            door,
+            reloader: Arc::new(reloader),
             events,
         }
     }
@@ -79,13 +81,33 @@ impl Manager {
     /// How much the broker holds now.
     pub fn sizes(&self) -> Sizes {
         Sizes {
-            connections: self.door.connections.load(Ordering::Acquire),
+            connections: self.reloader.door.connections.load(Ordering::Acquire),
             sessions: self.core.session_count(),
             subscriptions: self.core.router.len(),
             retained: self.core.retained.len(),
             log: self.core.log.stats(),
             queued_in_log: self.core.stored_count(),
         }
+    }
+
+    /// Takes another configuration over, as far as that goes without a restart: what each key takes is
+    /// [`Effect::of_key`](crate::config::Effect::of_key). `log.*` is for the program that writes the log. Files of users and
+    /// rules are read again, and who has lost a right by it is dealt with as [`recheck`](Self::recheck) does.
+    ///
+    /// # Errors
+    /// [`ReloadError`]: the configuration is refused, and everything stays as it is.
+    pub async fn reload(&self, config: crate::Config) -> Result<ReloadReport, ReloadError> {
+        let mut report = self.reloader.reload(config)?;
+        report.rechecked = self.recheck().await;
+        Ok(report)
+    }
+
+    /// What [`reload`](Self::reload) would do with a configuration; does nothing.
+    ///
+    /// # Errors
+    /// [`ReloadError`]: the configuration would be refused.
+    pub fn plan(&self, config: &crate::Config) -> Result<ReloadReport, ReloadError> {
+        self.reloader.plan(config)
     }
 
     /// Every session with its client, connected or not, oldest session first.

@@ -7,8 +7,9 @@ use std::{
 };
 
 #[cfg(unix)]
-use mqtt_admin::{Channel, Host, SOCKET_FILE, Service};
-use mqtt_broker::config::Authenticator;
+use mqtt_admin::{Channel, SOCKET_FILE};
+use mqtt_admin::{Host, Service};
+use mqtt_broker::config::{Authenticator, Bind};
 use mqtt_broker::{Broker, Config, DataDir, Durable, StoreEvent};
 use tokio::runtime::{Handle, Runtime};
 
@@ -16,25 +17,39 @@ use crate::{
     args::{BrokerArgs, BrokerCommand},
     exit::Failure,
     log::{LogFilter, LogHandle},
-    signals::Signals,
+    signals::{Hangups, Signals},
 };
 
 /// Runs the command.
 pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
-    if let Some(BrokerCommand::Check { file }) = &args.command {
-        return check(file);
+    match &args.command {
+        Some(BrokerCommand::Check { file }) => return check(file),
+        Some(BrokerCommand::Plan(plan)) => return crate::plan::run(plan),
+        None => {}
     }
-    let log = args.log.clone();
     let lanes = args.lanes.map_or_else(cores, usize::from);
-    let mut config = configuration(args)?;
+    let sources = Sources {
+        file: args.config,
+        listen: args.listen,
+        data_dir: args.data_dir,
+        allow_anonymous: args.allow_anonymous,
+        password_file: args.password_file,
+    };
+    let config = sources.load()?;
+    let log_flag = args.log;
+    let log = log_flag.clone();
     let log = log
         .unwrap_or_else(|| LogFilter::up_to(config.log.level))
         .start();
+    let host = RunningHost {
+        sources,
+        log,
+        has_log_flag: log_flag.is_some(),
+    };
     let data_dir = DataDir::open(data_path(&config)?).map_err(Failure::run_time)?;
-    config.node.data_dir = Some(data_dir.path().to_owned());
     let runtime = lane().map_err(Failure::no_runtime)?;
     let lanes = start_lanes(lanes).map_err(Failure::no_runtime)?;
-    let outcome = runtime.block_on(serve(config, lanes, &data_dir, log));
+    let outcome = runtime.block_on(serve(config, lanes, &data_dir, host));
     // After a second signal something may be stuck: do not wait for it.
     runtime.shutdown_background();
     outcome
@@ -80,11 +95,12 @@ fn check(file: &Path) -> Result<ExitCode, Failure> {
 
 /// The file's configuration, or the default, with the environment over it.
 pub(crate) fn from_file(file: Option<&Path>) -> Result<Config, Failure> {
-    let mut config = file
-        .map(Config::load)
-        .transpose()
-        .map_err(Failure::usage)?
-        .unwrap_or_default();
+    let config = file.map(Config::load).transpose().map_err(Failure::usage)?;
+    with_environment(config.unwrap_or_default())
+}
+
+/// A configuration with the environment over it.
+fn with_environment(mut config: Config) -> Result<Config, Failure> {
     // Names and values that are no Unicode cannot be ours.
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -92,25 +108,46 @@ pub(crate) fn from_file(file: Option<&Path>) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// The file's configuration, or the default, with the environment and the flags over it.
-fn configuration(args: BrokerArgs) -> Result<Config, Failure> {
-    let mut config = from_file(args.config.as_deref())?;
-    if !args.listen.is_empty() {
-        config.listen_only_on(args.listen);
+/// Where the configuration comes from, besides the environment: the file, and the flags over both.
+struct Sources {
+    file: Option<PathBuf>,
+    listen: Vec<Bind>,
+    data_dir: Option<PathBuf>,
+    allow_anonymous: bool,
+    password_file: Option<PathBuf>,
+}
+
+impl Sources {
+    fn load(&self) -> Result<Config, Failure> {
+        self.with_flags(from_file(self.file.as_deref())?)
     }
-    if args.data_dir.is_some() {
-        config.node.data_dir = args.data_dir;
+
+    /// `text` stands for the file.
+    fn read(&self, text: &str, origin: &str) -> Result<Config, Failure> {
+        let config = Config::from_toml(text, origin).map_err(Failure::usage)?;
+        self.with_flags(with_environment(config)?)
     }
-    config.allow_anonymous |= args.allow_anonymous;
-    if let Some(path) = args.password_file {
-        config.authentication.insert(0, Authenticator::file(path));
+
+    fn with_flags(&self, mut config: Config) -> Result<Config, Failure> {
+        if !self.listen.is_empty() {
+            config.listen_only_on(self.listen.iter().cloned());
+        }
+        if self.data_dir.is_some() {
+            config.node.data_dir.clone_from(&self.data_dir);
+        }
+        config.allow_anonymous |= self.allow_anonymous;
+        if let Some(path) = &self.password_file {
+            let first = Authenticator::file(path.clone());
+            config.authentication.insert(0, first);
+        }
+        config.node.data_dir = Some(data_path(&config)?);
+        config.check().map_err(Failure::usage)?;
+        Ok(config)
     }
-    config.check().map_err(Failure::usage)?;
-    Ok(config)
 }
 
 /// The configured data directory, or `mqtt` where the user's programs keep their state.
-fn data_path(config: &Config) -> Result<PathBuf, Failure> {
+pub(crate) fn data_path(config: &Config) -> Result<PathBuf, Failure> {
     let path = match &config.node.data_dir {
         Some(path) => path.clone(),
         None => default_data_dir()?,
@@ -135,9 +172,10 @@ async fn serve(
     config: Config,
     lanes: Vec<Handle>,
     data_dir: &DataDir,
-    log: LogHandle,
+    host: RunningHost,
 ) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(Failure::no_signals)?;
+    let mut hangups = Hangups::new().map_err(Failure::no_signals)?;
     let clients = who_may_connect(&config);
     let mut builder = Broker::builder();
     let mut data = "nothing is kept over a restart (durability = \"memory\")".to_owned();
@@ -149,12 +187,18 @@ async fn serve(
     }
     let broker = builder.config(config).runtimes(lanes).start().await;
     let broker = broker.map_err(Failure::run_time)?;
-    let _channel = open_channel(&broker, data_dir, log);
+    let service = Service::new(broker.manager().clone(), host);
+    let _channel = open_channel(&service, data_dir);
     // A broker whose stdout is closed serves on.
     let _ = announce(&broker, clients, data_dir.path(), &data);
     tell_service_manager(Phase::Ready);
 
-    let _ = signals.next().await;
+    loop {
+        tokio::select! {
+            _ = signals.next() => break,
+            () = hangups.next() => reload(&service).await,
+        }
+    }
     tell_service_manager(Phase::Stopping);
     tokio::select! {
         () = broker.shutdown() => Ok(ExitCode::SUCCESS),
@@ -164,9 +208,8 @@ async fn serve(
 
 /// The socket for `mqtt ctl`; a broker that cannot have one serves its clients all the same.
 #[cfg(unix)]
-fn open_channel(broker: &Broker, data_dir: &DataDir, log: LogHandle) -> Option<Channel> {
-    let service = Service::new(broker.manager().clone(), RunningHost { log });
-    let channel = Channel::open(data_dir.path().join(SOCKET_FILE), service);
+fn open_channel(service: &Service, data_dir: &DataDir) -> Option<Channel> {
+    let channel = Channel::open(data_dir.path().join(SOCKET_FILE), service.clone());
     channel
         .inspect_err(|error| tracing::warn!("no admin channel: {error}"))
         .ok()
@@ -174,16 +217,43 @@ fn open_channel(broker: &Broker, data_dir: &DataDir, log: LogHandle) -> Option<C
 
 /// There is no such socket here.
 #[cfg(not(unix))]
-fn open_channel(_broker: &Broker, _data_dir: &DataDir, _log: LogHandle) {}
+fn open_channel(_service: &Service, _data_dir: &DataDir) {}
 
-/// What this program does for the admin channel.
-#[cfg(unix)]
-struct RunningHost {
-    log: LogHandle,
+/// Reads the configuration again; files are read beside the connections. The log tells what comes of it.
+async fn reload(service: &Service) {
+    let (service, runtime) = (service.clone(), Handle::current());
+    let reload = move || runtime.block_on(service.reload()).is_ok();
+    // What comes of it is in the log.
+    let _ = tokio::task::spawn_blocking(reload).await;
 }
 
-#[cfg(unix)]
+/// What this program does for those who administrate the broker.
+struct RunningHost {
+    sources: Sources,
+    log: LogHandle,
+    /// Whether the command line says how much is logged, over the configuration.
+    has_log_flag: bool,
+}
+
 impl Host for RunningHost {
+    fn load(&self) -> Result<Config, String> {
+        self.sources.load().map_err(Failure::into_line)
+    }
+
+    fn read(&self, text: &str, origin: &str) -> Result<Config, String> {
+        let config = self.sources.read(text, origin);
+        config.map_err(Failure::into_line)
+    }
+
+    fn taken_over(&self, config: &Config) {
+        if self.has_log_flag {
+            return;
+        }
+        if let Err(error) = self.log.set(LogFilter::up_to(config.log.level)) {
+            tracing::error!("the log level is not changed: {error}");
+        }
+    }
+
     fn log_level(&self) -> String {
         self.log.level()
     }

@@ -60,6 +60,18 @@ impl Failure {
         Self::run_time(format_args!("cannot start the runtime: {error}"))
     }
 
+    /// The same with what can be done about it.
+    #[cfg(unix)]
+    pub(crate) fn with_hint(self, hint: &str) -> Self {
+        let line = self.line.map(|line| format!("{line}; {hint}"));
+        Self { line, ..self }
+    }
+
+    /// What would be printed.
+    pub(crate) fn into_line(self) -> String {
+        self.line.unwrap_or_default()
+    }
+
     /// The same without a line.
     pub(crate) fn silent(self) -> Self {
         Self { line: None, ..self }

@@ -14,6 +14,7 @@ mod exit;
 mod log;
 mod passwd;
 mod payload;
+mod plan;
 mod print;
 mod publish;
 mod signals;

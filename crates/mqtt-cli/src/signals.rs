@@ -68,3 +68,28 @@ impl Signals {
         Stop::Interrupt
     }
 }
+
+/// Waits for SIGHUP, which asks for the configuration to be read again. While it lives that no longer ends the process.
+#[derive(Debug)]
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    /// Takes the signal over. Must be called within a tokio runtime.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one; there is none where there is no such signal.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        let _ = self.hangup.recv().await;
+        #[cfg(not(unix))]
+        std::future::pending::<()>().await;
+    }
+}

@@ -11,18 +11,41 @@ use tokio::runtime::Runtime;
 
 /// A program that has a log level and nothing else.
 #[derive(Clone, Default)]
-pub(crate) struct TestHost(pub(crate) Arc<Mutex<String>>);
+pub(crate) struct TestHost {
+    pub(crate) level: Arc<Mutex<String>>,
+    /// Its configuration file.
+    pub(crate) file: Arc<Mutex<String>>,
+}
 
 impl Host for TestHost {
+    fn load(&self) -> Result<Config, String> {
+        self.read(&self.file.lock().unwrap(), "broker.toml")
+    }
+
+    fn read(&self, text: &str, origin: &str) -> Result<Config, String> {
+        let config = Config::from_toml(text, origin);
+        let mut config = config.map_err(|error| error.to_string())?;
+        config.listen_only_on(["127.0.0.1:0".parse().unwrap()]);
+        Ok(config)
+    }
+
+    fn taken_over(&self, config: &Config) {
+        config
+            .log
+            .level
+            .name()
+            .clone_into(&mut self.level.lock().unwrap());
+    }
+
     fn log_level(&self) -> String {
-        self.0.lock().unwrap().clone()
+        self.level.lock().unwrap().clone()
     }
 
     fn set_log_level(&self, level: &str) -> Result<(), String> {
         if level == "loud" {
             return Err("no such level".to_owned());
         }
-        level.clone_into(&mut self.0.lock().unwrap());
+        level.clone_into(&mut self.level.lock().unwrap());
         Ok(())
     }
 }

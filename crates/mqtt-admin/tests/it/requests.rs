@@ -2,7 +2,8 @@
 
 use crate::kit::Server;
 use mqtt_admin::{
-    CallError, ClientEntry, ClientFilter, Counters, FaultKind, LIST_MAX, List, Request, Status,
+    CallError, ClientEntry, ClientFilter, Counters, FaultKind, LIST_MAX, List, ReloadEntry,
+    Request, Status,
 };
 use mqtt_codec::{Packet, ReasonCode};
 
@@ -80,7 +81,7 @@ fn the_log_level_is_the_programs() {
         level: level.to_owned(),
     };
     admin.call(&set("debug")).unwrap();
-    assert_eq!(*server.host.0.lock().unwrap(), "debug");
+    assert_eq!(*server.host.level.lock().unwrap(), "debug");
     let level: String = admin.ask(&Request::LogLevel).unwrap();
     assert_eq!(level, "debug");
     let refused = admin.call(&set("loud"));
@@ -126,5 +127,67 @@ fn every_metric_is_documented() {
     for name in counters.0.keys() {
         let (name, _) = name.split_once('{').unwrap_or((name, ""));
         assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+fn told(report: &ReloadEntry) -> (Vec<&str>, Vec<&str>) {
+    (
+        report.live.iter().map(|change| &*change.key).collect(),
+        report
+            .needs_restart
+            .iter()
+            .map(|change| &*change.key)
+            .collect(),
+    )
+}
+
+#[test]
+fn a_reload_takes_over_what_it_can_and_names_the_rest() {
+    let server = Server::start();
+    let mut admin = server.admin();
+    let write = |text: &str| text.clone_into(&mut server.host.file.lock().unwrap());
+    let reload = |admin: &mut mqtt_admin::Client| -> Result<ReloadEntry, CallError> {
+        admin.ask(&Request::Reload)
+    };
+    write("");
+    let report = reload(&mut admin).unwrap();
+    assert_eq!(told(&report), (vec![], vec![]));
+    write("mqtt.max_subscriptions = 7\nlog.level = \"debug\"\nnode.name = \"b\"");
+    let report = reload(&mut admin).unwrap();
+    let expected = (
+        vec!["log.level", "mqtt.max_subscriptions"],
+        vec!["node.name"],
+    );
+    assert_eq!(told(&report), expected);
+    let change = report.live.last().unwrap();
+    assert_eq!(
+        (change.old.as_deref(), change.new.as_deref()),
+        (Some("10000"), Some("7"))
+    );
+    assert_eq!(*server.host.level.lock().unwrap(), "debug");
+    // What takes a restart is told until there is one; what was taken over is not told again.
+    let report = reload(&mut admin).unwrap();
+    assert_eq!(told(&report), (vec![], vec!["node.name"]));
+    write("mqtt.max_subscriptons = 8");
+    let refused = reload(&mut admin);
+    let Err(CallError::Refused(fault)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        (fault.kind, &*fault.message),
+        (
+            FaultKind::Invalid,
+            "broker.toml:1: unknown key `mqtt.max_subscriptons`, did you mean `mqtt.max_subscriptions`?"
+        )
+    );
+    write("");
+    let plan = Request::Plan {
+        origin: "new.toml".to_owned(),
+        text: "mqtt.max_subscriptions = 8".to_owned(),
+    };
+    for _ in 0..2 {
+        let report: ReloadEntry = admin.ask(&plan).unwrap();
+        let expected = (vec!["log.level", "mqtt.max_subscriptions"], vec![]);
+        assert_eq!(told(&report), expected, "a plan changes nothing");
     }
 }

@@ -24,6 +24,7 @@
 mod access_kind;
 mod authentication;
 mod authorization;
+mod changes;
 mod environment;
 mod error;
 mod extensions;
@@ -52,6 +53,7 @@ pub use authentication::{
 pub use authorization::{
     Authorization, AuthorizationCache, AuthorizationSource, DenyAction, LostRight,
 };
+pub use changes::{Change, Effect};
 pub use error::{ConfigError, Origin};
 pub use extensions::{
     AutoOptions, AutoSubscription, DELAY_MAX_S, Delayed, Rewrite, RewriteAction, SysTopics,

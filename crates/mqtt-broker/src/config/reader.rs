@@ -44,14 +44,28 @@ pub(super) struct Reader<'a> {
     whole: RefCell<BTreeSet<Vec<String>>>,
     /// Every key, in the order of reading; filled only when that is what is asked for.
     described: RefCell<Option<Vec<KeyDescription>>>,
+    /// Every key with its value, in the order of reading; filled only when that is what is asked for.
+    shown: RefCell<Option<Vec<Shown>>>,
+}
+
+/// A key of a configuration with its value, as the configuration would write it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Shown {
+    /// Its whole path, with dots.
+    pub(super) key: String,
+    /// Its value; empty where there is none.
+    pub(super) value: String,
 }
 
 /// Where the text comes from.
+#[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     /// A file, or what stands for it.
     File(&'a str),
     /// Variables of the environment: the name of each by the line it became.
     Environment(&'a BTreeMap<usize, String>),
+    /// Nowhere: what is there already is looked at. The names that were made up, by the path of their table.
+    Present(&'a BTreeMap<String, Vec<String>>),
 }
 
 /// One table of a document, or the place where it would be.
@@ -94,6 +108,19 @@ impl<'a> Reader<'a> {
         reader.described.take().unwrap_or_default()
     }
 
+    /// Every key that `read` asks for with the value it finds there, lists of tables left out.
+    pub(super) fn show(
+        names: &BTreeMap<String, Vec<String>>,
+        read: impl FnOnce(&Section<'_>) -> Result<(), ConfigError>,
+    ) -> Vec<Shown> {
+        let reader = Reader::new("", Source::Present(names));
+        *reader.shown.borrow_mut() = Some(Vec::new());
+        let table = DeTable::new();
+        // Where nothing is given nothing can be wrong.
+        let _ = read(&reader.root(&table));
+        reader.shown.take().unwrap_or_default()
+    }
+
     fn new(text: &'a str, source: Source<'a>) -> Self {
         Self {
             text,
@@ -101,6 +128,7 @@ impl<'a> Reader<'a> {
             asked: RefCell::default(),
             whole: RefCell::default(),
             described: RefCell::default(),
+            shown: RefCell::default(),
         }
     }
 
@@ -182,6 +210,10 @@ impl<'a> Reader<'a> {
         match &self.source {
             Source::File(file) => Origin::Line {
                 file: (*file).to_owned(),
+                line,
+            },
+            Source::Present(_) => Origin::Line {
+                file: String::new(),
                 line,
             },
             Source::Environment(names) => Origin::Variable {
@@ -284,13 +316,17 @@ impl<'a> Section<'a> {
         if self.is_described() {
             return vec![ANY_NAME];
         }
+        if let Source::Present(names) = self.reader.source {
+            let names = names.get(&dotted(&self.path)).into_iter().flatten();
+            return names.map(String::as_str).collect();
+        }
         let keys = self.table.into_iter().flat_map(DeTable::keys);
         keys.map(|key| key.get_ref().as_ref()).collect()
     }
 
     /// Whether what is read changes single values of a configuration that is there.
     pub(super) fn is_overlay(&self) -> bool {
-        matches!(self.reader.source, Source::Environment(_))
+        !matches!(self.reader.source, Source::File(_))
     }
 
     /// Puts the value of `key` into `field`, which keeps its default if there is none.
@@ -306,6 +342,12 @@ impl<'a> Section<'a> {
         }
         let path = self.ask(key);
         self.describe(&path, meaning, kind, || kind.show(field));
+        if let Some(shown) = &mut *self.reader.shown.borrow_mut() {
+            shown.push(Shown {
+                key: dotted(&path),
+                value: kind.show(field),
+            });
+        }
         if let Some(value) = self.value(key) {
             *field = self.parse(&path, value, kind)?;
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Config, KeyDescription, reader::Reader};
+use super::{Config, Effect, KeyDescription, reader::Reader};
 
 impl Config {
     /// Every key there is, in the order of the file.
@@ -11,10 +11,11 @@ impl Config {
         Reader::describe(|root| config.read(root))
     }
 
-    /// The keys as a Markdown table: key, type, default, range, meaning.
+    /// The keys as a Markdown table: key, type, default, range, what a change takes, meaning.
     pub fn reference() -> String {
-        let mut page =
-            String::from("| key | type | default | range | meaning |\n|---|---|---|---|---|\n");
+        let mut page = String::from(
+            "| key | type | default | range | changed by | meaning |\n|---|---|---|---|---|---|\n",
+        );
         for row in Self::keys() {
             let default = match row.default.is_empty() {
                 true => String::new(),
@@ -23,10 +24,23 @@ impl Config {
             // Writing to a `String` cannot fail.
             let _ = writeln!(
                 page,
-                "| `{}` | {} | {default} | {} | {} |",
-                row.key, row.type_name, row.range, row.meaning
+                "| `{}` | {} | {default} | {} | {} | {} |",
+                row.key,
+                row.type_name,
+                row.range,
+                changed_by(Effect::of_key(&row.key)),
+                row.meaning
             );
         }
         page
+    }
+}
+
+/// What a change of a key takes.
+const fn changed_by(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Live => "reload",
+        Effect::NewConnections => "reload, for new connections",
+        Effect::Restart => "restart",
     }
 }

@@ -17,6 +17,7 @@ mod hand_over;
 mod keep;
 pub(crate) mod lane;
 pub(crate) mod limits;
+pub(crate) mod live;
 pub(crate) mod loads;
 pub(crate) mod log;
 mod look;
@@ -78,6 +79,7 @@ use crate::sys::Sys;
 use cause::{DropCause, EndCause, SessionEnd};
 use counters::{Counters, Totals};
 use limits::Limits;
+use live::Live;
 use loads::Loads;
 use log::{CommitLog, LogRecord};
 use parking_lot::Mutex;
@@ -97,7 +99,7 @@ const TICK_MS: u64 = 100;
 
 /// Everything connections share.
 pub(crate) struct Core {
-    pub(crate) limits: Limits,
+    pub(crate) limits: Live<Limits>,
     pub(crate) router: Router,
     pub(crate) retained: Arc<dyn RetainedStore>,
     pub(crate) counters: Counters,
@@ -149,7 +151,7 @@ impl Core {
         let seed = seed.unwrap_or_else(share_group::any_seed);
         let core = Self {
             router: Router::new(parts.limits.shared_strategy, seed),
-            limits: parts.limits,
+            limits: Live::new(parts.limits),
             retained: parts.retained,
             counters: Counters::default(),
             offer: parts.offer,

@@ -1,6 +1,7 @@
 //! Retained messages, bounded by number and bytes.
 
 use super::limits::Limits;
+use super::live::Live;
 use super::message::Message;
 use super::reached::LimitCause;
 use super::retained_tree::{RetainedTree, Search};
@@ -23,6 +24,28 @@ const EXPIRIES_MIN: usize = 1024;
 /// The store does not take a message: which limit it is. The publisher is told Quota exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RetainedFull(pub LimitCause);
+
+/// How much a [`RetainedStore`] may hold, as the configuration says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RetainedBounds {
+    /// Bytes of the payload of one message.
+    pub payload_len_max: usize,
+    /// Messages.
+    pub messages_max: usize,
+    /// Bytes of all messages, topics and payloads.
+    pub bytes_max: usize,
+}
+
+impl RetainedBounds {
+    pub(crate) const fn of(limits: &Limits) -> Self {
+        Self {
+            payload_len_max: limits.retained_len_max,
+            messages_max: limits.retained_max,
+            bytes_max: limits.retained_bytes_max,
+        }
+    }
+}
 
 /// A look-up of what matches a Topic Filter, done in pages so that nobody has to wait for all of it.
 #[derive(Debug)]
@@ -92,6 +115,11 @@ pub trait RetainedStore: Send + Sync + 'static {
     /// Drops what has expired at `now_ms`, in milliseconds of the broker's clock.
     fn sweep(&self, now_ms: u64);
 
+    /// The configuration has other bounds now; what is kept stays. By default nothing, for a store with bounds of its own.
+    fn bounds_changed(&self, bounds: &RetainedBounds) {
+        let _ = bounds;
+    }
+
     /// Messages kept.
     fn len(&self) -> usize;
 
@@ -108,9 +136,7 @@ pub trait RetainedStore: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Retained {
     store: RwLock<Store>,
-    len_max: usize,
-    count_max: usize,
-    bytes_max: usize,
+    bounds: Live<RetainedBounds>,
 }
 
 #[derive(Debug)]
@@ -139,26 +165,30 @@ impl Retained {
                 due: Vec::new(),
                 lookups: Arc::new(()),
             }),
-            len_max: limits.retained_len_max,
-            count_max: limits.retained_max,
-            bytes_max: limits.retained_bytes_max,
+            bounds: Live::new(RetainedBounds::of(limits)),
         }
     }
 }
 
 impl RetainedStore for Retained {
+    fn bounds_changed(&self, bounds: &RetainedBounds) {
+        if self.bounds.put(*bounds).is_err() {
+            tracing::warn!("too many changes of retainer.*: the bounds stay as they are");
+        }
+    }
+
     fn insert(&self, message: &Arc<Message>) -> Result<(), RetainedFull> {
         let mut store = self.store.write();
         let old = store.tree.find(message.topic_name()).map(|old| old.size());
         let bytes = store.bytes - old.unwrap_or(0) + message.size();
         let is_new = old.is_none();
-        if message.payload().len() > self.len_max {
+        if message.payload().len() > self.bounds.payload_len_max {
             return Err(RetainedFull(LimitCause::RetainedLen));
         }
-        if bytes > self.bytes_max {
+        if bytes > self.bounds.bytes_max {
             return Err(RetainedFull(LimitCause::RetainedBytes));
         }
-        if is_new && store.tree.len() >= self.count_max {
+        if is_new && store.tree.len() >= self.bounds.messages_max {
             return Err(RetainedFull(LimitCause::RetainedCount));
         }
         store.bytes = bytes;

@@ -6,7 +6,7 @@ use crate::config::AutoSubscription;
 use mqtt_codec::{QoS, RetainHandling, SubscriptionOptions, TopicFilter};
 
 /// What the configuration says.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct AutoSubscriptions(Vec<(Box<str>, SubscriptionOptions)>);
 
 impl AutoSubscriptions {

@@ -4,7 +4,7 @@ use crate::core::message::Message;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A message that waits.
 #[derive(Clone, Debug)]
@@ -21,9 +21,9 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Delayed {
     /// Whether `$delayed/` means anything.
-    pub(crate) is_enabled: bool,
-    messages_max: usize,
-    bytes_max: usize,
+    is_enabled: AtomicBool,
+    messages_max: AtomicUsize,
+    bytes_max: AtomicUsize,
     state: Mutex<State>,
     /// How many wait, for a look without the lock.
     len: AtomicUsize,
@@ -45,12 +45,26 @@ pub(crate) struct DelayedFull;
 impl Delayed {
     pub(crate) fn new(config: &crate::config::Delayed) -> Self {
         Self {
-            is_enabled: config.enable,
-            messages_max: config.max_delayed_messages,
-            bytes_max: config.max_delayed_bytes.get(),
+            is_enabled: AtomicBool::new(config.enable),
+            messages_max: AtomicUsize::new(config.max_delayed_messages),
+            bytes_max: AtomicUsize::new(config.max_delayed_bytes.get()),
             state: Mutex::default(),
             len: AtomicUsize::new(0),
         }
+    }
+
+    /// Other bounds from now on; what waits stays, whatever they are.
+    pub(crate) fn reload(&self, config: &crate::config::Delayed) {
+        self.is_enabled.store(config.enable, Ordering::Relaxed);
+        let bytes_max = config.max_delayed_bytes.get();
+        self.messages_max
+            .store(config.max_delayed_messages, Ordering::Relaxed);
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
+    }
+
+    /// Whether `$delayed/` means anything.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.is_enabled.load(Ordering::Relaxed)
     }
 
     /// How many wait.
@@ -67,7 +81,9 @@ impl Delayed {
     ) -> Result<u64, DelayedFull> {
         let mut state = self.state.lock();
         let bytes = state.bytes + message.size();
-        if state.waiting.len() >= self.messages_max || bytes > self.bytes_max {
+        if state.waiting.len() >= self.messages_max.load(Ordering::Relaxed)
+            || bytes > self.bytes_max.load(Ordering::Relaxed)
+        {
             return Err(DelayedFull);
         }
         state.bytes = bytes;

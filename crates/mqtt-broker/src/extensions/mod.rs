@@ -14,22 +14,24 @@ pub(crate) use exclusive::Exclusive;
 pub(crate) use rewrite::Rewriter;
 pub(crate) use topics::{Delay, Subscribed};
 
+use crate::core::live::Live;
+
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Extensions {
-    pub(crate) rewriter: Rewriter,
+    pub(crate) rewriter: Live<Rewriter>,
     pub(crate) delayed: Delayed,
     pub(crate) exclusive: Exclusive,
-    pub(crate) auto_subscriptions: AutoSubscriptions,
+    pub(crate) auto_subscriptions: Live<AutoSubscriptions>,
 }
 
 impl Extensions {
     pub(crate) fn new(config: &crate::config::Config) -> Self {
         Self {
-            rewriter: Rewriter::new(&config.rewrite),
+            rewriter: Live::new(Rewriter::new(&config.rewrite)),
             delayed: Delayed::new(&config.delayed),
             exclusive: Exclusive::default(),
-            auto_subscriptions: AutoSubscriptions::new(&config.auto_subscribe),
+            auto_subscriptions: Live::new(AutoSubscriptions::new(&config.auto_subscribe)),
         }
     }
 }

@@ -7,7 +7,7 @@ use mqtt_codec::{TopicFilter, TopicName};
 use regex::Regex;
 
 /// The rules, by where they apply.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Rewriter {
     publish: Vec<Rule>,
     subscribe: Vec<Rule>,
@@ -18,6 +18,13 @@ struct Rule {
     source_topic: Box<str>,
     re: Regex,
     dest_topic: Box<str>,
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.re.as_str() == other.re.as_str()
+            && (&self.source_topic, &self.dest_topic) == (&other.source_topic, &other.dest_topic)
+    }
 }
 
 /// What a topic was to become is none.

@@ -477,7 +477,9 @@ impl Connection {
             if connect.client_id.is_empty() {
                 set.push(Property::AssignedClientIdentifier(&open.client.client_id));
             }
-            set.push(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+            set.push(Property::TopicAliasMaximum(
+                negotiated.own_topic_alias_maximum,
+            ));
             set.extend(offer.properties());
             if connect.properties.request_response_information() == Some(true) {
                 // Spec: v5 [MQTT-3.1.2-28].

@@ -101,7 +101,7 @@ pub(super) fn prepare(
         Ok(rewritten) => prepared.topic_name = rewritten,
         Err(_) => return invalid(),
     }
-    if core.extensions.delayed.is_enabled {
+    if core.extensions.delayed.is_enabled() {
         let rewritten = prepared.topic_name.as_deref();
         match Delay::of(rewritten.unwrap_or(topic_name)) {
             Delay::None => {}

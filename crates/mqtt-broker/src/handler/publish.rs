@@ -93,7 +93,7 @@ impl Connection {
         let is_special = topic_name.as_str().starts_with('$');
         let of_rights = match is_special {
             true => {
-                let delays = self.core.extensions.delayed.is_enabled;
+                let delays = self.core.extensions.delayed.is_enabled();
                 prepare::topic_of_rights(delays, topic_name.as_str())
             }
             false => Ok(topic_name.as_str()),

@@ -6,9 +6,10 @@ use super::entrance::{Entrance, EntryCounts, EntryRules};
 use super::handshakes::Arrived;
 use super::lanes::Lanes;
 use super::task::{ConnectionTask, Served};
-use crate::config::{AccessRule, ListenerKind};
+use crate::config::{AccessRule, ListenerKind, Mqtt};
 use crate::core::Core;
 use crate::core::lane::Lane;
+use crate::core::live::Live;
 use crate::core::log::Durability;
 use crate::core::pace::{Pace, Rate, Rates};
 use crate::core::reached::LimitCause;
@@ -30,17 +31,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Door {
     pub(crate) core: Arc<Core>,
     pub(crate) clock: Clock,
-    /// Time allowed for CONNECT, and for the last bytes to a client that is told to go.
-    pub(crate) idle_timeout: Duration,
-    /// Time allowed for a decision.
-    pub(crate) access_timeout: Duration,
-    /// Connections at a time, over all listeners.
-    pub(crate) connections_max: usize,
+    pub(crate) bounds: Live<Bounds>,
     /// Connections now.
     pub(crate) connections: AtomicUsize,
-    /// Connections at a time from one address.
-    pub(crate) address_max: Option<usize>,
-    /// Connections now from each address; empty without a bound.
+    /// Connections now from each address, as far as they came while there was a bound.
     pub(crate) by_address: Mutex<HashMap<IpAddr, usize>>,
     /// What serves connections.
     pub(crate) lanes: Lanes,
@@ -50,6 +44,30 @@ pub(crate) struct Door {
     pub(crate) stop: watch::Receiver<bool>,
     /// Connections that have not sent their CONNECT.
     pub(crate) arrivals: Arrivals,
+}
+
+/// What connections of all listeners are held to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Bounds {
+    /// Time allowed for CONNECT, and for the last bytes to a client that is told to go.
+    pub(crate) idle_timeout: Duration,
+    /// Time allowed for a decision.
+    pub(crate) access_timeout: Duration,
+    /// Connections at a time, over all listeners.
+    pub(crate) connections_max: usize,
+    /// Connections at a time from one address.
+    pub(crate) address_max: Option<usize>,
+}
+
+impl Bounds {
+    pub(crate) const fn of(mqtt: &Mqtt) -> Self {
+        Self {
+            idle_timeout: mqtt.idle_timeout.get(),
+            access_timeout: mqtt.access_timeout.get(),
+            connections_max: mqtt.max_connections,
+            address_max: mqtt.max_connections_per_address,
+        }
+    }
 }
 
 /// What connections of one listener are held to.
@@ -81,7 +99,7 @@ impl Drop for Place {
 impl Door {
     /// A place for one more connection, or the limit that is reached.
     fn enter(self: &Arc<Self>) -> Result<Place, LimitCause> {
-        let enter = |now: usize| (now < self.connections_max).then_some(now + 1);
+        let enter = |now: usize| (now < self.bounds.connections_max).then_some(now + 1);
         self.connections
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
             .map_err(|_| LimitCause::Connections)?;
@@ -95,7 +113,7 @@ impl Door {
 impl Place {
     /// Counts it for an address, instead of the one it was counted for.
     fn enter_address(&mut self, address: IpAddr) -> Result<(), LimitCause> {
-        let Some(address_max) = self.door.address_max else {
+        let Some(address_max) = self.door.bounds.address_max else {
             return Ok(());
         };
         let address = address.to_canonical();

@@ -26,8 +26,7 @@ struct List {
     last: u32,
 }
 
-/// INVARIANT: linked from `first` to `last`, unless it is in `free`. Deadlines descend by no more than what passes
-/// between looking at the clock and entering.
+/// INVARIANT: linked from `first` to `last`, unless it is in `free`. Deadlines do not descend.
 #[derive(Debug)]
 struct Place {
     deadline_ms: u64,
@@ -37,7 +36,7 @@ struct Place {
 }
 
 impl Arrivals {
-    /// A connection has so long; later ones must have as long or longer.
+    /// A connection has so long, or as long as those that came before it.
     pub(crate) fn enter(&self, deadline_ms: u64, waker: &Waker) -> Arrival {
         self.0.lock().push(deadline_ms, waker)
     }
@@ -81,6 +80,9 @@ impl Arrivals {
 
 impl List {
     fn push(&mut self, deadline_ms: u64, waker: &Waker) -> Arrival {
+        // After the time has been made shorter, the first ones still have as long as those before them.
+        let last = self.place(self.last).map_or(0, |last| last.deadline_ms);
+        let deadline_ms = deadline_ms.max(last);
         let place = Place {
             deadline_ms,
             waker: waker.clone(),

@@ -13,7 +13,7 @@ mod memory;
 mod spare;
 mod task;
 
-pub(crate) use accept::{Bound, Door, serve};
+pub(crate) use accept::{Bound, Bounds, Door, serve};
 pub(crate) use arrivals::Arrivals;
 pub(crate) use certificates::watch as watch_certificates;
 pub use certificates::{CertificateError, CertificateState};

@@ -305,9 +305,9 @@ impl ConnectionTask {
             return Poll::Ready(cause);
         }
         let wanted = if self.connection.end().is_some() {
-            Some((Limit::Farewell, self.door().idle_timeout))
+            Some((Limit::Farewell, self.door().bounds.idle_timeout))
         } else if self.connection.is_deciding() {
-            Some((Limit::Decision, self.door().access_timeout))
+            Some((Limit::Decision, self.door().bounds.access_timeout))
         } else if self.connection.is_waiting() {
             Some((Limit::Room, self.door().core.limits.queue_full_timeout))
         } else if self.connection.is_waiting_for_log() {
@@ -368,7 +368,8 @@ impl ConnectionTask {
             }
             Some(_) => None,
             None => {
-                let time_ms = u64::try_from(door.idle_timeout.as_millis()).unwrap_or(u64::MAX);
+                let time_ms =
+                    u64::try_from(door.bounds.idle_timeout.as_millis()).unwrap_or(u64::MAX);
                 let deadline_ms = now_ms.saturating_add(time_ms);
                 self.arrival = Some(door.arrivals.enter(deadline_ms, cx.waker()));
                 None

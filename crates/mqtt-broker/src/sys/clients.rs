@@ -17,7 +17,7 @@ impl Core {
         batch: &mut Batch,
         now_ms: u64,
     ) {
-        if !self.sys.tells_connected {
+        if !self.sys.settings.tells_connected {
             return;
         }
         self.tell_sys(client, "connected", batch, now_ms, |now| {
@@ -46,7 +46,7 @@ impl Core {
         batch: &mut Batch,
         now_ms: u64,
     ) {
-        if !self.sys.tells_disconnected {
+        if !self.sys.settings.tells_disconnected {
             return;
         }
         self.tell_sys(client, "disconnected", batch, now_ms, |now| {

@@ -8,7 +8,8 @@ mod memory;
 mod time;
 mod values;
 
-use crate::config::Config;
+use crate::config::{Config, SysTopics};
+use crate::core::live::{Live, TooManyValues};
 use crate::core::message::{Message, Source};
 use crate::core::session_cell::SessionKey;
 use crate::core::{Batch, Core, Incoming};
@@ -29,16 +30,36 @@ pub(crate) struct Sys {
     started: SystemTime,
     /// What the broker's clock showed then, in milliseconds.
     started_ms: u64,
+    settings: Live<Settings>,
+    next_stats_ms: AtomicU64,
+    next_heartbeat_ms: AtomicU64,
+    next_sample_ms: AtomicU64,
+    loads: Mutex<Loads>,
+}
+
+/// What of it is published, and how often.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Settings {
     /// How often statistics are published, in milliseconds; none for never.
     stats_every_ms: Option<u64>,
     /// How often uptime and date are published, in milliseconds; none for never.
     heartbeat_every_ms: Option<u64>,
     tells_connected: bool,
     tells_disconnected: bool,
-    next_stats_ms: AtomicU64,
-    next_heartbeat_ms: AtomicU64,
-    next_sample_ms: AtomicU64,
-    loads: Mutex<Loads>,
+}
+
+impl Settings {
+    fn of(config: &SysTopics) -> Self {
+        let millis = |time: Option<crate::config::Duration>| {
+            time.map(|time| u64::try_from(time.get().as_millis()).unwrap_or(u64::MAX))
+        };
+        Self {
+            stats_every_ms: millis(config.sys_msg_interval),
+            heartbeat_every_ms: millis(config.sys_heartbeat_interval),
+            tells_connected: config.client_connected,
+            tells_disconnected: config.client_disconnected,
+        }
+    }
 }
 
 /// One topic with what it says now.
@@ -51,14 +72,7 @@ struct Value {
 impl Sys {
     /// `started_ms`: what the broker's clock shows now, in milliseconds.
     pub(crate) fn new(config: &Config, started_ms: u64) -> Self {
-        let sys = &config.sys_topics;
-        let millis = |time: Option<crate::config::Duration>| {
-            time.map(|time| u64::try_from(time.get().as_millis()).unwrap_or(u64::MAX))
-        };
-        let (stats_every_ms, heartbeat_every_ms) = (
-            millis(sys.sys_msg_interval),
-            millis(sys.sys_heartbeat_interval),
-        );
+        let settings = Settings::of(&config.sys_topics);
         let first = |every_ms: Option<u64>| {
             AtomicU64::new(started_ms.saturating_add(every_ms.unwrap_or(0)))
         };
@@ -66,12 +80,9 @@ impl Sys {
             node: config.node.name.as_str().into(),
             started: SystemTime::now(),
             started_ms,
-            stats_every_ms,
-            heartbeat_every_ms,
-            tells_connected: sys.client_connected,
-            tells_disconnected: sys.client_disconnected,
-            next_stats_ms: first(stats_every_ms),
-            next_heartbeat_ms: first(heartbeat_every_ms),
+            settings: Live::new(settings),
+            next_stats_ms: first(settings.stats_every_ms),
+            next_heartbeat_ms: first(settings.heartbeat_every_ms),
             next_sample_ms: first(Some(SAMPLE_EVERY_MS)),
             loads: Mutex::new(Loads::new(started_ms)),
         }
@@ -79,6 +90,30 @@ impl Sys {
 }
 
 impl Sys {
+    /// Other intervals from now on, each counted from `now_ms`.
+    pub(crate) fn reload(&self, config: &SysTopics, now_ms: u64) -> Result<(), TooManyValues> {
+        let settings = Settings::of(config);
+        let before = *self.settings;
+        self.settings.put(settings)?;
+        let next = |at: &AtomicU64, before: Option<u64>, every_ms: Option<u64>| {
+            if before != every_ms {
+                let next_ms = now_ms.saturating_add(every_ms.unwrap_or(0));
+                at.store(next_ms, Ordering::Relaxed);
+            }
+        };
+        next(
+            &self.next_stats_ms,
+            before.stats_every_ms,
+            settings.stats_every_ms,
+        );
+        next(
+            &self.next_heartbeat_ms,
+            before.heartbeat_every_ms,
+            settings.heartbeat_every_ms,
+        );
+        Ok(())
+    }
+
     /// How long the broker has run at `now_ms`, in milliseconds.
     const fn uptime_ms(&self, now_ms: u64) -> u64 {
         now_ms.saturating_sub(self.started_ms)
@@ -97,13 +132,17 @@ impl Core {
         if is_due(&sys.next_sample_ms, Some(SAMPLE_EVERY_MS), now_ms) {
             sys.loads.lock().sample(&self.counters.totals(), now_ms);
         }
-        if is_due(&sys.next_stats_ms, sys.stats_every_ms, now_ms) {
+        if is_due(&sys.next_stats_ms, sys.settings.stats_every_ms, now_ms) {
             let all = values::statistics(self, now_ms).into_iter();
             for value in all.chain(values::about(self)) {
                 self.publish_sys(&value, batch, now_ms);
             }
         }
-        if is_due(&sys.next_heartbeat_ms, sys.heartbeat_every_ms, now_ms) {
+        if is_due(
+            &sys.next_heartbeat_ms,
+            sys.settings.heartbeat_every_ms,
+            now_ms,
+        ) {
             for value in values::heartbeat(self, now_ms) {
                 self.publish_sys(&value, batch, now_ms);
             }
@@ -119,11 +158,11 @@ impl Core {
             return Vec::new();
         };
         let mut all = Vec::new();
-        if self.sys.stats_every_ms.is_some() {
+        if self.sys.settings.stats_every_ms.is_some() {
             all.extend(values::statistics(self, now_ms));
             all.extend(values::about(self));
         }
-        if self.sys.heartbeat_every_ms.is_some() {
+        if self.sys.settings.heartbeat_every_ms.is_some() {
             all.extend(values::heartbeat(self, now_ms));
         }
         let matching = all.iter().filter_map(|value| {

@@ -27,6 +27,7 @@ mod malformed;
 mod manage;
 mod offer;
 mod properties;
+mod reload;
 mod restart;
 mod retained;
 mod rights;

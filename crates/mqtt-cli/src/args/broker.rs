@@ -49,4 +49,23 @@ pub(crate) enum BrokerCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Say what another configuration would change, of the broker that runs or of another file; change nothing
+    Plan(PlanArgs),
+}
+
+/// Flags of `mqtt broker plan`.
+#[derive(clap::Args)]
+pub(crate) struct PlanArgs {
+    /// The other configuration, a TOML file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Compare with this file instead of with the broker that runs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The data directory of the broker that runs [default: that of the other configuration]
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }

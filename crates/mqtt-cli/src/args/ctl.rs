@@ -36,6 +36,14 @@ pub(crate) enum CtlCommand {
         #[arg(value_name = "CLIENTID")]
         client_id: Option<String>,
     },
+    /// Read the configuration again and take over what needs no restart, as SIGHUP does
+    Reload,
+    /// Say what another configuration would change; change nothing
+    Plan {
+        /// The other configuration, a TOML file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// What the broker has counted, and what it holds
     Counters,
     /// The same in the text form of Prometheus

@@ -21,7 +21,7 @@ use std::{io::Write, process::ExitCode};
 use clap::{ArgAction, error::ErrorKind};
 
 pub(crate) use access::{AccessArgs, AccessCommand, ExplainArgs};
-pub(crate) use broker::{BrokerArgs, BrokerCommand};
+pub(crate) use broker::{BrokerArgs, BrokerCommand, PlanArgs};
 pub(crate) use certs::{CertsArgs, CertsCommand, MakeArgs};
 pub(crate) use connection::ConnectionArgs;
 #[cfg(unix)]

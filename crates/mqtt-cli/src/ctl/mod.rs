@@ -4,21 +4,25 @@ mod clients;
 mod print;
 
 use std::{
+    fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use mqtt_admin::{CallError, Client, Counters, FaultKind, Request, SOCKET_FILE, Status};
+use mqtt_admin::{
+    CallError, Client, Counters, FaultKind, ReloadEntry, Request, SOCKET_FILE, Status,
+};
 
 use crate::{
     args::{CtlArgs, CtlCommand},
     exit::Failure,
+    plan::report_text,
 };
 use print::{Table, duration};
 
 /// A connection, and how answers are to be printed.
-struct Ctl {
+pub(crate) struct Ctl {
     client: Client,
     is_json: bool,
 }
@@ -29,15 +33,13 @@ pub(crate) fn run(args: CtlArgs) -> Result<ExitCode, Failure> {
         Some(path) => path,
         None => socket_in(args.data_dir)?,
     };
-    let client = Client::connect(socket).map_err(failure)?;
-    let mut ctl = Ctl {
-        client,
-        is_json: args.json,
-    };
+    let mut ctl = Ctl::connect(&socket, args.json)?;
     match args.command {
         CtlCommand::Status => ctl.status(),
         CtlCommand::Clients { command } => ctl.clients(command),
         CtlCommand::Subscriptions { client_id } => ctl.subscriptions(client_id),
+        CtlCommand::Reload => ctl.reload(),
+        CtlCommand::Plan { file } => ctl.plan(&file),
         CtlCommand::Counters => ctl.counters(),
         CtlCommand::Metrics => ctl.metrics(),
         CtlCommand::LogLevel { level } => ctl.log_level(level),
@@ -62,6 +64,12 @@ fn failure(error: CallError) -> Failure {
 }
 
 impl Ctl {
+    /// Connects to the socket of a broker.
+    pub(crate) fn connect(socket: &Path, is_json: bool) -> Result<Self, Failure> {
+        let client = Client::connect(socket).map_err(failure)?;
+        Ok(Self { client, is_json })
+    }
+
     fn status(&mut self) -> Result<(), Failure> {
         if self.is_json {
             return self.pass_on(&Request::Status);
@@ -82,6 +90,33 @@ impl Ctl {
             table.row([name.to_owned(), value]);
         }
         say(&table.to_string());
+        Ok(())
+    }
+
+    fn reload(&mut self) -> Result<(), Failure> {
+        if self.is_json {
+            return self.pass_on(&Request::Reload);
+        }
+        let report: ReloadEntry = self.client.ask(&Request::Reload).map_err(failure)?;
+        say(&report_text(&report));
+        Ok(())
+    }
+
+    /// What `file` would change.
+    pub(crate) fn plan(&mut self, file: &Path) -> Result<(), Failure> {
+        let text = fs::read_to_string(file).map_err(|error| {
+            let file = file.display();
+            Failure::usage(format_args!(
+                "cannot read the configuration {file}: {error}"
+            ))
+        })?;
+        let origin = file.display().to_string();
+        let request = Request::Plan { origin, text };
+        if self.is_json {
+            return self.pass_on(&request);
+        }
+        let report: ReloadEntry = self.client.ask(&request).map_err(failure)?;
+        say(&report_text(&report));
         Ok(())
     }
 

@@ -9,6 +9,8 @@
 mod address;
 mod broker;
 mod certs;
+#[cfg(unix)]
+mod ctl;
 mod decode;
 mod messages;
 mod passwd;

@@ -1,6 +1,8 @@
 //! A broker of its own for each test.
 
-use mqtt_broker::{Access, AllowAll, Broker, Builder, CommitLog, Config, MemoryLog};
+use mqtt_broker::{
+    Access, AllowAll, Broker, Builder, CommitLog, Config, MemoryLog, ReloadError, ReloadReport,
+};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -72,6 +74,11 @@ impl Server {
     /// Runs something that waits, on the broker's runtime.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
+    }
+
+    /// Gives it another configuration.
+    pub(crate) fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError> {
+        self.block_on(self.broker().reload(config))
     }
 
     /// Starts a shutdown and comes back at once; connections learn of it in their own time.
