@@ -106,10 +106,7 @@ fn what_takes_a_restart_stays_and_is_named_each_time() {
     let mut client = Client::connect(&server, V5, "c");
     client.subscribe("a", QOS1);
     client.publish_to("a", QOS1);
-    assert_eq!(
-        server.reload(changed(|_| {})).unwrap(),
-        ReloadReport::default()
-    );
+    assert!(server.reload(changed(|_| {})).unwrap().is_empty());
 }
 
 #[test]
