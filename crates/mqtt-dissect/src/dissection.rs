@@ -16,6 +16,12 @@ use crate::{Citation, Field, Value};
 /// The longest fixed header. Unit: bytes.
 const HEADER_LEN_MAX: usize = 5;
 
+/// What the bytes of a packet are called that no field could be made of.
+pub(crate) const UNREAD: &str = "not read";
+
+/// What is malformed, in general.
+const MALFORMED_PACKET: Sections = Sections::new("4.13.1", "4.8");
+
 /// A packet, its fields, and what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Dissection {
@@ -119,10 +125,41 @@ impl Dissection {
         label.map(|label| format!("{} [{label}]", crate::citation::standard(self.version)))
     }
 
-    /// The section on the field that is wrong; `None` if nothing is, or no field is there.
+    /// The section that says so, which is in most cases that on the field; `None` if nothing is
+    /// wrong.
     #[must_use]
     pub fn fault_citation(&self) -> Option<Citation> {
-        innermost(&self.fields, self.fault_at()?)
+        let on_field = || innermost(&self.fields, self.fault_at()?);
+        let sections = match self.fault?.kind {
+            Malformed::PacketTypeReserved | Malformed::PacketTypeNotInVersion { .. } => {
+                Sections::new("2.1.2", "2.2.1")
+            }
+            Malformed::VarIntTooLong => Sections::new("1.5.5", "2.2.3"),
+            // What is left of a block is in it; what is left of a packet is in nothing.
+            Malformed::Truncated | Malformed::TrailingBytes => {
+                match self.unread_at(self.fault_at()?) {
+                    true => return on_field().or(MALFORMED_PACKET.cite(self.version)),
+                    false => MALFORMED_PACKET,
+                }
+            }
+            _ => return on_field(),
+        };
+        sections.cite(self.version)
+    }
+
+    /// Whether the byte at `at` could not be read.
+    fn unread_at(&self, at: usize) -> bool {
+        let mut fields = &self.fields;
+        loop {
+            let around = fields
+                .iter()
+                .find(|field| field.at <= at && at < field.at + field.len);
+            match around {
+                Some(field) if field.name == UNREAD => return true,
+                Some(field) => fields = &field.fields,
+                None => return false,
+            }
+        }
     }
 
     /// The byte that the fault is shown at: of a field that does not fit the last one in front of
@@ -182,7 +219,7 @@ fn body(kept: &[u8], header: Header, version: ProtocolVersion, fields: &mut Vec<
 fn rest(kept: &[u8], at: usize, version: ProtocolVersion, fields: &mut Vec<Field>) {
     let mut walk = Walk::new(kept, at, version);
     if !walk.is_at_end() {
-        fields.push(walk.rest("not read", Sections::same("")));
+        fields.push(walk.rest(UNREAD, Sections::same("")));
     }
 }
 

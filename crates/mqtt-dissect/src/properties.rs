@@ -3,6 +3,7 @@
 use mqtt_codec::PropertyId;
 
 use crate::citation::Sections;
+use crate::dissection::UNREAD;
 use crate::walk::Walk;
 use crate::{Field, Value};
 
@@ -39,7 +40,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, scope: Scope, fields: &mut Vec<Field>) -
     walk.block(len, |walk| {
         while !walk.is_at_end() {
             let Some(field) = property(walk, scope) else {
-                parts.push(walk.rest("not read", Sections::same("")));
+                parts.push(walk.rest(UNREAD, Sections::same("")));
                 return;
             };
             parts.push(field);

@@ -149,7 +149,7 @@ impl Dissection {
         };
         let name = style.paint(Part::Name, field.name);
         let mut line = format!(
-            "{offset}  {bytes:<25} {:indent$}{name}",
+            "{offset}  {bytes:<26} {:indent$}{name}",
             "",
             indent = 2 * depth
         );

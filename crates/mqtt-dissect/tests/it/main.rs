@@ -10,4 +10,7 @@
 mod capture;
 mod capture_file;
 mod conversation;
+mod golden;
+mod malformed;
+mod packets;
 mod replay;
