@@ -12,13 +12,14 @@ use crate::workspace::Workspace;
 use tools::{Tool, Tools};
 
 /// Which tests need which tool: the beginning of a name of the test, or of a module around it.
-const SUITES: [(&str, Tool); 6] = [
+const SUITES: [(&str, Tool); 7] = [
     ("mosquitto", Tool::Mosquitto),
     ("client", Tool::Mosquitto),
     ("paho", Tool::Paho),
     ("aiomqtt", Tool::Aiomqtt),
     ("gmqtt", Tool::Gmqtt),
     ("npm", Tool::Npm),
+    ("tshark", Tool::Tshark),
 ];
 
 /// What to do with the other implementations.

@@ -1,6 +1,8 @@
 //! The other implementations: taken from the environment or the system, else fetched; nothing is installed or started.
 
+mod debian;
 mod mosquitto;
+mod tshark;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -22,6 +24,8 @@ pub(super) enum Tool {
     Gmqtt,
     /// The `mqtt` package of npm.
     Npm,
+    /// Wireshark on the command line.
+    Tshark,
 }
 
 /// What could be made available.
@@ -32,7 +36,8 @@ pub(super) struct Tools {
 }
 
 /// Every variable the tests read; a value from outside is kept.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 11] = [
+    "MQTT_INTEROP_DUMPCAP",
     "MQTT_INTEROP_LD_LIBRARY_PATH",
     "MQTT_INTEROP_MOSQUITTO_BIN",
     "MQTT_INTEROP_MOSQUITTO_PUB",
@@ -41,6 +46,8 @@ const VARIABLES: [&str; 8] = [
     "MQTT_INTEROP_NODE_PATH",
     "MQTT_INTEROP_PYTHON",
     "MQTT_INTEROP_PYTHONPATH",
+    "MQTT_INTEROP_TSHARK",
+    "MQTT_INTEROP_TSHARK_LIBRARY_PATH",
 ];
 
 impl Tools {
@@ -71,6 +78,10 @@ impl Tools {
                 }),
             ),
             (Tool::Npm, unless_given("MQTT_INTEROP_NODE", || npm(folder))),
+            (
+                Tool::Tshark,
+                unless_given("MQTT_INTEROP_TSHARK", || tshark::prepare(folder)),
+            ),
         ] {
             match prepared {
                 Ok(variables) => tools.variables.extend(variables),
