@@ -6,6 +6,7 @@ mod emqx_acl;
 mod erlang_term;
 mod error;
 mod format;
+mod jwt;
 mod mosquitto_acl;
 mod password;
 mod rule;
@@ -20,6 +21,9 @@ mod who;
 
 pub use error::{AclLineError, HashError, LineError, PatternError, UserFileError};
 pub use format::RuleFormat;
+pub use jwt::{
+    AclClaimError, Claims, JWKS_LEN_MAX, JWT_KEYS_MAX, JWT_LEN_MAX, JwtError, JwtKeyError, JwtKeys,
+};
 pub use password::{
     ARGON2_MEMORY_MAX_KIB, ARGON2_WORK_MAX, HashForm, PBKDF2_ITERATIONS_MAX, StoredPassword,
 };
