@@ -304,6 +304,10 @@ impl Builder {
         );
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
         let certificates = tokio::spawn(watch_certificates(entrances.clone()));
+        let expiries = guard.as_ref().map(|guard| {
+            let guard = Arc::downgrade(guard);
+            tokio::spawn(Guard::run_expiries(guard, manager.clone()))
+        });
         Ok(Broker {
             door,
             local_addrs,
@@ -317,6 +321,7 @@ impl Builder {
             manager,
             guard,
             authorizer,
+            expiries,
         })
     }
 }
@@ -337,6 +342,8 @@ pub struct Broker {
     guard: Option<Arc<Guard>>,
     /// None: the embedding program has its own way to decide.
     authorizer: Option<Arc<Authorizer>>,
+    /// What ends the connections of clients whose token has expired.
+    expiries: Option<JoinHandle<()>>,
 }
 
 #[cfg(test)]
@@ -488,6 +495,9 @@ impl Drop for Broker {
         self.door.arrivals.wake_all();
         self.ticks.abort();
         self.certificates.abort();
+        if let Some(expiries) = &self.expiries {
+            expiries.abort();
+        }
     }
 }
 

@@ -196,6 +196,24 @@ impl Manager {
         self.act(|core, batch, _| core.kick(client_id, batch))
     }
 
+    /// Ends the connection of a client whose proof of who it is has expired, if it is still that one.
+    pub(crate) fn end_expired(&self, client_id: &str, now_s: u64) -> bool {
+        self.act(|core, batch, _| {
+            let Some(cell) = core.session(client_id) else {
+                return false;
+            };
+            let client = cell.state.lock().client.clone();
+            let identity = client.as_ref().and_then(|client| client.identity.as_ref());
+            let expires_at_s = identity.and_then(|identity| identity.expires_at_s);
+            let is_over = expires_at_s.is_some_and(|at_s| at_s <= now_s);
+            if is_over {
+                let cause = EndCause::AuthenticationFailed(ReasonCode::NOT_AUTHORIZED);
+                core.end_connection(&cell, cause, batch);
+            }
+            is_over
+        })
+    }
+
     /// Ends the session of one client, and its connection if it has one; `false` when it has no session.
     pub fn end_session(&self, client_id: &str) -> bool {
         self.act(|core, batch, now_ms| {

@@ -1,21 +1,31 @@
 //! The built-in authentication: asks the authenticators of the configuration who clients are.
 
 use super::authn::{
-    Asked, AuthenticationCounts, Chain, Claim, Desk, Policy, UserStore, Verdict, count,
+    Asked, AuthenticationCounts, Chain, Claim, Desk, Policy, SCRAM_METHOD, ScramSteps, UserStore,
+    Verdict, count, now_s,
 };
+use super::expiries::Expiries;
 use super::{ClientInfo, Identity};
-use crate::authenticate::{AuthAnswer, AuthStep, Authenticate, ConnectRequest, Grant, Refusal};
+use crate::authenticate::{
+    AuthAnswer, AuthStep, Authenticate, ConnectRequest, Exchange, Grant, Refusal,
+};
 use crate::config::{Config, ConfigError};
 use crate::core::cause::EndCause;
 use crate::hooks::{Hooks, Interest};
+use crate::manage::Manager;
 use mqtt_codec::ReasonCode;
 use parking_lot::RwLock;
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::time::MissedTickBehavior;
 
 /// The file of the built-in user database, in the data directory.
 const USERS_FILE: &str = "users";
+
+/// How often it is looked whose token has expired.
+const EXPIRY_TICK: Duration = Duration::from_secs(1);
 
 /// Asks the authenticators of a configuration; the first that knows the client decides, and whom none knows stays out.
 ///
@@ -24,6 +34,9 @@ pub struct Guard {
     desk: Arc<Desk>,
     store: UserStore,
     policy: RwLock<Arc<Policy>>,
+    expiries: Expiries,
+    /// Where keys are fetched; none outside of one.
+    runtime: Option<Handle>,
 }
 
 impl fmt::Debug for Guard {
@@ -56,6 +69,8 @@ impl Guard {
             desk: Arc::new(Desk::new(&config.authentication_settings)),
             store,
             policy: RwLock::new(Arc::new(policy)),
+            expiries: Expiries::default(),
+            runtime: Handle::try_current().ok(),
         })
     }
 
@@ -65,6 +80,7 @@ impl Guard {
     /// # Errors
     /// A file cannot be read, or a line of one is wrong; then all stays as it was.
     pub fn reload(&self, config: &Config) -> Result<(), ConfigError> {
+        let _inside = self.runtime.as_ref().map(Handle::enter);
         let policy = Policy::of(config, &self.store)?;
         self.desk.bound(&config.authentication_settings);
         *self.policy.write() = Arc::new(policy);
@@ -93,6 +109,23 @@ impl Guard {
             Some(identity) => !is_over(identity) && chain.is_valid(&self.desk, identity),
             None if chain.is_empty() => !chain.is_anonymous || client.username.is_none(),
             None => policy.allow_anonymous && client.username.is_none(),
+        }
+    }
+
+    /// Ends the connections of clients whose token has expired, as long as the broker is there.
+    pub(crate) async fn run_expiries(guard: Weak<Self>, manager: Manager) {
+        let mut ticks = tokio::time::interval(EXPIRY_TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let Some(guard) = guard.upgrade() else { return };
+            let now_s = now_s();
+            for client_id in guard.expiries.take_due(now_s) {
+                if manager.end_expired(&client_id, now_s) {
+                    count(&guard.desk.counters.expired);
+                    tracing::info!(%client_id, "disconnected: what it had shown has expired");
+                }
+            }
         }
     }
 
@@ -147,6 +180,17 @@ impl Authenticate for Guard {
 
     fn still_valid(&self, client: &ClientInfo) -> bool {
         Self::still_valid(self, client)
+    }
+
+    fn exchange(&self, request: &ConnectRequest<'_>) -> Option<Box<dyn Exchange>> {
+        if request.method != Some(SCRAM_METHOD) {
+            return None;
+        }
+        let policy = self.policy();
+        let scram = policy.at(request.listener).scram()?;
+        let (peer, known_as) = (request.peer, request.username);
+        let steps = ScramSteps::new(&self.desk, scram, peer, known_as);
+        Some(Box::new(steps))
     }
 }
 
@@ -207,6 +251,11 @@ impl Case<'_> {
                 tracing::warn!(%peer, client_id, "refused: too many clients wait for their password to be checked");
                 return AuthStep::refuse(ReasonCode::SERVER_BUSY);
             }
+            Verdict::Unavailable => {
+                count(&counters.unavailable);
+                tracing::warn!(%peer, client_id, authenticator, "refused: who had to be asked gave no answer");
+                return AuthStep::refuse(ReasonCode::SERVER_UNAVAILABLE);
+            }
             Verdict::Ignore if username.is_none() && request.password.is_none() => {
                 (ReasonCode::NOT_AUTHORIZED, "it says not who it is")
             }
@@ -238,6 +287,9 @@ impl Hooks for Guard {
     fn connected(&self, client: &ClientInfo, _session_present: bool) {
         if let Some(identity) = client.identity.as_deref() {
             self.desk.proofs.connected(claim(identity));
+            if let Some(at_s) = identity.expires_at_s {
+                self.expiries.add(at_s, &client.client_id);
+            }
         }
     }
 
@@ -245,6 +297,9 @@ impl Hooks for Guard {
         if let Some(identity) = client.identity.as_deref() {
             let now = Instant::now();
             self.desk.proofs.disconnected(claim(identity), now);
+            if let Some(at_s) = identity.expires_at_s {
+                self.expiries.remove(at_s, &client.client_id);
+            }
         }
     }
 }
@@ -259,10 +314,4 @@ fn claim(identity: &Identity) -> Claim<'_> {
 /// Whether the time of what was shown is over.
 fn is_over(identity: &Identity) -> bool {
     identity.expires_at_s.is_some_and(|at| at <= now_s())
-}
-
-/// Seconds since 1970.
-fn now_s() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }

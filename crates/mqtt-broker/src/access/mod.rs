@@ -2,9 +2,13 @@
 
 mod authn;
 mod authorizer;
+mod expiries;
 mod guard;
+#[cfg(feature = "http")]
+mod http_client;
 mod identity;
 mod policy;
+mod template;
 
 pub use authn::{AuthenticationCounts, UserStore, UserStoreError, UserView};
 pub use authorizer::Authorizer;

@@ -1,7 +1,7 @@
 //! `[[authentication]]`: who is asked who a client is, in this order.
 
 use super::{
-    ConfigError, Duration,
+    ConfigError, Duration, HttpService, Jwt,
     access_kind::FilePath,
     kind::{Choice, Flag, Frequency, Maybe, Number, OrInfinity, OrWord, Text, Time},
     reader::Section,
@@ -58,6 +58,12 @@ pub enum AuthenticatorKind {
         /// `user_id_type`: what is looked up in it.
         user_id: UserId,
     },
+    /// `password_based` with `http`: a service that is asked.
+    Http(Box<HttpService>),
+    /// `jwt`: a token that one of the keys has signed.
+    Jwt(Box<Jwt>),
+    /// `scram` with `built_in_database`: SCRAM-SHA-256 by enhanced authentication.
+    Scram,
     /// `certificate`: a client certificate that the listener has verified is enough.
     Certificate {
         /// `username`: what of the certificate becomes the User Name, whatever the client sent.
@@ -93,6 +99,8 @@ pub enum UserId {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Mechanism {
     PasswordBased,
+    Jwt,
+    Scram,
     Certificate,
 }
 
@@ -101,10 +109,13 @@ enum Mechanism {
 enum Backend {
     File,
     BuiltInDatabase,
+    Http,
 }
 
 const MECHANISMS: Choice<Mechanism> = Choice(&[
     ("password_based", Mechanism::PasswordBased),
+    ("jwt", Mechanism::Jwt),
+    ("scram", Mechanism::Scram),
     ("certificate", Mechanism::Certificate),
 ]);
 
@@ -118,6 +129,7 @@ const CERTIFICATE_NAMES: Choice<CertificateName> = Choice(&[
 const BACKENDS: Choice<Backend> = Choice(&[
     ("file", Backend::File),
     ("built_in_database", Backend::BuiltInDatabase),
+    ("http", Backend::Http),
 ]);
 
 const USER_IDS: Choice<UserId> = Choice(&[
@@ -156,10 +168,13 @@ impl Authenticator {
             // Only the keys are asked for: all of them.
             None => {
                 password_based(section)?;
+                Jwt::read_kind(section)?;
                 certificate(section)?;
                 return Ok(None);
             }
             Some(Mechanism::PasswordBased) => password_based(section)?,
+            Some(Mechanism::Jwt) => Some(Jwt::read_kind(section)?),
+            Some(Mechanism::Scram) => scram(section)?,
             Some(Mechanism::Certificate) => Some(certificate(section)?),
         };
         Ok(kind.map(|kind| Self {
@@ -177,6 +192,9 @@ impl AuthenticatorKind {
         match self {
             Self::File { .. } => "password_based:file",
             Self::BuiltInDatabase { .. } => "password_based:built_in_database",
+            Self::Http(_) => "password_based:http",
+            Self::Jwt(_) => "jwt",
+            Self::Scram => "scram:built_in_database",
             Self::Certificate { .. } => "certificate",
         }
     }
@@ -188,10 +206,12 @@ fn password_based(section: &Section<'_>) -> Result<Option<AuthenticatorKind>, Co
         None => {
             file(section)?;
             built_in_database(section)?;
+            http(section)?;
             None
         }
         Some(Backend::File) => file(section)?,
         Some(Backend::BuiltInDatabase) => Some(built_in_database(section)?),
+        Some(Backend::Http) => Some(http(section)?),
     })
 }
 
@@ -218,6 +238,19 @@ fn built_in_database(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigE
         bootstrap_file,
         user_id,
     })
+}
+
+fn http(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigError> {
+    let mut service = HttpService::default();
+    service.read(section)?;
+    Ok(AuthenticatorKind::Http(Box::new(service)))
+}
+
+/// Only the built-in database has what SCRAM needs.
+fn scram(section: &Section<'_>) -> Result<Option<AuthenticatorKind>, ConfigError> {
+    let database = Choice(&[("built_in_database", ())]);
+    let backend = section.need("backend", "what knows the passwords", &database)?;
+    Ok(backend.map(|()| AuthenticatorKind::Scram))
 }
 
 fn certificate(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigError> {

@@ -25,6 +25,10 @@ pub(super) trait Kind<T> {
     fn range(&self) -> String;
     /// `value` as a configuration writes it; empty for none.
     fn show(&self, value: &T) -> String;
+    /// Whether what is written must not be shown.
+    fn is_secret(&self) -> bool {
+        false
+    }
 }
 
 /// A whole number within a range.
@@ -471,6 +475,10 @@ impl<T, K: Kind<T>> Kind<Option<T>> for Maybe<K> {
         value
             .as_ref()
             .map_or_else(String::new, |value| self.0.show(value))
+    }
+
+    fn is_secret(&self) -> bool {
+        self.0.is_secret()
     }
 }
 

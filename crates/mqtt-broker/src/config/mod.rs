@@ -28,12 +28,15 @@ mod changes;
 mod environment;
 mod error;
 mod extensions;
+mod http;
+mod jwt;
 mod kind;
 mod listener;
 mod log;
 mod mqtt;
 mod reader;
 mod reference;
+mod secret;
 mod settings;
 mod store;
 #[cfg(test)]
@@ -58,10 +61,13 @@ pub use error::{ConfigError, Origin};
 pub use extensions::{
     AutoOptions, AutoSubscription, DELAY_MAX_S, Delayed, Rewrite, RewriteAction, SysTopics,
 };
+pub use http::{HttpMethod, HttpService};
+pub use jwt::{Jwt, TokenFrom};
 pub use listener::{AccessRule, Bind, BindAddress, BindError, Listener, ListenerKind};
 pub use log::{Log, LogLevel};
 pub use mqtt::{Mqtt, Retainer};
 pub use reader::KeyDescription;
+pub use secret::Secret;
 pub use store::Store;
 pub use tls::{CertificateField, CertificateFiles, Tls, Verify};
 pub use value::{ByteSize, Duration, MemoryMark};

@@ -381,7 +381,15 @@ impl<'a> Section<'a> {
         kind: &impl Kind<T>,
     ) -> Result<T, ConfigError> {
         kind.read(value.get_ref())
-            .ok_or_else(|| self.reader.wrong_value(path, value, kind.allowed()))
+            .ok_or_else(|| match kind.is_secret() {
+                true => ConfigError::WrongValue {
+                    origin: self.reader.origin(value.span().start),
+                    key: dotted(path),
+                    found: format!("of type {}", value.get_ref().type_str()),
+                    allowed: kind.allowed(),
+                },
+                false => self.reader.wrong_value(path, value, kind.allowed()),
+            })
     }
 
     fn describe<T>(
@@ -392,8 +400,13 @@ impl<'a> Section<'a> {
         default: impl FnOnce() -> String,
     ) {
         if let Some(described) = &mut *self.reader.described.borrow_mut() {
+            let key = dotted(path).replace(&format!("{ANY_NAME:?}"), ANY_NAME);
+            // A key that several kinds of an element have is one.
+            if described.iter().any(|known| known.key == key) {
+                return;
+            }
             described.push(KeyDescription {
-                key: dotted(path).replace(&format!("{ANY_NAME:?}"), ANY_NAME),
+                key,
                 type_name: kind.type_name(),
                 default: default(),
                 range: kind.range(),

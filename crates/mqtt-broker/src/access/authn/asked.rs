@@ -72,4 +72,6 @@ pub(in crate::access) enum Verdict {
     Ignore,
     /// Too many wait to be checked.
     Busy,
+    /// Whoever had to be asked gave no answer.
+    Unavailable,
 }

@@ -4,8 +4,14 @@ mod asked;
 mod attempts;
 mod certificate;
 mod checks;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+mod jwks;
+mod jwt;
 mod policy;
 mod proofs;
+mod scram;
 mod user_store;
 mod users;
 
@@ -14,11 +20,18 @@ pub(in crate::access) use attempts::Attempts;
 pub(in crate::access) use checks::Checks;
 pub(in crate::access) use policy::{Chain, Policy};
 pub(in crate::access) use proofs::{Claim, Proofs};
+pub(in crate::access) use scram::{SCRAM_METHOD, ScramAuthenticator, ScramSteps};
 pub use user_store::{UserStore, UserStoreError, UserView};
 pub(in crate::access) use users::{UserTable, Users};
 
 use crate::config::AuthenticationSettings;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Attributes a client may have.
+const ATTRIBUTES_MAX: usize = 64;
 
 /// What the authenticators of one broker share, over all its configurations.
 pub(in crate::access) struct Desk {
@@ -56,8 +69,10 @@ pub(in crate::access) struct Counters {
     pub(in crate::access) refused: AtomicU64,
     pub(in crate::access) limited: AtomicU64,
     pub(in crate::access) busy: AtomicU64,
+    pub(in crate::access) unavailable: AtomicU64,
     pub(in crate::access) checked: AtomicU64,
     pub(in crate::access) proven: AtomicU64,
+    pub(in crate::access) expired: AtomicU64,
 }
 
 /// How often which end authentication had, since the broker started, and what there is now.
@@ -74,6 +89,10 @@ pub struct AuthenticationCounts {
     pub limited: u64,
     /// Clients refused because too many wait for their password to be checked.
     pub busy: u64,
+    /// Clients refused because a service that had to be asked gave no answer.
+    pub unavailable: u64,
+    /// Clients disconnected because what they had shown ceased to hold.
+    pub expired: u64,
     /// Passwords checked.
     pub checked: u64,
     /// Passwords that need not be checked, since they were right a moment ago.
@@ -96,6 +115,8 @@ impl Desk {
             refused: load(&counters.refused),
             limited: load(&counters.limited),
             busy: load(&counters.busy),
+            unavailable: load(&counters.unavailable),
+            expired: load(&counters.expired),
             checked: load(&counters.checked),
             proven: load(&counters.proven),
             waiting: self.checks.waiting(),
@@ -108,4 +129,24 @@ impl Desk {
 /// One more.
 pub(in crate::access) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Seconds since 1970.
+pub(in crate::access) fn now_s() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// The texts of an object; what is no text, or too many, is left out.
+fn attributes(value: Option<&Value>) -> BTreeMap<Box<str>, Box<str>> {
+    let object = value.and_then(Value::as_object).into_iter().flatten();
+    let texts = object.filter_map(|(name, value)| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            _ => return None,
+        };
+        Some((name.as_str().into(), text.into()))
+    });
+    texts.take(ATTRIBUTES_MAX).collect()
 }

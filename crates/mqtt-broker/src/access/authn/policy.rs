@@ -1,6 +1,9 @@
 //! The authenticators of a configuration, and which of them are asked at which listener.
 
-use super::{Asked, Desk, UserStore, UserTable, Users, Verdict, certificate};
+#[cfg(feature = "http")]
+use super::http::HttpAuthenticator;
+use super::jwt::JwtAuthenticator;
+use super::{Asked, Desk, ScramAuthenticator, UserStore, UserTable, Users, Verdict, certificate};
 use crate::access::Identity;
 use crate::authenticate::ConnectRequest;
 use crate::config::{Authenticator, AuthenticatorKind, CertificateName, Config, ConfigError};
@@ -34,6 +37,10 @@ struct One {
 
 enum Kind {
     Users(UserTable),
+    #[cfg(feature = "http")]
+    Http(Box<HttpAuthenticator>),
+    Jwt(Box<JwtAuthenticator>),
+    Scram(Arc<ScramAuthenticator>),
     Certificate(CertificateName),
 }
 
@@ -124,9 +131,17 @@ impl Chain {
     pub(in crate::access) fn decoy(&self, request: &ConnectRequest<'_>) -> Option<StoredPassword> {
         let tables = self.ones.iter().map(|one| match &one.kind {
             Kind::Users(table) => table.decoy(request),
-            Kind::Certificate(_) => None,
+            _ => None,
         });
         request.password.and(tables.flatten().next())
+    }
+
+    /// The first that takes SCRAM-SHA-256.
+    pub(in crate::access) fn scram(&self) -> Option<&Arc<ScramAuthenticator>> {
+        self.ones.iter().find_map(|one| match &one.kind {
+            Kind::Scram(scram) => Some(scram),
+            _ => None,
+        })
     }
 
     /// Whether who proved this identity would be let in with it still.
@@ -137,7 +152,9 @@ impl Chain {
             .find(|one| one.name == identity.authenticator);
         one.is_some_and(|one| match &one.kind {
             Kind::Users(table) => table.is_valid(desk, identity),
-            Kind::Certificate(_) => true,
+            Kind::Scram(scram) => scram.is_valid(desk, identity),
+            // What they showed is good until it expires.
+            _ => true,
         })
     }
 }
@@ -167,6 +184,19 @@ impl One {
                 }
                 table(*user_id, Users::Store(store.clone()))
             }
+            #[cfg(feature = "http")]
+            AuthenticatorKind::Http(service) => {
+                Kind::Http(Box::new(HttpAuthenticator::new(&name, service)?))
+            }
+            #[cfg(not(feature = "http"))]
+            AuthenticatorKind::Http(_) => {
+                return Err("this program was built without HTTP".to_owned());
+            }
+            AuthenticatorKind::Jwt(jwt) => Kind::Jwt(Box::new(JwtAuthenticator::new(&name, jwt)?)),
+            AuthenticatorKind::Scram => {
+                let scram = ScramAuthenticator::new(&name, store);
+                Kind::Scram(Arc::new(scram.map_err(|error| error.to_string())?))
+            }
             AuthenticatorKind::Certificate { username } => Kind::Certificate(*username),
         };
         Ok(Self { name, kind })
@@ -176,6 +206,11 @@ impl One {
     fn ask_now(&self, desk: &Desk, request: &ConnectRequest<'_>) -> Option<Verdict> {
         match &self.kind {
             Kind::Users(table) => table.ask_now(desk, request),
+            #[cfg(feature = "http")]
+            Kind::Http(http) => http.ask_now(desk, request),
+            Kind::Jwt(jwt) => Some(jwt.ask(request)),
+            // It is for clients with an Authentication Method.
+            Kind::Scram(_) => Some(Verdict::Ignore),
             Kind::Certificate(field) => Some(certificate::ask(&self.name, *field, request)),
         }
     }
@@ -184,7 +219,9 @@ impl One {
         match (self.ask_now(desk, &asked.request()), &self.kind) {
             (Some(verdict), _) => verdict,
             (None, Kind::Users(table)) => table.ask(desk, asked).await,
-            (None, Kind::Certificate(_)) => Verdict::Ignore,
+            #[cfg(feature = "http")]
+            (None, Kind::Http(http)) => http.ask(desk, asked).await,
+            (None, _) => Verdict::Ignore,
         }
     }
 }

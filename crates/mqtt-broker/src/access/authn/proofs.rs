@@ -160,13 +160,10 @@ impl Proofs {
     }
 
     fn user_key(&self, claim: Claim<'_>) -> UserKey {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(b"user");
-        add(&mut context, claim.authenticator.as_bytes());
-        add(&mut context, claim.user.as_bytes());
-        let tag = context.sign();
+        let fields = [claim.authenticator.as_bytes(), claim.user.as_bytes()];
+        let tag = self.digest_of(b"user", &fields);
         let mut key = [0; 16];
-        for (to, from) in key.iter_mut().zip(tag.as_ref()) {
+        for (to, from) in key.iter_mut().zip(tag.iter()) {
             *to = *from;
         }
         UserKey(key)
@@ -181,12 +178,19 @@ impl Proofs {
         let mut text = Zeroizing::new(String::new());
         // Writing to a `String` cannot fail.
         let _ = write!(text, "{stored}");
+        let (authenticator, user) = (claim.authenticator.as_bytes(), claim.user.as_bytes());
+        self.digest_of(b"proof", &[authenticator, user, text.as_bytes(), password])
+    }
+
+    /// Stands for these fields, in this process.
+    pub(in crate::access) fn digest_of(
+        &self,
+        purpose: &[u8],
+        fields: &[&[u8]],
+    ) -> Zeroizing<[u8; DIGEST_LEN]> {
         let mut context = hmac::Context::with_key(&self.key);
-        context.update(b"proof");
-        add(&mut context, claim.authenticator.as_bytes());
-        add(&mut context, claim.user.as_bytes());
-        add(&mut context, text.as_bytes());
-        add(&mut context, password);
+        add(&mut context, purpose);
+        fields.iter().for_each(|field| add(&mut context, field));
         let tag = context.sign();
         let mut digest = Zeroizing::new([0; DIGEST_LEN]);
         for (to, from) in digest.iter_mut().zip(tag.as_ref()) {

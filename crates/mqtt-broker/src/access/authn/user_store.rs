@@ -250,6 +250,20 @@ impl UserStore {
         Some((entry.password.clone(), entry.superuser))
     }
 
+    /// What SCRAM-SHA-256 needs of a user, and whether the user may do everything.
+    pub(in crate::access) fn find_scram(
+        &self,
+        name: &str,
+    ) -> Option<(StoredScram, StoredPassword, bool)> {
+        let users = self.0.users.read();
+        let entry = users.get(name)?;
+        Some((
+            entry.scram.clone()?,
+            entry.password.clone(),
+            entry.superuser,
+        ))
+    }
+
     /// What is stored of some user: the first whose name is not before `from`, or the first of all.
     pub(in crate::access) fn some(&self, from: &str) -> Option<StoredPassword> {
         let users = self.0.users.read();
