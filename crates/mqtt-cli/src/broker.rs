@@ -10,7 +10,7 @@ use std::{
 use mqtt_admin::{Channel, SOCKET_FILE};
 use mqtt_admin::{Host, Service};
 use mqtt_broker::config::{Authenticator, Bind};
-use mqtt_broker::{Broker, Config, DataDir, Durable, StoreEvent};
+use mqtt_broker::{Broker, Config, DataDir, Durable, Guard, StoreEvent};
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{
@@ -84,6 +84,12 @@ fn start_lanes(lanes: usize) -> io::Result<Vec<Handle>> {
 fn check(file: &Path) -> Result<ExitCode, Failure> {
     let config = from_file(Some(file))?;
     config.check().map_err(Failure::usage)?;
+    let runtime = lane().map_err(Failure::no_runtime)?;
+    let authentication = {
+        let _inside = runtime.enter();
+        Guard::check(&config)
+    };
+    authentication.map_err(Failure::usage)?;
     // A reader that went away is no failure of ours.
     let _ = writeln!(
         io::stdout(),

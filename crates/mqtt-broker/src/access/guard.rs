@@ -74,6 +74,14 @@ impl Guard {
         })
     }
 
+    /// Whether [`from_config`](Self::from_config) would take this configuration, without its users.
+    ///
+    /// # Errors
+    /// A file cannot be read, a line of one is wrong, or an authenticator is not whole.
+    pub fn check(config: &Config) -> Result<(), ConfigError> {
+        Policy::of(config, &UserStore::in_memory()).map(drop)
+    }
+
     /// Reads the files again, and asks from now on whom this configuration says. Who is connected stays so:
     /// [`still_valid`](Self::still_valid) tells who would not be let in any more.
     ///

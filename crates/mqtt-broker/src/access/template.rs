@@ -64,6 +64,10 @@ pub(crate) enum Notation {
     /// As it is.
     Plain,
     /// So that it is one part of an address.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "only services over HTTP have addresses")
+    )]
     Percent,
 }
 

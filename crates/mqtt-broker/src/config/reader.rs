@@ -380,6 +380,15 @@ impl<'a> Section<'a> {
         value: &Spanned<DeValue<'_>>,
         kind: &impl Kind<T>,
     ) -> Result<T, ConfigError> {
+        // A kind that takes a table takes the whole of it.
+        for key in value
+            .get_ref()
+            .as_table()
+            .into_iter()
+            .flat_map(DeTable::keys)
+        {
+            self.reader.ask(child(path, key.get_ref()));
+        }
         kind.read(value.get_ref())
             .ok_or_else(|| match kind.is_secret() {
                 true => ConfigError::WrongValue {

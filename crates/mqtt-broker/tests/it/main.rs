@@ -19,6 +19,8 @@ mod doors;
 mod extensions;
 mod flows;
 mod guard;
+mod guard_http;
+mod guard_tokens;
 mod hooks;
 mod large;
 mod limits;

@@ -6,6 +6,7 @@ mod hello;
 mod kept;
 mod message;
 mod server;
+mod service;
 mod steered;
 
 pub(crate) use client::Client;
@@ -15,6 +16,7 @@ pub(crate) use kept::Kept;
 pub(crate) use message::{Message, Post};
 pub(crate) use mqtt_codec::ProtocolVersion::{V5, V31, V311};
 pub(crate) use server::Server;
+pub(crate) use service::Service;
 pub(crate) use steered::Steered;
 
 use mqtt_codec::{QoS, RetainHandling, SubscriptionOptions};
