@@ -2,11 +2,11 @@
 
 use crate::WhenStalled;
 use crate::command::Command;
+use crate::mailbox;
 use mqtt_codec::ReasonCode;
 use mqtt_session::AckToken;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
 
 /// What is done with a message that the application lets go of without an answer, though its subscription has manual
 /// acknowledgement.
@@ -32,7 +32,7 @@ pub enum Unanswered {
 #[derive(Debug)]
 pub(crate) struct Answers {
     state: Mutex<AnswersState>,
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mailbox::Sender<Command>,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ pub(crate) struct Answered {
 }
 
 impl Answers {
-    pub(crate) fn new(commands: mpsc::UnboundedSender<Command>) -> Arc<Self> {
+    pub(crate) fn new(commands: mailbox::Sender<Command>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             commands,
@@ -221,7 +221,7 @@ impl Answer {
     /// One that was given already.
     #[cfg(test)]
     pub(crate) fn spent(serial: u64) -> Self {
-        let answers = Answers::new(mpsc::unbounded_channel().0);
+        let answers = Answers::new(mailbox::mailbox().0);
         answers.lock().first_serial = u64::MAX;
         Self { answers, serial }
     }

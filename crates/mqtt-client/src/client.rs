@@ -3,6 +3,7 @@
 use crate::command::{Command, Control};
 use crate::driver::DriverParts;
 use crate::earlier::Earlier;
+use crate::mailbox;
 use crate::options::Options;
 use crate::publish::Receipt;
 use crate::shared::{CloseOnDrop, Shared};
@@ -30,7 +31,7 @@ pub struct Client {
 
 #[derive(Debug)]
 pub(crate) struct Handle {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mailbox::Sender<Command>,
     control: mpsc::UnboundedSender<Control>,
     pub(crate) shared: Arc<Shared>,
 }
@@ -49,7 +50,7 @@ impl Client {
     /// The store cannot be used.
     pub(crate) fn with_driver(options: Options) -> Result<(Self, DriverParts), ConnectError> {
         let opened = store::open(&options)?;
-        let (commands, receiver) = mpsc::unbounded_channel();
+        let (commands, receiver) = mailbox::mailbox();
         let (control, control_receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(&options, opened.as_ref()));
         let mut earlier = Earlier::default();

@@ -3,6 +3,7 @@
 use crate::authenticate::ReauthenticateError;
 use crate::client::Handle;
 use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
+use crate::place::Place;
 use crate::queue::MessageQueue;
 use crate::{MessageProperties, Published, Subscription};
 use bytes::Bytes;
@@ -17,12 +18,11 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// What handles tell the driver.
 ///
-/// The channel itself has no bound; what is in it has: publishes and requests hold a place, one word tells
+/// The mailbox itself has no bound; what is in it has: publishes and requests hold a place, one word tells
 /// of all acknowledgements, and the rest comes once per subscription.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Boxed, since the channel sets room aside for many of the largest.
-    Publish(Box<Outgoing>),
+    Publish(Outgoing),
     Request(Request),
     /// Received messages were answered.
     Answers,
@@ -60,13 +60,6 @@ pub(crate) struct Outgoing {
     pub(crate) place: Place,
     /// Its number in the store, if it is kept there.
     pub(crate) kept: Option<u64>,
-}
-
-/// What a message takes of what may wait; nothing for what is left of a message that has ended.
-#[derive(Debug, Default)]
-pub(crate) struct Place {
-    pub(crate) _message: Option<OwnedSemaphorePermit>,
-    pub(crate) _bytes: Option<OwnedSemaphorePermit>,
 }
 
 impl OutgoingMessage for Outgoing {

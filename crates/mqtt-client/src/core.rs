@@ -6,14 +6,17 @@ mod drain;
 mod held;
 mod requests;
 
-use crate::command::{Command, Control, Outgoing, Place, Request};
+use crate::command::{Command, Control, Outgoing, Request};
 use crate::connack::ConnAckWords;
 use crate::earlier::Earlier;
 use crate::error::{DisconnectError, PublishError};
 use crate::event::Event;
 use crate::limits::STORE_RETRY;
+use crate::mailbox;
 use crate::message::Recent;
 use crate::options::Options;
+use crate::out::Out;
+use crate::place::{Place, Room};
 use crate::queue::Waiting;
 use crate::router::{Routed, Router};
 use crate::shared::Shared;
@@ -35,7 +38,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// The two QoS bits in the flags of PUBLISH; v5 §3.3.1.
 const QOS_FLAGS: u8 = 0b0110;
@@ -58,7 +61,9 @@ pub(crate) struct Core {
     router: Router,
     shared: Arc<Shared>,
     /// Encoded and not yet in the write queue.
-    pub(crate) out: Vec<u8>,
+    pub(crate) out: Out,
+    /// Whether the transport writes several pieces at once, so that they need not be put together.
+    pub(crate) is_vectored: bool,
     /// Bytes that left `out` for the write queue since the connection began.
     pub(crate) pushed: u64,
     pub(crate) now_ms: u64,
@@ -68,6 +73,8 @@ pub(crate) struct Core {
     expiry_ms: Option<u64>,
     /// Requests that wait for a connection or a Packet Identifier.
     waiting_requests: VecDeque<Request>,
+    /// Places of messages that have ended, to be given back together.
+    pub(crate) room: Room,
     /// Messages of QoS 0, with the count of `pushed` at which they are handed to the transport.
     unsent: VecDeque<Unsent>,
     /// What the application has to answer on this connection.
@@ -107,7 +114,7 @@ enum Link {
 struct Unsent {
     until: u64,
     reply: oneshot::Sender<Result<Published, PublishError>>,
-    _place: Place,
+    place: Place,
 }
 
 /// How a connection, or the client, ends.
@@ -129,7 +136,7 @@ impl Core {
     pub(crate) fn new(
         options: Arc<Options>,
         shared: Arc<Shared>,
-        commands: mpsc::UnboundedSender<Command>,
+        commands: mailbox::Sender<Command>,
         earlier: Earlier,
     ) -> Self {
         let journal = KeeperJournal(shared.keeper.clone());
@@ -152,12 +159,14 @@ impl Core {
             router: Router::new(1),
             shared,
             held: Held::new(commands),
-            out: Vec::new(),
+            out: Out::default(),
+            is_vectored: false,
             pushed: 0,
             now_ms: 0,
             waiting: VecDeque::new(),
             expiry_ms: None,
             waiting_requests: VecDeque::new(),
+            room: Room::default(),
             unsent: VecDeque::new(),
             recent: Recent::default(),
             known: KnownHead::default(),
@@ -214,9 +223,14 @@ impl Core {
                     mem::swap(&mut self.known, &mut self.next_known);
                 }
                 self.deliver(message, ack);
+                // It has made room for nothing that waits.
+                return match self.ending {
+                    Some(_) => Verdict::Stop,
+                    None => Verdict::Continue,
+                };
             }
             Ok(ClientEvent::Acknowledged { message, ack }) => {
-                acknowledged(&self.shared, message, &ack);
+                acknowledged(&self.shared, message, &ack, &mut self.room);
             }
             Ok(ClientEvent::Subscribed { request, suback }) => {
                 let answer = SubscribeAnswer::of(&suback);
@@ -322,7 +336,6 @@ impl Core {
     pub(crate) fn handle_command(&mut self, command: Command) {
         match command {
             Command::Publish(outgoing) => {
-                let outgoing = *outgoing;
                 let is_behind = outgoing.qos != QoS::AtMostOnce && !self.waiting.is_empty();
                 let unsent = if is_behind {
                     Some(outgoing)
@@ -402,6 +415,7 @@ impl Core {
             self.shared.counters.published.add(1);
             // As with the other answers, nobody may be waiting.
             let _ = unsent.reply.send(Ok(Published::default()));
+            unsent.place.give_back(&mut self.room);
         }
         if self.ping_until.is_some()
             && let Link::Here(connection) = &mut self.link
@@ -497,14 +511,19 @@ impl Core {
             }
             _ => return Some(outgoing),
         };
-        match connection.publish(outgoing, self.now_ms, &mut self.out) {
+        if self.is_vectored {
+            self.out.expect(&outgoing.payload);
+        }
+        let published = connection.publish(outgoing, self.now_ms, &mut self.out);
+        self.out.expect_nothing();
+        match published {
             Ok(None) => None,
             Ok(Some(Outgoing { reply, place, .. })) => {
                 let until = self.pushed + count(self.out.len());
                 self.unsent.push_back(Unsent {
                     until,
                     reply,
-                    _place: place,
+                    place,
                 });
                 None
             }
@@ -580,7 +599,7 @@ impl Core {
 }
 
 /// The last answer to a message of QoS 1 or 2.
-fn acknowledged(shared: &Shared, message: Outgoing, ack: &Ack<'_>) {
+fn acknowledged(shared: &Shared, message: Outgoing, ack: &Ack<'_>, room: &mut Room) {
     let published = Published::of(ack).map(|published| match message.received {
         // At QoS 2 only PUBREC says what became of the message.
         Some(received) => *received,
@@ -592,6 +611,7 @@ fn acknowledged(shared: &Shared, message: Outgoing, ack: &Ack<'_>) {
     }
     // The caller may have lost interest; the message counts all the same.
     let _ = message.reply.send(published);
+    message.place.give_back(room);
 }
 
 fn not_published(shared: &Shared, message: Outgoing, error: PublishError) {

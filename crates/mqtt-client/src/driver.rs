@@ -5,6 +5,7 @@ use crate::core::{Core, Disconnected, Ending};
 use crate::dial::{Dialed, dial};
 use crate::earlier::Earlier;
 use crate::event::Event;
+use crate::mailbox;
 use crate::options::Options;
 use crate::reconnect::Backoff;
 use crate::servers::Servers;
@@ -13,16 +14,20 @@ use crate::time::{Alarm, millis};
 use crate::wire::Wire;
 use crate::{Attempt, CloseReason, ConnectError, DisconnectError, limits};
 use mqtt_codec::{ProtocolVersion, ReasonCode};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands taken in one turn, so that reading and writing get theirs.
 const COMMANDS_PER_TURN: usize = 256;
+/// Places for commands that are kept when all were taken.
+const BATCH_KEPT_MAX: usize = 256;
 
 /// The work of one client, made by [`ClientBuilder::build`](crate::ClientBuilder::build): run it in a task.
 ///
@@ -61,9 +66,9 @@ pub(crate) struct DriverParts {
     /// First, so that it goes first: then everything else that is dropped knows why.
     pub(crate) guard: CloseOnDrop,
     pub(crate) options: Arc<Options>,
-    pub(crate) receiver: mpsc::UnboundedReceiver<Command>,
+    pub(crate) receiver: mailbox::Receiver<Command>,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
-    pub(crate) sender: mpsc::UnboundedSender<Command>,
+    pub(crate) sender: mailbox::Sender<Command>,
     pub(crate) earlier: Earlier,
 }
 
@@ -110,9 +115,10 @@ struct Work {
     core: Core,
     options: Arc<Options>,
     shared: Arc<Shared>,
-    receiver: mpsc::UnboundedReceiver<Command>,
+    receiver: mailbox::Receiver<Command>,
     control: mpsc::UnboundedReceiver<Control>,
-    batch: Vec<Command>,
+    /// Taken from `receiver` and not looked at yet.
+    batch: VecDeque<Command>,
     alarm: Alarm,
     phase: Phase,
     servers: Servers,
@@ -168,10 +174,7 @@ impl Work {
     fn new(
         options: Arc<Options>,
         shared: &Arc<Shared>,
-        (receiver, control): (
-            mpsc::UnboundedReceiver<Command>,
-            mpsc::UnboundedReceiver<Control>,
-        ),
+        (receiver, control): (mailbox::Receiver<Command>, mpsc::UnboundedReceiver<Control>),
         core: Core,
     ) -> Self {
         let servers = Servers::new(options.endpoint.clone(), &options.fallback_servers);
@@ -180,7 +183,7 @@ impl Work {
             shared: Arc::clone(shared),
             receiver,
             control,
-            batch: Vec::new(),
+            batch: VecDeque::new(),
             alarm: Alarm::new(),
             phase: Phase::Waiting(0),
             servers,
@@ -248,7 +251,8 @@ impl Work {
                 _ => true,
             };
             self.core
-                .check_drain(is_written && self.receiver.is_empty());
+                .check_drain(is_written && self.batch.is_empty() && self.receiver.is_empty());
+            self.shared.give_back(&mut self.core.room);
             if let Some(ending) = self.core.ending.take() {
                 if let Some(last) = self.handle_ending(ending) {
                     return Poll::Ready(last);
@@ -284,13 +288,19 @@ impl Work {
         {
             return false;
         }
-        let polled = self
-            .receiver
-            .poll_recv_many(cx, &mut self.batch, COMMANDS_PER_TURN);
-        for command in self.batch.drain(..) {
+        if self.batch.is_empty() {
+            if self.batch.capacity() > BATCH_KEPT_MAX {
+                self.batch = VecDeque::new();
+            }
+            if !self.receiver.poll_take(cx, &mut self.batch) {
+                return false;
+            }
+        }
+        let turn = self.batch.len().min(COMMANDS_PER_TURN);
+        for command in self.batch.drain(..turn) {
             self.core.handle_command(command);
         }
-        polled.is_ready()
+        true
     }
 
     fn poll_phase(&mut self, cx: &mut Context<'_>) -> bool {
@@ -391,6 +401,7 @@ impl Work {
                  credentials,
              }| {
                 self.core.begin(server, version, &credentials, until_ms)?;
+                self.core.is_vectored = stream.is_write_vectored();
                 let packet_len_max = self.options.packet_len_max.get();
                 Ok(Box::new(Wire::new(stream, packet_len_max)))
             },

@@ -18,6 +18,7 @@ mod earlier;
 mod error;
 mod event;
 pub mod limits;
+mod mailbox;
 mod message;
 mod metrics;
 #[cfg(feature = "mock")]
@@ -25,6 +26,8 @@ pub mod mock;
 #[cfg(not(feature = "store"))]
 mod no_store;
 mod options;
+mod out;
+mod place;
 mod properties;
 mod publish;
 mod queue;

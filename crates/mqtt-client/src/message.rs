@@ -3,7 +3,7 @@
 use crate::MessageProperties;
 use crate::answer::Acker;
 use bytes::Bytes;
-use mqtt_codec::{Delivery, Properties, Publish, QoS, ReasonCode, TopicName};
+use mqtt_codec::{Delivery, Publish, QoS, ReasonCode, TopicName};
 use std::str::Utf8Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,24 +13,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// [`Message::reject`], once for all clones. Spec: v5 §3.3.
 #[derive(Clone, Debug)]
 pub struct Message {
-    topic_name: Arc<str>,
+    heading: Arc<Heading>,
     payload: Bytes,
     qos: QoS,
     retain: bool,
     dup: bool,
-    properties: Option<Arc<MessageProperties>>,
     /// None where nobody has to answer, and once somebody has.
     acker: Option<Arc<Mutex<Option<Acker>>>>,
+}
+
+/// What messages in a row often have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Heading {
+    topic_name: Arc<str>,
+    properties: Option<Arc<MessageProperties>>,
 }
 
 /// What the last message had, as the next one often has the same.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    /// INVARIANT: at most [`RECENT_LEN_MAX`] bytes, as `block`.
-    topic_name: Arc<str>,
+    /// INVARIANT: a Topic Name of at most [`RECENT_LEN_MAX`] bytes, and properties of as many.
+    heading: Arc<Heading>,
     /// Its properties as they were received.
     block: Vec<u8>,
-    properties: Option<Arc<MessageProperties>>,
 }
 
 /// Bytes of a Topic Name, and of properties, that are worth keeping for the next message.
@@ -41,29 +46,31 @@ const SHARED_LEN_MIN: usize = 1024;
 
 impl Recent {
     /// Topic Name and properties of `publish`.
-    fn heading(&mut self, publish: &Publish<'_>) -> (Arc<str>, Option<Arc<MessageProperties>>) {
+    fn next(&mut self, publish: &Publish<'_>) -> Arc<Heading> {
         let topic_name = publish.topic_name.map_or("", TopicName::as_str);
-        if *self.topic_name != *topic_name {
-            let new: Arc<str> = topic_name.into();
-            if new.len() > RECENT_LEN_MAX {
-                return (new, self.properties(&publish.properties));
-            }
-            self.topic_name = new;
+        let block = publish.properties.raw();
+        let has_topic_name = *self.heading.topic_name == *topic_name;
+        let has_properties = block.is_some_and(|block| *self.block == *block);
+        if has_topic_name && has_properties {
+            return Arc::clone(&self.heading);
         }
-        let topic_name = Arc::clone(&self.topic_name);
-        (topic_name, self.properties(&publish.properties))
-    }
-
-    fn properties(&mut self, properties: &Properties<'_>) -> Option<Arc<MessageProperties>> {
-        let block = properties.raw();
-        if block.is_some_and(|block| *self.block == *block) {
-            return self.properties.clone();
-        }
-        let new = (!properties.is_empty()).then(|| Arc::new(MessageProperties::of(properties)));
-        if let Some(block) = block.filter(|block| block.len() <= RECENT_LEN_MAX) {
+        let new = Arc::new(Heading {
+            topic_name: match has_topic_name {
+                true => Arc::clone(&self.heading.topic_name),
+                false => topic_name.into(),
+            },
+            properties: match has_properties {
+                true => self.heading.properties.clone(),
+                false => (!publish.properties.is_empty())
+                    .then(|| Arc::new(MessageProperties::of(&publish.properties))),
+            },
+        });
+        if let Some(block) = block
+            && block.len().max(topic_name.len()) <= RECENT_LEN_MAX
+        {
             self.block.clear();
             self.block.extend_from_slice(block);
-            self.properties = new.clone();
+            self.heading = Arc::clone(&new);
         }
         new
     }
@@ -95,9 +102,9 @@ impl Message {
         is_known: bool,
         shared: Option<&Bytes>,
     ) -> Self {
-        let (topic_name, properties) = match is_known {
-            true => (Arc::clone(&recent.topic_name), recent.properties.clone()),
-            false => recent.heading(publish),
+        let heading = match is_known {
+            true => Arc::clone(&recent.heading),
+            false => recent.next(publish),
         };
         let payload = match shared {
             Some(shared) if publish.payload.len() >= SHARED_LEN_MIN => {
@@ -106,12 +113,11 @@ impl Message {
             _ => Bytes::copy_from_slice(publish.payload),
         };
         Self {
-            topic_name,
+            heading,
             payload,
             qos: Delivery::qos(publish.delivery),
             retain: publish.retain,
             dup: publish.dup,
-            properties,
             acker: None,
         }
     }
@@ -155,17 +161,17 @@ impl Message {
     }
 
     /// Topic Name and properties, to compare by where they lie.
-    pub(crate) fn heading(&self) -> (&Arc<str>, Option<&Arc<MessageProperties>>) {
-        (&self.topic_name, self.properties.as_ref())
+    pub(crate) const fn heading(&self) -> &Arc<Heading> {
+        &self.heading
     }
 
     pub(crate) fn shared_topic_name(&self) -> Arc<str> {
-        Arc::clone(&self.topic_name)
+        Arc::clone(&self.heading.topic_name)
     }
 
     /// The Topic Name it was published under; a Topic Alias is resolved already.
     pub fn topic_name(&self) -> &str {
-        &self.topic_name
+        &self.heading.topic_name
     }
 
     /// What was published.
@@ -190,6 +196,7 @@ impl Message {
 
     /// Its properties; none before v5.
     pub fn properties(&self) -> &MessageProperties {
-        self.properties.as_deref().unwrap_or(&NO_PROPERTIES)
+        let properties = self.heading.properties.as_deref();
+        properties.unwrap_or(&NO_PROPERTIES)
     }
 }

@@ -1,7 +1,8 @@
 //! Publishing: the request, its receipt and the server's answer.
 
-use crate::command::{Command, Outgoing, Place};
+use crate::command::{Command, Outgoing};
 use crate::options::whole_seconds;
+use crate::place::Place;
 use crate::properties::owned_pairs;
 use crate::shared::Shared;
 use crate::store::Kept;
@@ -113,8 +114,7 @@ impl Publish {
         self.check()?;
         let shared = Arc::clone(&self.client.handle.shared);
         let place = Place::acquire(&shared, self.qos, self.len()).await?;
-        let client = self.client.clone();
-        let (mut outgoing, answer) = self.into_outgoing(place);
+        let (client, mut outgoing, answer) = self.into_outgoing(place);
         let kept = loop {
             let not_taken = match hand_over(&client, outgoing) {
                 Ok(kept) => break kept,
@@ -162,9 +162,8 @@ impl Publish {
     }
 
     fn send(self, place: Place) -> Result<Receipt, PublishError> {
-        let client = self.client.clone();
+        let (client, outgoing, answer) = self.into_outgoing(place);
         let shared = Arc::clone(&client.handle.shared);
-        let (outgoing, answer) = self.into_outgoing(place);
         match hand_over(&client, outgoing) {
             Ok(kept) => Ok(Receipt::new(answer, shared, kept)),
             Err(not_taken) => Err(not_taken.error),
@@ -172,10 +171,12 @@ impl Publish {
     }
 
     /// The message for the driver, and where its answer comes.
-    fn into_outgoing(self, place: Place) -> (Outgoing, Answer) {
-        let now_ms = self.client.handle.shared.now_ms();
+    fn into_outgoing(self, place: Place) -> (Client, Outgoing, Answer) {
         let expiry_s = self.properties.as_ref().and_then(|p| p.message_expiry_s);
-        let expiry = expiry_s.map(|expiry_s| MessageExpiry::after(expiry_s, now_ms));
+        let expiry = expiry_s.map(|expiry_s| {
+            let now_ms = self.client.handle.shared.now_ms();
+            MessageExpiry::after(expiry_s, now_ms)
+        });
         let (reply, answer) = oneshot::channel();
         let outgoing = Outgoing {
             topic_name: self.topic_name.into(),
@@ -189,7 +190,7 @@ impl Publish {
             place,
             kept: None,
         };
-        (outgoing, Answer(answer))
+        (self.client, outgoing, Answer(answer))
     }
 
     fn with(mut self, change: impl FnOnce(&mut MessageProperties)) -> Self {
@@ -220,7 +221,7 @@ fn hand_over(client: &Client, mut outgoing: Outgoing) -> Result<Option<Kept>, Bo
     let shared = &client.handle.shared;
     let keeper = shared.keeper.as_ref();
     let Some(keeper) = keeper.filter(|_| outgoing.qos != QoS::AtMostOnce) else {
-        let sent = client.send(Command::Publish(Box::new(outgoing)));
+        let sent = client.send(Command::Publish(outgoing));
         return sent.map(|()| None).map_err(|closed| never(closed.into()));
     };
     let order = match keeper.keep(&mut outgoing, shared.now_ms()) {
@@ -231,7 +232,7 @@ fn hand_over(client: &Client, mut outgoing: Outgoing) -> Result<Option<Kept>, Bo
         }
     };
     let kept = order.kept();
-    match client.send(Command::Publish(Box::new(outgoing))) {
+    match client.send(Command::Publish(outgoing)) {
         Ok(()) => Ok(Some(kept)),
         Err(closed) => {
             order.take_back();
@@ -299,32 +300,6 @@ impl Permit {
             return Err(PublishError::LongerThanReserved { len, len_max });
         }
         publish.send(self.place)
-    }
-}
-
-impl Place {
-    async fn acquire(shared: &Arc<Shared>, qos: QoS, len: usize) -> Result<Self, PublishError> {
-        let message = shared.permit(shared.places(qos)).await?;
-        let bytes = Arc::clone(&shared.bytes).acquire_many_owned(shared.bytes_of(len));
-        let bytes = bytes.await.map_err(|_| shared.closed_error())?;
-        Ok(Self {
-            _message: Some(message),
-            _bytes: Some(bytes),
-        })
-    }
-
-    fn try_acquire(shared: &Arc<Shared>, qos: QoS, len: usize) -> Result<Self, TryAcquireError> {
-        let bytes = shared.bytes_of(len);
-        Ok(Self {
-            _message: Some(Arc::clone(shared.places(qos)).try_acquire_owned()?),
-            _bytes: Some(Arc::clone(&shared.bytes).try_acquire_many_owned(bytes)?),
-        })
-    }
-
-    /// For a message of an earlier process, for which there is room since the beginning.
-    #[cfg(feature = "store")]
-    pub(crate) fn restored(shared: &Arc<Shared>, len: usize) -> Self {
-        Self::try_acquire(shared, QoS::AtLeastOnce, len).unwrap_or_default()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Which subscription a message is for.
 
+use crate::Message;
 use crate::limits::{FILTER_IDS, LOOSE_IDS, RESUBSCRIBE_FILTERS, RETIRED_FILTERS};
+use crate::message::Heading;
 use crate::queue::{MessageQueue, Waiting};
-use crate::{Message, MessageProperties};
 use mqtt_codec::{SubscriptionIdentifier, SubscriptionOptions, TopicFilter, TopicName};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -30,8 +31,7 @@ pub(crate) struct Router {
 /// Where a message went that only one subscription wanted.
 #[derive(Debug)]
 struct LastRoute {
-    topic_name: Arc<str>,
-    properties: Option<Arc<MessageProperties>>,
+    heading: Arc<Heading>,
     queue: Arc<MessageQueue>,
 }
 
@@ -272,10 +272,8 @@ impl Router {
             queue.push(waiting.clone());
         }
         if let [queue] = *queues {
-            let (topic, properties) = message.heading();
             self.last = Some(LastRoute {
-                topic_name: Arc::clone(topic),
-                properties: properties.cloned(),
+                heading: Arc::clone(message.heading()),
                 queue: Arc::clone(queue),
             });
         }
@@ -348,13 +346,7 @@ impl Drop for Router {
 
 impl LastRoute {
     fn is_for(&self, message: &Message) -> bool {
-        let (topic_name, properties) = message.heading();
-        let has_properties = match (&self.properties, properties) {
-            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
-            (None, None) => true,
-            _ => false,
-        };
-        has_properties && Arc::ptr_eq(&self.topic_name, topic_name)
+        Arc::ptr_eq(&self.heading, message.heading())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::event::{Event, EventHub, State};
 use crate::limits::{REQUEST_CAPACITY, UNCLAIMED_CAPACITY};
 use crate::metrics::Counters;
 use crate::options::Options;
+use crate::place::Room;
 use crate::queue::MessageQueue;
 use crate::request::Responses;
 use crate::store::{Found, Keeper};
@@ -30,11 +31,11 @@ pub(crate) struct Shared {
     pub(crate) unclaimed: Arc<MessageQueue>,
     pub(crate) responses: Arc<Responses>,
     /// Places for messages of QoS 0 that are not handed to the transport yet.
-    pub(crate) unsent: Arc<Semaphore>,
+    pub(crate) unsent: Semaphore,
     /// Places for messages of QoS 1 and 2 without their last acknowledgement.
-    pub(crate) unacknowledged: Arc<Semaphore>,
+    pub(crate) unacknowledged: Semaphore,
     /// Places for the bytes of both.
-    pub(crate) bytes: Arc<Semaphore>,
+    pub(crate) bytes: Semaphore,
     /// All places in `bytes`.
     pub(crate) bytes_max: u32,
     /// All places in `unsent` and `unacknowledged`.
@@ -67,9 +68,9 @@ impl Shared {
             counters: Counters::default(),
             unclaimed: Arc::new(MessageQueue::new(UNCLAIMED_CAPACITY)),
             responses: Arc::new(Responses::default()),
-            unsent: Arc::new(Semaphore::new(options.publish_capacity)),
-            unacknowledged: Arc::new(Semaphore::new(publish_capacity)),
-            bytes: Arc::new(Semaphore::new(usize::try_from(bytes_max).unwrap_or(1))),
+            unsent: Semaphore::new(options.publish_capacity),
+            unacknowledged: Semaphore::new(publish_capacity),
+            bytes: Semaphore::new(usize::try_from(bytes_max).unwrap_or(1)),
             bytes_max,
             #[cfg(feature = "metrics")]
             publish_places: options.publish_capacity + publish_capacity,
@@ -84,10 +85,28 @@ impl Shared {
     }
 
     /// Where messages of `qos` take their places.
-    pub(crate) const fn places(&self, qos: QoS) -> &Arc<Semaphore> {
+    pub(crate) const fn places(&self, qos: QoS) -> &Semaphore {
         match qos {
             QoS::AtMostOnce => &self.unsent,
             QoS::AtLeastOnce | QoS::ExactlyOnce => &self.unacknowledged,
+        }
+    }
+
+    /// Gives back what is in `room`, which is empty then.
+    pub(crate) fn give_back(&self, room: &mut Room) {
+        let Room {
+            unsent,
+            unacknowledged,
+            bytes,
+        } = std::mem::take(room);
+        for (places, count) in [
+            (&self.unsent, unsent),
+            (&self.unacknowledged, unacknowledged),
+            (&self.bytes, bytes),
+        ] {
+            if count != 0 {
+                places.add_permits(count);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use crate::CloseReason;
 use crate::Stream;
 use crate::core::{Core, count};
 use crate::limits::{CLOSE_TIMEOUT, WRITE_QUEUE_LEN, WRITE_QUEUE_LEN_MAX};
+use crate::out::Out;
 use crate::shared::Shared;
 use crate::store::Keeper;
 use crate::time::millis;
@@ -37,7 +38,7 @@ pub(crate) struct Wire {
 /// Bytes that wait for the disk.
 #[derive(Debug)]
 struct Held {
-    bytes: Vec<u8>,
+    out: Out,
     barrier: u64,
 }
 
@@ -175,16 +176,16 @@ impl Wire {
             let out = std::mem::take(&mut core.out);
             core.pushed += count(out.len());
             match core.store_reached() {
-                None => self.queue.push(out),
+                None => self.queue.push_woven(out.bytes, out.woven),
                 Some(_) => {
                     self.held_len += out.len();
                     self.held.push_back(Held {
-                        bytes: out,
+                        out,
                         barrier: core.barrier(),
                     });
                 }
             }
-            core.out = self.queue.take_spare().unwrap_or_default();
+            core.out.bytes = self.queue.take_spare().unwrap_or_default();
         }
         if !self.held.is_empty()
             && let Some(reached) = core.store_reached()
@@ -196,8 +197,8 @@ impl Wire {
     /// Lets bytes go whose changes are durable.
     fn let_go(&mut self, reached: u64) {
         while let Some(held) = self.held.pop_front_if(|held| held.barrier <= reached) {
-            self.held_len -= held.bytes.len();
-            self.queue.push(held.bytes);
+            self.held_len -= held.out.len();
+            self.queue.push_woven(held.out.bytes, held.out.woven);
         }
     }
 

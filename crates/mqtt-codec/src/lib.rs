@@ -49,7 +49,9 @@ pub use packet::connect::{Connect, Will};
 pub use packet::disconnect::Disconnect;
 #[cfg(feature = "bytes")]
 pub use packet::publish::KnownHead;
-pub use packet::publish::{Head, Publish, PublishHead, patch_packet_id, set_publish_flags};
+pub use packet::publish::{
+    Head, MeasuredHead, Publish, PublishHead, patch_packet_id, set_publish_flags,
+};
 pub use packet::reason_codes::ReasonCodes;
 pub use packet::suback::SubAck;
 pub use packet::subscribe::{RetainHandling, Subscribe, SubscribeFilters, SubscriptionOptions};

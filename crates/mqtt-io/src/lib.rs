@@ -47,7 +47,7 @@ pub use tls::{
     ClientCertificates, PeerCertificate, PemProblem, TlsAcceptor, TlsCertificate, TlsCipher,
     TlsConfig, TlsError, TlsIdentity, TlsOptions, TlsServerOptions, TlsStream, TlsVersion,
 };
-pub use write_queue::WriteQueue;
+pub use write_queue::{Woven, WriteQueue};
 #[cfg(feature = "ws")]
 pub use ws::{WsAcceptor, WsError, WsOptions, WsRequest, WsStream};
 

@@ -36,6 +36,25 @@ pub struct WriteQueue {
 enum Piece {
     Owned(Vec<u8>),
     Shared(Bytes),
+    Woven(Box<WovenPiece>),
+}
+
+/// Shared bytes that stand in a buffer without being in it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Woven {
+    /// How many bytes of the buffer stand before them.
+    pub at: usize,
+    /// The bytes; not empty.
+    pub bytes: Bytes,
+}
+
+#[derive(Debug)]
+struct WovenPiece {
+    buffer: Vec<u8>,
+    /// INVARIANT: in order of `at`, which is at most the length of `buffer`.
+    woven: Vec<Woven>,
+    /// INVARIANT: the bytes in `buffer` and in `woven`.
+    len: usize,
 }
 
 impl WriteQueue {
@@ -64,6 +83,18 @@ impl WriteQueue {
         } else {
             self.pieces.push_back(Piece::Owned(buffer));
         }
+    }
+
+    /// Takes over `buffer` with the bytes that stand in it, in order of their places; these are not copied.
+    pub fn push_woven(&mut self, buffer: Vec<u8>, woven: Vec<Woven>) {
+        if woven.is_empty() {
+            return self.push(buffer);
+        }
+        let shared: usize = woven.iter().map(|woven| woven.bytes.len()).sum();
+        let len = buffer.len() + shared;
+        self.len += len;
+        let piece = WovenPiece { buffer, woven, len };
+        self.pieces.push_back(Piece::Woven(Box::new(piece)));
     }
 
     /// Puts shared bytes at the end; short ones are copied to a small tail.
@@ -125,17 +156,32 @@ impl WriteQueue {
         stream: Pin<&mut S>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let front = self.pieces.front().map(Piece::bytes).unwrap_or_default();
-        let front = front.get(self.front_written..).unwrap_or_default();
-        if self.pieces.len() == 1 || !stream.is_write_vectored() {
-            return stream.poll_write(cx, front);
+        if let Some(Piece::Owned(front)) = self.pieces.front()
+            && self.pieces.len() == 1
+        {
+            return stream.poll_write(cx, front.get(self.front_written..).unwrap_or_default());
+        }
+        let mut written = self.front_written;
+        let mut parts = self.pieces.iter().flat_map(Piece::parts);
+        let mut parts = std::iter::from_fn(|| {
+            loop {
+                let part = parts.next()?;
+                let left = part.get(written..).unwrap_or_default();
+                written = written.saturating_sub(part.len());
+                if !left.is_empty() {
+                    return Some(left);
+                }
+            }
+        });
+        if !stream.is_write_vectored() {
+            return stream.poll_write(cx, parts.next().unwrap_or_default());
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let bytes = std::iter::once(front).chain(self.pieces.iter().skip(1).map(Piece::bytes));
-        for (slice, bytes) in slices.iter_mut().zip(bytes) {
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(parts) {
             *slice = IoSlice::new(bytes);
+            count += 1;
         }
-        let count = self.pieces.len().min(SLICES_MAX);
         stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
     }
 
@@ -143,11 +189,13 @@ impl WriteQueue {
         self.len = self.len.saturating_sub(written);
         self.front_written += written;
         while let Some(front) = self.pieces.front()
-            && self.front_written >= front.bytes().len()
+            && self.front_written >= front.len()
         {
-            self.front_written -= front.bytes().len();
-            if let Some(Piece::Owned(buffer)) = self.pieces.pop_front() {
-                self.keep_spare(buffer);
+            self.front_written -= front.len();
+            match self.pieces.pop_front() {
+                Some(Piece::Owned(buffer)) => self.keep_spare(buffer),
+                Some(Piece::Woven(piece)) => self.keep_spare(piece.buffer),
+                Some(Piece::Shared(_)) | None => {}
             }
         }
         if self.pieces.is_empty() && self.pieces.capacity() > PLACES_KEPT_MAX {
@@ -171,11 +219,29 @@ impl WriteQueue {
 }
 
 impl Piece {
-    fn bytes(&self) -> &[u8] {
+    fn len(&self) -> usize {
         match self {
-            Self::Owned(buffer) => buffer,
-            Self::Shared(bytes) => bytes,
+            Self::Owned(buffer) => buffer.len(),
+            Self::Shared(bytes) => bytes.len(),
+            Self::Woven(piece) => piece.len,
         }
+    }
+
+    /// Its bytes, in order.
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let (buffer, woven): (&[u8], &[Woven]) = match self {
+            Self::Owned(buffer) => (buffer, &[]),
+            Self::Shared(bytes) => (bytes, &[]),
+            Self::Woven(piece) => (&piece.buffer, &piece.woven),
+        };
+        let mut from = 0;
+        let between = woven.iter().flat_map(move |woven| {
+            let before = buffer.get(from..woven.at).unwrap_or_default();
+            from = woven.at;
+            [before, &woven.bytes]
+        });
+        let last = woven.last().map_or(0, |woven| woven.at);
+        between.chain([buffer.get(last..).unwrap_or_default()])
     }
 }
 
@@ -266,7 +332,7 @@ mod tests {
     proptest! {
         #[test]
         fn partial_writes_keep_every_byte_in_order(
-            pieces in proptest::collection::vec((any::<bool>(), 0usize..6000), 1..80),
+            pieces in proptest::collection::vec((0..3u8, 0usize..6000), 1..80),
             accepts in proptest::collection::vec(0usize..9000, 1..10),
             vectored in any::<bool>(),
         ) {
@@ -274,12 +340,21 @@ mod tests {
             let mut queue = WriteQueue::new();
             let mut expected = Vec::new();
             let mut stream = MockStream::new(&accepts, vectored);
-            for (at, (shared, len)) in pieces.into_iter().enumerate() {
+            for (at, (kind, len)) in pieces.into_iter().enumerate() {
                 let bytes = vec![u8::try_from(at).unwrap(); len];
                 expected.extend_from_slice(&bytes);
-                match shared {
-                    true => queue.push_shared(bytes.into()),
-                    false => queue.push(bytes),
+                match kind {
+                    0 => queue.push_shared(bytes.into()),
+                    1 => queue.push(bytes),
+                    _ => {
+                        let cut = len / 3;
+                        let (front, rest) = bytes.split_at(cut);
+                        let (middle, back) = rest.split_at(cut);
+                        let shared = |part: &[u8]| Woven { at: cut, bytes: Bytes::copy_from_slice(part) };
+                        let woven = [middle.get(..cut / 2), middle.get(cut / 2..)];
+                        let woven = woven.into_iter().flatten().filter(|part| !part.is_empty());
+                        queue.push_woven([front, back].concat(), woven.map(shared).collect());
+                    }
                 }
                 if at % 7 == 0 {
                     let _ = flush(&mut queue, &mut stream);

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
-use mqtt_codec::{EncodeError, Packet, ProtocolVersion, Publish};
+use mqtt_codec::{EncodeError, MeasuredHead, Packet, ProtocolVersion};
 
 /// A buffer whose end packets are encoded to: a `Vec` (feature `alloc`), or an [`OutputBuffer`] of fixed size.
 ///
@@ -127,28 +127,28 @@ pub(crate) fn append(
     encoded.map(drop)
 }
 
-/// Encodes `publish` to the end of `out`; leaves `out` as it was on an error.
+/// Encodes the PUBLISH whose `head` was measured, with `payload`, to the end of `out`; leaves `out` as it was on an
+/// error.
 ///
 /// # Errors
-/// It is none of this version, or [`EncodeError::BufferTooSmall`] when it does not fit.
-pub(crate) fn append_publish(
-    publish: &Publish<'_>,
-    version: ProtocolVersion,
+/// [`EncodeError::BufferTooSmall`] when it does not fit.
+pub(crate) fn append_measured(
+    head: &MeasuredHead<'_>,
+    payload: &[u8],
     out: &mut impl Output,
 ) -> Result<(), EncodeError> {
-    let at = out.len();
-    let payload = publish.payload;
-    let head_len = publish.head_len(version, payload.len())?;
-    let needed = head_len.saturating_add(payload.len());
+    let (at, needed) = (out.len(), head.packet_len());
     let too_small = EncodeError::BufferTooSmall { needed };
     if out.room() < needed {
         return Err(too_small);
     }
-    let head = out.extend_by(head_len).ok_or(too_small)?;
-    let encoded = publish.encode_head(version, payload.len(), head);
-    if encoded.is_err() || !out.extend_from(payload) {
+    let is_written = out
+        .extend_by(head.len())
+        .is_some_and(|place| head.write(place))
+        && out.extend_from(payload);
+    if !is_written {
         out.truncate(at);
-        return encoded.and(Err(too_small));
+        return Err(too_small);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What differs per receiver in a PUBLISH that goes to many, and how it gets into the packet.
 
-use crate::output::append_publish;
+use crate::output::append_measured;
 use crate::{Negotiated, NotSentReason, Output, SendRefusal, TopicForm};
 use mqtt_codec::{
     Delivery, EncodeError, Properties, Property, PropertyId, PropertyList, PropertySet, Publish,
@@ -60,9 +60,11 @@ impl Stamp {
         use_publish: impl FnOnce(&Publish<'_>) -> T,
     ) -> T {
         let without = PropertySet::of(&[PropertyId::TopicAlias, PropertyId::WillDelayInterval]);
-        let is_as_received = subscription_ids.is_empty()
-            && publish.properties.ids().difference(without) == publish.properties.ids();
-        if self.is_patch() && is_as_received {
+        let is_as_received = || {
+            subscription_ids.is_empty()
+                && publish.properties.ids().difference(without) == publish.properties.ids()
+        };
+        if self.is_patch() && is_as_received() {
             return use_publish(&Publish {
                 dup: self.dup,
                 delivery: self.delivery,
@@ -109,9 +111,9 @@ pub(crate) fn append_publish_within(
     negotiated: &Negotiated,
     out: &mut impl Output,
 ) -> Result<(), SendRefusal> {
-    let len = publish.encoded_len(negotiated.version)?;
-    check_len(len, negotiated)?;
-    append_publish(publish, negotiated.version, out)?;
+    let head = publish.measure_head(negotiated.version, publish.payload.len())?;
+    check_len(head.packet_len(), negotiated)?;
+    append_measured(&head, publish.payload, out)?;
     Ok(())
 }
 

@@ -176,7 +176,7 @@ impl Core {
         self.exchange.lose();
         self.ping_until = None;
         self.ending = None;
-        self.out = Vec::new();
+        self.out.clear();
         self.pushed = 0;
         self.shared.set_connecting();
         for unsent in mem::take(&mut self.unsent) {

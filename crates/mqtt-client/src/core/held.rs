@@ -4,12 +4,12 @@ use super::{Core, Link};
 use crate::answer::{Answer, Answered, Answers};
 use crate::command::Command;
 use crate::event::Event;
+use crate::mailbox;
 use crate::time::millis;
 use crate::{CloseReason, WhenStalled};
 use mqtt_codec::ReasonCode;
 use mqtt_session::AckToken;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// Places for answers that are kept from one time to the next.
 const ANSWERED_KEPT_MAX: usize = 64;
@@ -35,7 +35,7 @@ struct Stall {
 }
 
 impl Held {
-    pub(super) fn new(commands: mpsc::UnboundedSender<Command>) -> Self {
+    pub(super) fn new(commands: mailbox::Sender<Command>) -> Self {
         Self {
             answers: Answers::new(commands),
             answered: Vec::new(),

@@ -215,6 +215,27 @@ impl<'a> Publish<'a> {
         Some(remaining + if remaining < 0x80 { 2 } else { 3 })
     }
 
+    /// Checks and measures everything before a payload of `payload_len` bytes, to be written next: what
+    /// [`Publish::encode_head`] does, in two steps.
+    ///
+    /// # Errors
+    /// As [`Publish::encode_head`], but never [`EncodeError::BufferTooSmall`].
+    #[inline(always)]
+    pub fn measure_head(
+        &self,
+        version: ProtocolVersion,
+        payload_len: usize,
+    ) -> Result<MeasuredHead<'_>, EncodeError> {
+        let sizes = self.measure(version, payload_len)?;
+        let packet_len = write::packet_len(sizes.remaining)?;
+        Ok(MeasuredHead {
+            publish: self,
+            sizes,
+            packet_len,
+            payload_len,
+        })
+    }
+
     /// The bytes [`Publish::encode_head`] writes.
     ///
     /// # Errors
@@ -309,6 +330,50 @@ impl<'a> Publish<'a> {
     }
 }
 
+/// What stands before the payload of a PUBLISH that was found correct; by [`Publish::measure_head`].
+#[derive(Clone, Copy)]
+pub struct MeasuredHead<'a> {
+    publish: &'a Publish<'a>,
+    sizes: Sizes<'a>,
+    packet_len: usize,
+    payload_len: usize,
+}
+
+impl MeasuredHead<'_> {
+    /// The whole packet, payload included. Unit: bytes.
+    #[must_use]
+    #[inline]
+    pub const fn packet_len(&self) -> usize {
+        self.packet_len
+    }
+
+    /// What [`MeasuredHead::write`] writes. Unit: bytes.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.packet_len - self.payload_len
+    }
+
+    /// Never: there is a fixed header at least.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Writes it to the start of `out`; nothing, and `false`, where that is too short.
+    #[inline]
+    #[must_use]
+    pub fn write(&self, out: &mut [u8]) -> bool {
+        let Some(head) = out.get_mut(..self.len()) else {
+            return false;
+        };
+        let mut writer = Writer::header(self.publish.first_byte(), self.sizes.remaining, head);
+        self.publish.write_head(self.sizes.block, &mut writer);
+        true
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Sizes<'a> {
     /// The Remaining Length. Unit: bytes.
     remaining: usize,

@@ -5,7 +5,9 @@ use super::{ClientConnection, Flow, NotSent, NotSentReason, OutgoingMessage, Sen
 use crate::output::append;
 use crate::stamp::{append_publish_within, check_len, later_or_never};
 use crate::storage::PacketIds;
-use crate::{AckKind, AckToken, GivenUp, Journal, NotNow, Output, Settling, Stamp, Storage};
+use crate::{
+    AckKind, AckToken, GivenUp, Journal, NotNow, Output, PendingAck, Settling, Stamp, Storage,
+};
 use core::mem;
 use mqtt_codec::{
     Ack, Delivery, Packet, PacketId, Properties, PropertyId, PropertyList, PropertySet, Publish,
@@ -217,17 +219,7 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
                 .acks
                 .pop(|packet_id| self.session.held.contains(packet_id))
         {
-            let ack = Ack {
-                packet_id: pending.packet_id,
-                reason: pending.reason,
-                properties: Properties::EMPTY,
-            };
-            let packet = match pending.kind {
-                AckKind::PubAck => Packet::PubAck(ack),
-                AckKind::PubRec => Packet::PubRec(ack),
-                AckKind::PubComp => Packet::PubComp(ack),
-            };
-            self.send(&packet, out);
+            self.send_ack(pending, out);
             let settling = Settling {
                 kind: pending.kind,
                 packet_id: pending.packet_id,
@@ -236,6 +228,27 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
                 .flows
                 .settle(&mut self.link, settling, pending.reason);
         }
+    }
+
+    fn send_ack(&mut self, pending: PendingAck, out: &mut impl Output) {
+        if pending.reason == ReasonCode::SUCCESS {
+            let packet = Ack::success(pending.kind.packet_type(), pending.packet_id);
+            if out.extend_from(&packet) {
+                self.keep_alive.sent(self.now_ms);
+            }
+            return;
+        }
+        let ack = Ack {
+            packet_id: pending.packet_id,
+            reason: pending.reason,
+            properties: Properties::EMPTY,
+        };
+        let packet = match pending.kind {
+            AckKind::PubAck => Packet::PubAck(ack),
+            AckKind::PubRec => Packet::PubRec(ack),
+            AckKind::PubComp => Packet::PubComp(ack),
+        };
+        self.send(&packet, out);
     }
 
     fn request<'p>(

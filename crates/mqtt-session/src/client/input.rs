@@ -257,8 +257,7 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
             Err(UnexpectedAck::Unknown) => answer = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
             Err(UnexpectedAck::WrongKind) => return Err(wrong(PacketType::PubRec, packet_id)),
         }
-        let pubrel = self.answer(packet_id, answer);
-        self.send(&Packet::PubRel(pubrel), out);
+        self.send_answer(PacketType::PubRel, packet_id, answer, out);
         Ok(ClientEvent::Handled)
     }
 
@@ -266,8 +265,29 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
         let reason = self.session.flows.handle_pubrel(&mut self.link, packet_id);
         // Of a message that is over nothing is repeated; a repeat that waits has nothing to wait for.
         self.session.held.remove(packet_id);
-        let pubcomp = self.answer(packet_id, reason);
-        self.send(&Packet::PubComp(pubcomp), out);
+        self.send_answer(PacketType::PubComp, packet_id, reason, out);
+    }
+
+    /// Sends PUBREL or PUBCOMP.
+    fn send_answer(
+        &mut self,
+        packet_type: PacketType,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        out: &mut impl Output,
+    ) {
+        let ack = self.answer(packet_id, reason);
+        if ack.reason == ReasonCode::SUCCESS {
+            if out.extend_from(&Ack::success(packet_type, packet_id)) {
+                self.keep_alive.sent(self.now_ms);
+            }
+            return;
+        }
+        let packet = match packet_type {
+            PacketType::PubRel => Packet::PubRel(ack),
+            _ => Packet::PubComp(ack),
+        };
+        self.send(&packet, out);
     }
 
     fn handle_suback<'a>(
