@@ -17,12 +17,13 @@ use mqtt_codec::{ProtocolVersion, ReasonCode};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 
 /// Commands taken in one turn, so that reading and writing get theirs.
 const COMMANDS_PER_TURN: usize = 256;
@@ -262,11 +263,19 @@ impl Work {
             if !progress {
                 return Poll::Pending;
             }
-            if std::mem::take(&mut self.core.has_delivered) {
+            if std::mem::take(&mut self.core.has_delivered) && self.reads_on() {
                 // The application first: what it is done with need not be kept beside what comes next.
-                cx.waker().wake_by_ref();
+                let _ = pin!(yield_now()).poll(cx);
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Whether more is likely to be there to be read.
+    fn reads_on(&self) -> bool {
+        match &self.phase {
+            Phase::Wired(wire) => wire.has_read_much(),
+            _ => false,
         }
     }
 

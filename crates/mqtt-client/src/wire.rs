@@ -10,7 +10,9 @@ use crate::store::Keeper;
 use crate::time::millis;
 use bytes::Bytes;
 use mqtt_codec::DecodeError;
-use mqtt_io::{Fed, Frame, PacketReader, WriteQueue, poll_read_chunk, poll_read_shared};
+use mqtt_io::{
+    Fed, Frame, PacketReader, READ_CHUNK_LEN, WriteQueue, poll_read_chunk, poll_read_shared,
+};
 use mqtt_session::ClientError;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -33,6 +35,8 @@ pub(crate) struct Wire {
     /// Whether packets wait in `reader` until the application has taken messages.
     paused: bool,
     write_failure: Option<WriteFailure>,
+    /// Whether the last read had as many bytes as one can have.
+    has_read_much: bool,
 }
 
 /// Bytes that wait for the disk.
@@ -65,12 +69,18 @@ impl Wire {
             held_len: 0,
             paused: false,
             write_failure: None,
+            has_read_much: false,
         }
     }
 
     /// Whether so much waits for the socket that nothing more is taken from the application.
     pub(crate) fn is_full(&self) -> bool {
         self.waiting() >= WRITE_QUEUE_LEN
+    }
+
+    /// Whether the last read had as many bytes as one can have, so that there are likely more.
+    pub(crate) const fn has_read_much(&self) -> bool {
+        self.has_read_much
     }
 
     /// Whether nothing waits for the socket.
@@ -111,6 +121,7 @@ impl Wire {
                 core.end(failure.unwrap_or(CloseReason::EndOfStream));
             }
             Poll::Ready(Ok((len, fed))) => {
+                self.has_read_much = len == READ_CHUNK_LEN;
                 core.hand_over();
                 core.handle_received(len);
                 self.handle_fed(core, fed);
