@@ -36,15 +36,24 @@ pub(crate) fn run(args: BrokerArgs) -> Result<ExitCode, Failure> {
         password_file: args.password_file,
     };
     let config = sources.load()?;
-    let log_flag = args.log;
-    let log = log_flag.clone();
-    let log = log
+    run_with(Box::new(sources), config, args.log, lanes)
+}
+
+/// Runs a broker with what `sources` has given, on so many threads, until a signal ends it.
+pub(crate) fn run_with(
+    sources: Box<dyn ConfigSource>,
+    config: Config,
+    log_flag: Option<LogFilter>,
+    lanes: usize,
+) -> Result<ExitCode, Failure> {
+    let has_log_flag = log_flag.is_some();
+    let log = log_flag
         .unwrap_or_else(|| LogFilter::up_to(config.log.level))
         .start();
     let host = RunningHost {
         sources,
         log,
-        has_log_flag: log_flag.is_some(),
+        has_log_flag,
     };
     let data_dir = DataDir::open(data_path(&config)?).map_err(Failure::run_time)?;
     let runtime = lane().map_err(Failure::no_runtime)?;
@@ -62,7 +71,8 @@ fn lane() -> io::Result<Runtime> {
         .build()
 }
 
-fn cores() -> usize {
+/// The machine's processors.
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -114,7 +124,16 @@ fn with_environment(mut config: Config) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Where the configuration comes from, besides the environment: the file, and the flags over both.
+/// Where a configuration comes from, and comes from again when it is to be read once more.
+pub(crate) trait ConfigSource: Send + Sync + 'static {
+    /// The configuration, with its data directory, checked.
+    fn load(&self) -> Result<Config, Failure>;
+
+    /// The same where `text`, which is TOML, stands for the file.
+    fn read(&self, text: &str, origin: &str) -> Result<Config, Failure>;
+}
+
+/// The file, the environment over it, and the flags over both.
 struct Sources {
     file: Option<PathBuf>,
     listen: Vec<Bind>,
@@ -123,17 +142,18 @@ struct Sources {
     password_file: Option<PathBuf>,
 }
 
-impl Sources {
+impl ConfigSource for Sources {
     fn load(&self) -> Result<Config, Failure> {
         self.with_flags(from_file(self.file.as_deref())?)
     }
 
-    /// `text` stands for the file.
     fn read(&self, text: &str, origin: &str) -> Result<Config, Failure> {
         let config = Config::from_toml(text, origin).map_err(Failure::usage)?;
         self.with_flags(with_environment(config)?)
     }
+}
 
+impl Sources {
     fn with_flags(&self, mut config: Config) -> Result<Config, Failure> {
         if !self.listen.is_empty() {
             config.listen_only_on(self.listen.iter().cloned());
@@ -235,7 +255,7 @@ async fn reload(service: &Service) {
 
 /// What this program does for those who administrate the broker.
 struct RunningHost {
-    sources: Sources,
+    sources: Box<dyn ConfigSource>,
     log: LogHandle,
     /// Whether the command line says how much is logged, over the configuration.
     has_log_flag: bool,

@@ -11,7 +11,9 @@ mod connection;
 mod ctl;
 mod decode;
 mod exit;
+mod import;
 mod log;
+mod mosquitto;
 mod passwd;
 mod payload;
 mod plan;
@@ -20,19 +22,36 @@ mod publish;
 mod signals;
 mod store;
 mod subscribe;
+mod surroundings;
 mod torture;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
-use args::{Cli, Command};
+use args::{Cli, Command, MosquittoCli};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::try_parse() {
-        Ok(cli) => run(cli.command),
-        Err(error) => args::explain(&error),
+    let outcome = match is_called("mosquitto") {
+        true => match MosquittoCli::try_parse() {
+            Ok(cli) => mosquitto::run(&cli.args),
+            Err(error) => args::explain(&error),
+        },
+        false => match Cli::try_parse() {
+            Ok(cli) => run(cli.command),
+            Err(error) => args::explain(&error),
+        },
     };
     outcome.unwrap_or_else(exit::Failure::report)
+}
+
+/// Whether the program was started under this name, by a link or a copy.
+fn is_called(name: &str) -> bool {
+    let called = std::env::args_os().next();
+    called.is_some_and(|called| {
+        Path::new(&called)
+            .file_stem()
+            .is_some_and(|stem| stem == name)
+    })
 }
 
 fn run(command: Command) -> Result<ExitCode, exit::Failure> {
@@ -40,6 +59,8 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Broker(args) => broker::run(args),
         #[cfg(unix)]
         Command::Ctl(args) => ctl::run(args),
+        Command::Import(args) => import::run(&args),
+        Command::Mosquitto(args) => mosquitto::run(&args),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
         Command::Decode(args) => decode::run(&args),

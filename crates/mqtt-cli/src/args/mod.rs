@@ -9,6 +9,7 @@ mod connection;
 #[cfg(unix)]
 mod ctl;
 mod decode;
+mod import;
 mod passwd;
 mod publish;
 mod server;
@@ -27,6 +28,7 @@ pub(crate) use connection::ConnectionArgs;
 #[cfg(unix)]
 pub(crate) use ctl::{ClientsCommand, CtlArgs, CtlCommand};
 pub(crate) use decode::{DecodeArgs, FormatArg};
+pub(crate) use import::{ImportArgs, ImportKind, MosquittoArgs, MosquittoCli};
 pub(crate) use passwd::{HashArg, PasswdArgs};
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use server::ServerError;
@@ -67,6 +69,10 @@ pub(crate) enum Command {
     /// Look into a running broker of this machine and change it
     #[cfg(unix)]
     Ctl(CtlArgs),
+    /// Take another broker's configuration and state over
+    Import(ImportArgs),
+    /// Run a mosquitto.conf, as the program does under the name `mosquitto`
+    Mosquitto(MosquittoArgs),
     /// Publish messages
     Pub(PublishArgs),
     /// Subscribe to topics and print their messages

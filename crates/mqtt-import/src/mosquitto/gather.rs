@@ -5,68 +5,6 @@ use super::notes::{NO_BRIDGE, is_of_bridge, note};
 use super::settings::{Domain, Listener, Protocol, Set, Settings};
 use crate::remark::{Class, Remark};
 
-/// Directives that are carried over.
-pub(super) const MAPPED: [&str; 55] = [
-    "acl_file",
-    "allow_anonymous",
-    "bind_address",
-    "cafile",
-    "capath",
-    "certfile",
-    "ciphers",
-    "ciphers_tls1.3",
-    "crlfile",
-    "enable_proxy_protocol",
-    "global_max_clients",
-    "global_max_connections",
-    "include_dir",
-    "keyfile",
-    "listener",
-    "listener_allow_anonymous",
-    "log_dest",
-    "log_type",
-    "max_connections",
-    "max_inflight_messages",
-    "max_keepalive",
-    "max_packet_size",
-    "max_qos",
-    "max_queued_bytes",
-    "max_queued_messages",
-    "max_topic_alias",
-    "max_topic_alias_broker",
-    "maximum_qos",
-    "memory_limit",
-    "message_size_limit",
-    "password_file",
-    "per_listener_settings",
-    "persistence",
-    "persistence_location",
-    "persistent_client_expiration",
-    "port",
-    "protocol",
-    "require_certificate",
-    "retain_available",
-    "retained_persistence",
-    "socket_domain",
-    "sys_interval",
-    "tls_version",
-    "use_identity_as_username",
-    "use_subject_as_username",
-    "websockets_origin",
-    // Carried over by `mosquitto` and `mqtt import`, besides what is said about them.
-    "persistence_file",
-    "pid_file",
-    // Those of plugins, by their beginnings.
-    "auth_opt_",
-    "plugin_opt_",
-    // Those that are there only with the value that changes nothing.
-    "use_username_as_clientid",
-    "proxy_protocol_v2_require_tls",
-    "queue_qos0_messages",
-    "upgrade_outgoing_qos",
-    "disable_client_cert_date_checks",
-];
-
 /// Reads all lines.
 pub(super) fn gather(files: &Files, remarks: &mut Vec<Remark>) -> Settings {
     let mut gathering = Gathering::new();

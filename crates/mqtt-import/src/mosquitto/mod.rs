@@ -16,6 +16,7 @@ use emit::Emission;
 use lines::Files;
 use std::io;
 use std::net::IpAddr;
+pub(crate) use tls::KNOWN as KNOWN_CIPHERS;
 
 /// What a configuration refers to outside of itself.
 pub trait Surroundings {

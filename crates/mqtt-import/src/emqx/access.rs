@@ -1,0 +1,192 @@
+//! Authentication and authorization of EMQX.
+
+use super::Import;
+use super::keys::Form;
+use super::value::{converted, flag};
+use crate::hocon::{Node, Value};
+use crate::remark::Class;
+use crate::toml_text::quoted;
+
+/// Keys of `authentication[]` that mean the same here, by mechanism and backend.
+const AUTHENTICATORS: &[(&str, &str, &[(&str, Form)])] = &[(
+    "password_based",
+    "built_in_database",
+    &[("user_id_type", Form::Text)],
+)];
+
+/// What is to be known of an authenticator that was carried over.
+const USERS_STAY: &str =
+    "the users themselves are in EMQX's database: make them anew with `mqtt passwd` or `mqtt ctl`";
+
+impl Import<'_> {
+    pub(super) fn authentication(&mut self, root: &Value) {
+        let found = root.at(&["authentication"]);
+        let list: &[Value] = match found.map(|found| &found.node) {
+            Some(Node::List(list)) => list,
+            // One alone may stand there without a list.
+            Some(Node::Object(fields)) if !fields.is_empty() => {
+                found.map_or(&[], std::slice::from_ref)
+            }
+            _ => &[],
+        };
+        for one in list.iter().filter(|one| is_on(one)) {
+            self.authenticator(one);
+        }
+        if list.iter().filter(|one| is_on(one)).count() == 0 {
+            self.toml.set(
+                "",
+                "allow_anonymous",
+                "true",
+                "EMQX lets everybody in where nobody is asked",
+            );
+            let text = "nobody is asked who clients are, so everybody who can reach a listener is let in, as EMQX does";
+            self.say(
+                found.map_or(0, |found| found.line),
+                "authentication",
+                Class::Differs,
+                text,
+            );
+        }
+    }
+
+    fn authenticator(&mut self, one: &Value) {
+        let word = |key: &str| one.at(&[key]).and_then(Value::text).unwrap_or_default();
+        let (mechanism, backend) = (word("mechanism"), word("backend"));
+        let known = AUTHENTICATORS
+            .iter()
+            .find(|(known, with, _)| *known == mechanism && *with == backend);
+        let Some((.., keys)) = known else {
+            let name = format!("authentication: {mechanism} {backend}");
+            let text = "there is none of this kind, and the clients it turns away would be let in or all turned away";
+            self.say(one.line, name.trim_end(), Class::Refused, text);
+            return;
+        };
+        self.toml.push("authentication");
+        self.toml.set_last(
+            "mechanism",
+            &quoted(mechanism),
+            &format!("line {}", one.line),
+        );
+        if !backend.is_empty() {
+            self.toml.set_last("backend", &quoted(backend), "");
+        }
+        if backend == "built_in_database" {
+            self.say(one.line, "authentication", Class::Differs, USERS_STAY);
+        }
+        self.fields(
+            one,
+            "authentication",
+            keys,
+            &["mechanism", "backend", "enable"],
+        );
+    }
+
+    /// The keys of an element that mean the same here, into the table begun last.
+    fn fields(&mut self, one: &Value, name: &str, keys: &[(&str, Form)], known: &[&str]) {
+        one.leaves(&mut |path, value| {
+            let dotted = path.join(".");
+            if known.contains(&dotted.as_str()) {
+                return;
+            }
+            let found = keys.iter().find(|(key, _)| *key == dotted);
+            match found.and_then(|(key, form)| Some((key, converted(value, *form)?))) {
+                Some((key, written)) => {
+                    let source = format!("line {}", value.line);
+                    self.toml.set_last(key, &written, &source);
+                }
+                None => {
+                    let full = format!("{name}.{dotted}");
+                    self.say(
+                        value.line,
+                        &full,
+                        Class::Ignored,
+                        "there is no such setting here",
+                    );
+                }
+            }
+        });
+    }
+
+    pub(super) fn authorization(&mut self, root: &Value) {
+        if root.at(&["authorization", "no_match"]).is_none() {
+            self.toml.set(
+                "authorization",
+                "no_match",
+                "\"allow\"",
+                "EMQX's own where nothing is said",
+            );
+        }
+        let found = root.at(&["authorization", "sources"]);
+        let Some(Node::List(sources)) = found.map(|found| &found.node) else {
+            return self.default_rules();
+        };
+        for source in sources.iter().filter(|source| is_on(source)) {
+            let word = |key: &str| source.at(&[key]).and_then(Value::text);
+            match (word("type"), word("path")) {
+                (Some("file"), Some(path)) => {
+                    if path.contains("${") {
+                        let text = "it has a variable of EMQX's start script: write the path out";
+                        self.say(
+                            source.line,
+                            "authorization.sources.path",
+                            Class::Differs,
+                            text,
+                        );
+                    }
+                    self.toml.push("authorization.sources");
+                    self.toml
+                        .set_last("type", "\"file\"", &format!("line {}", source.line));
+                    self.toml.set_last("path", &quoted(path), "");
+                    self.toml.set_last("format", "\"emqx\"", "");
+                }
+                (kind, _) => {
+                    let name = format!("authorization.sources: {}", kind.unwrap_or("?"));
+                    let text =
+                        "there is no such source of rules, and what it denies would be allowed";
+                    self.say(source.line, &name, Class::Refused, text);
+                }
+            }
+        }
+    }
+
+    /// What EMQX's own `acl.conf` says, which is read where no source is named.
+    fn default_rules(&mut self) {
+        let mut rule = |keys: &[(&str, &str)], comment: &str| {
+            self.toml.push("authorization.rules");
+            for (key, value) in keys {
+                self.toml.set_last(key, value, comment);
+            }
+        };
+        rule(
+            &[
+                ("permission", "\"allow\""),
+                ("username", "\"dashboard\""),
+                ("action", "\"subscribe\""),
+                ("topics", "[\"$SYS/#\"]"),
+            ],
+            "",
+        );
+        rule(
+            &[
+                ("permission", "\"allow\""),
+                ("address", "\"127.0.0.1\""),
+                ("topics", "[\"$SYS/#\", \"#\"]"),
+            ],
+            "",
+        );
+        rule(
+            &[
+                ("permission", "\"deny\""),
+                ("action", "\"subscribe\""),
+                ("topics", "[\"$SYS/#\", \"eq #\", \"eq +/#\"]"),
+            ],
+            "",
+        );
+        let text = "no source is named: these are the rules EMQX comes with, and not yours if you have changed its acl.conf";
+        self.say(0, "authorization.sources", Class::Differs, text);
+    }
+}
+
+fn is_on(one: &Value) -> bool {
+    one.at(&["enable"]).and_then(Value::text).and_then(flag) != Some(false)
+}

@@ -1,0 +1,210 @@
+//! Configurations of EMQX, as this broker's, read by the real reader.
+
+use crate::conversion::lines;
+use mqtt_broker::config::Config;
+use mqtt_import::{Imported, emqx_conf};
+
+fn converted(text: &str) -> Imported {
+    emqx_conf("emqx.conf", text, None)
+}
+
+fn own_lines(text: &str) -> String {
+    let found = converted(text);
+    let refused: Vec<_> = found.refused().map(ToString::to_string).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    let config = Config::from_toml(&found.toml, "made");
+    let config = config.unwrap_or_else(|error| panic!("{error}\n{}", found.toml));
+    config
+        .check()
+        .unwrap_or_else(|error| panic!("{error}\n{}", found.toml));
+    lines(&found.toml).join("\n")
+}
+
+#[test]
+fn listeners_limits_and_rules() {
+    let text = r#"
+# as EMQX writes it
+node { name = "emqx@127.0.0.1", cookie = secret, data_dir = "data" }
+cluster.name = emqxcl
+listeners.tcp.default {
+  bind = "0.0.0.0:1883"
+  max_connections = 1024000
+  messages_rate = "1000/s"
+  acceptors = 16
+}
+listeners.tcp.off { bind = 1999, enable = false }
+mqtt {
+  max_packet_size = 2MB
+  session_expiry_interval = 2h
+  max_mqueue_len = infinity   // none
+  idle_timeout = 1m
+}
+mqtt.max_inflight = 64
+retainer { enable = true, max_payload_size = 1MB, backend { type = built_in_database, max_retained_messages = 0 } }
+sys_topics { sys_msg_interval = 1m, sys_event_messages { client_connected = false } }
+authentication = [
+  { mechanism = password_based, backend = built_in_database, user_id_type = username
+    password_hash_algorithm { name = sha256, salt_position = suffix } }
+]
+authorization {
+  sources = [ { type = file, enable = true, path = "etc/acl.conf" } ]
+  no_match = deny
+  deny_action = disconnect
+  cache { enable = true, max_size = 32, ttl = 1m }
+}
+rewrite = [ { action = publish, source_topic = "x/#", dest_topic = "z/$1", re = "^x/(.+)$" } ]
+auto_subscribe.topics = [ { topic = "c/${clientid}", qos = 1 } ]
+log.console { level = warning }
+"#;
+    assert_eq!(
+        own_lines(text),
+        r#"[[authentication]]
+mechanism = "password_based"
+backend = "built_in_database"
+user_id_type = "username"
+[[authorization.sources]]
+type = "file"
+path = "etc/acl.conf"
+format = "emqx"
+[listeners.tcp.default]
+bind = "0.0.0.0:1883"
+max_connections = 1024000
+messages_rate = "1000/s"
+[node]
+name = "emqx@127.0.0.1"
+[mqtt]
+max_packet_size = "2MB"
+max_session_expiry_interval = 7200
+max_mqueue_len = 1000000000
+idle_timeout = "1m"
+max_inflight = 64
+retain_available = true
+[retainer]
+max_payload_size = "1MB"
+max_retained_messages = 1000000000
+[sys_topics]
+sys_msg_interval = "1m"
+[sys_topics.sys_event_messages]
+client_connected = false
+[authorization]
+no_match = "deny"
+deny_action = "disconnect"
+[authorization.cache]
+enable = true
+ttl = "1m"
+[log]
+level = "warn"
+[[rewrite]]
+action = "publish"
+source_topic = "x/#"
+dest_topic = "z/$1"
+re = "^x/(.+)$"
+[[auto_subscribe.topics]]
+topic = "c/${clientid}"
+qos = 1"#
+    );
+    let found = converted(text);
+    let said: Vec<_> = found
+        .remarks
+        .iter()
+        .map(|one| (one.line, &*one.directive))
+        .collect();
+    for known in [
+        (3, "node.cookie"),
+        (3, "node.data_dir"),
+        (4, "cluster.name"),
+        (8, "listeners.tcp.default.acceptors"),
+        (21, "authentication"),
+        (22, "authentication.password_hash_algorithm.name"),
+        (28, "authorization.cache.max_size"),
+    ] {
+        assert!(said.contains(&known), "{known:?} is not in {said:?}");
+    }
+}
+
+#[test]
+fn doors_with_tls_and_websocket() {
+    let text = r#"
+listeners.ssl.default {
+  bind = "[::]:8883"
+  ssl_options {
+    cacertfile = "ca.pem", certfile = "cert.pem", keyfile = "key.pem"
+    verify = verify_peer, fail_if_no_peer_cert = true
+    versions = ["tlsv1.3", "tlsv1.2", "tlsv1.1"]
+  }
+}
+listeners.ws.default { bind = 8083, websocket.mqtt_path = "/mqtt" }
+authentication = []
+authorization.sources = []
+"#;
+    let own = own_lines(text);
+    for part in [
+        "[listeners.ssl.default.ssl_options]\ncacertfile = \"ca.pem\"",
+        "versions = [\"tlsv1.2\", \"tlsv1.3\"]",
+        "[listeners.ws.default.websocket]\nmqtt_path = \"/mqtt\"",
+        "allow_anonymous = true",
+        "no_match = \"allow\"",
+    ] {
+        assert!(own.contains(part), "{part}\nis not in\n{own}");
+    }
+}
+
+#[test]
+fn where_no_source_is_named_the_rules_are_those_emqx_comes_with() {
+    let own = own_lines("listeners.tcp.default.bind = 1883");
+    assert!(
+        own.contains("topics = [\"$SYS/#\", \"eq #\", \"eq +/#\"]"),
+        "{own}"
+    );
+}
+
+#[test]
+fn hocon_is_read_as_others_read_it() {
+    for (text, expected) in [
+        (
+            "mqtt.max_inflight = 1\nmqtt.max_inflight = 2",
+            "max_inflight = 2",
+        ),
+        ("mqtt { max_inflight: 3, }", "max_inflight = 3"),
+        ("{ mqtt { max_inflight = 4 } }", "max_inflight = 4"),
+        ("n = 5\nmqtt.max_inflight = ${n}", "max_inflight = 5"),
+        (
+            "mqtt { max_inflight = 1 } mqtt { max_inflight = ${?none} }",
+            "receive",
+        ),
+        (
+            "mqtt.response_information = a \"b c\" d",
+            "response_information = \"a b c d\"",
+        ),
+        (
+            "mqtt.response_information = \"\"\"x\"y\"\"\"",
+            "response_information = \"x\\\"y\"",
+        ),
+        (
+            "mqtt.response_information = \"\\u0041#\" # comment",
+            "response_information = \"A#\"",
+        ),
+        (
+            "base { max_inflight = 6 }\nmqtt = ${base} { max_topic_levels = 7 }",
+            "max_topic_levels = 7",
+        ),
+    ] {
+        let toml = converted(text).toml;
+        assert!(
+            toml.contains(expected) || expected == "receive",
+            "{text}: {toml}"
+        );
+    }
+}
+
+#[test]
+fn nothing_makes_the_reader_panic() {
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let words = "(listeners|tcp|default|bind|mqtt|authentication|authorization|sources|1883|\\$\\{a\\}|[={}\\[\\]:,.\"\n #+$é\\\\a-c]){0,60}";
+    runner
+        .run(&words, |text| {
+            let _ = converted(&text);
+            Ok(())
+        })
+        .unwrap();
+}
