@@ -7,13 +7,14 @@ use std::{
     process::ExitCode,
 };
 
+use mqtt_broker::Config;
 use mqtt_import::{Imported, MosquittoOptions, Replace};
 
 use crate::{
     args::{ImportArgs, ImportKind},
     broker,
     exit::Failure,
-    mosquitto::{configuration, import_state, tell},
+    mosquitto::{import_state, tell},
     surroundings::ThisMachine,
 };
 
@@ -51,7 +52,8 @@ pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
         // What is left of it is to be completed first.
         1.. => write(args, &imported)?,
         0 => {
-            let config = configuration(&imported.toml, "the configuration made of it")?;
+            let config = Config::from_toml(&imported.toml, "the configuration made of it");
+            let config = config.map_err(Failure::usage)?;
             let db = args.db.clone().or(db).filter(|_| !args.no_state);
             let is_wanted = args.output.is_some() || args.data_dir.is_some() || args.db.is_some();
             must_be_new(args)?;
@@ -67,6 +69,10 @@ pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
                 None => None,
             };
             let written = write(args, &imported)?;
+            if let Err(error) = config.check() {
+                // It is right, but not for this machine as it is now.
+                let _ = writeln!(io::stderr(), "mqtt: it cannot be started yet: {error}");
+            }
             [state, written]
                 .into_iter()
                 .flatten()

@@ -24,10 +24,9 @@ pub(crate) fn run(args: &MosquittoArgs) -> Result<ExitCode, Failure> {
             "{refused} of these lines must not be ignored: nothing was started"
         )));
     }
-    let config = configuration(
-        &conf.imported.toml,
-        "the configuration made of mosquitto.conf",
-    )?;
+    let origin = "the configuration made of mosquitto.conf";
+    let config = Config::from_toml(&conf.imported.toml, origin).map_err(Failure::usage)?;
+    config.check().map_err(Failure::usage)?;
     if args.test_config {
         let _ = writeln!(io::stdout(), "the configuration is valid");
         return Ok(ExitCode::SUCCESS);
@@ -67,13 +66,6 @@ pub(crate) fn tell(remarks: &[Remark]) {
         // With stderr closed nobody is left to tell.
         let _ = writeln!(out, "mqtt: {remark}");
     }
-}
-
-/// What was written, as the broker reads it.
-pub(crate) fn configuration(toml: &str, origin: &str) -> Result<Config, Failure> {
-    let config = Config::from_toml(toml, origin).map_err(Failure::usage)?;
-    config.check().map_err(Failure::usage)?;
-    Ok(config)
 }
 
 /// The first start after a Mosquitto begins with what that has kept.

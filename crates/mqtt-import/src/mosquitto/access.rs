@@ -82,51 +82,40 @@ impl<'a> Emission<'a> {
             self.toml.set_last("name", "\"certificate\"", "");
             self.toml.set_last("mechanism", "\"certificate\"", &source);
         }
-        let asks_somewhere = all.iter().any(|one| one.asks());
-        let is_mixed = all.iter().any(|one| one.asks() && one.is_anonymous)
-            && all.iter().any(|one| one.asks() && !one.is_anonymous);
-        let one_for_all = all.windows(2).all(|pair| match pair {
-            [one, next] => one.asked(&names) == next.asked(&names),
-            _ => true,
-        });
+        let asks_somewhere = all.iter().any(Admission::asks);
+        let agree = |same: &dyn Fn(&Admission<'_>, &Admission<'_>) -> bool| {
+            let mut rest = all.iter().skip(1);
+            all.first()
+                .is_none_or(|first| rest.all(|other| same(first, other)))
+        };
+        let asked_alike = agree(&|one, other| one.asked(&names) == other.asked(&names));
+        let open_alike = agree(&|one, other| one.is_anonymous == other.is_anonymous);
         for (named, admission) in listeners.iter().zip(all) {
             if !admission.asks() && !admission.is_anonymous {
                 let at = admission.at.unwrap_or(named.listener.at);
                 let text = "nobody could connect here: name a `password_file`, or say `allow_anonymous true`";
                 self.say(at, "allow_anonymous", Class::Refused, text);
             }
-            if is_mixed && admission.asks() && admission.is_anonymous {
-                let at = admission.at.unwrap_or(named.listener.at);
-                let text = "clients without a user name would be let in at the other listeners with users, too: \
-                    let them in everywhere, nowhere, or at a listener without `password_file`";
-                self.say(at, "allow_anonymous", Class::Refused, text);
+            let at = admission.at.unwrap_or_default();
+            if !open_alike && admission.is_anonymous {
+                self.set(&named.header, "allow_anonymous", "true", at);
             }
             match admission.asked(&names) {
-                None if asks_somewhere => {
-                    let at = admission.at.unwrap_or_default();
-                    self.set(&named.header, "enable_authn", "false", at);
-                }
-                Some(name) if !one_for_all => {
-                    self.set(
-                        &named.header,
-                        "authenticators",
-                        &list([name]),
-                        At::default(),
-                    );
+                None if asks_somewhere => self.set(&named.header, "enable_authn", "false", at),
+                Some(name) if !asked_alike => {
+                    let names = list([name]);
+                    self.set(&named.header, "authenticators", &names, At::default());
                 }
                 _ => {}
             }
         }
-        let is_open = match asks_somewhere {
-            true => !is_mixed && all.iter().any(|one| one.asks() && one.is_anonymous),
-            false => all.iter().any(|one| one.is_anonymous) && !self.settings.is_local_only,
-        };
-        if is_open {
-            let at = all
-                .iter()
-                .find(|one| one.is_anonymous)
-                .and_then(|one| one.at);
-            self.set("", "allow_anonymous", "true", at.unwrap_or_default());
+        // On the loopback nobody need say so where nobody is asked.
+        let is_needed = asks_somewhere || !self.settings.is_local_only;
+        if let Some(first) = all
+            .first()
+            .filter(|one| one.is_anonymous && open_alike && is_needed)
+        {
+            self.set("", "allow_anonymous", "true", first.at.unwrap_or_default());
         }
     }
 

@@ -208,12 +208,29 @@ acl_file rules
     let own = own_lines(conf).join("\n");
     for part in [
         "[[authorization.rules]]\npermission = \"allow\"\nlistener = [\"tcp:port-1883\"]",
-        "[listeners.tcp.port-1883]\nenable_authn = false\nbind",
+        "[listeners.tcp.port-1883]\nallow_anonymous = true\nenable_authn = false\nbind",
         "[listeners.tcp.port-1884]\nauthenticators = [\"users\"]\nbind",
     ] {
         assert!(own.contains(part), "{part}\nis not in\n{own}");
     }
-    assert!(!own.contains("allow_anonymous"), "{own}");
+    assert!(!own.starts_with("allow_anonymous"), "{own}");
+    // With users at both, one lets clients without a name in, and the other does not.
+    let conf = "\
+per_listener_settings true
+listener 1883
+password_file a
+allow_anonymous true
+listener 1884
+password_file b
+allow_anonymous false
+";
+    let own = own_lines(conf).join("\n");
+    for part in [
+        "[listeners.tcp.port-1883]\nallow_anonymous = true\nauthenticators = [\"users\"]",
+        "[listeners.tcp.port-1884]\nauthenticators = [\"users-2\"]",
+    ] {
+        assert!(own.contains(part), "{part}\nis not in\n{own}");
+    }
 }
 
 #[test]

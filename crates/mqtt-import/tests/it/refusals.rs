@@ -63,14 +63,6 @@ fn a_listener_that_nobody_may_use_is_refused_and_not_opened_to_all() {
 }
 
 #[test]
-fn listeners_with_users_agree_on_clients_without_a_name() {
-    let conf = "per_listener_settings true\n\
-        listener 1883\npassword_file a\nallow_anonymous true\n\
-        listener 1884\npassword_file b\nallow_anonymous false\n";
-    assert_eq!(class_of(conf, "allow_anonymous"), Some(Class::Refused));
-}
-
-#[test]
 fn two_rules_files_are_refused() {
     let conf = "per_listener_settings true\n\
         listener 1883\nallow_anonymous true\nacl_file a\n\
