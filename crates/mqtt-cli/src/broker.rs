@@ -320,8 +320,9 @@ fn who_may_connect(config: &Config) -> &'static str {
     let asks = listeners
         .clone()
         .any(|listener| config.asks_who_it_is(listener));
-    let asks_all = listeners.all(|listener| config.asks_who_it_is(listener));
-    match (asks_all && !config.allow_anonymous, asks, only_here) {
+    let asks_all = listeners
+        .all(|listener| config.asks_who_it_is(listener) && !config.allows_anonymous(listener));
+    match (asks_all, asks, only_here) {
         (true, _, true) => "those on this machine who prove who they are",
         (true, _, false) => "those who prove who they are",
         (false, true, _) => "those who prove who they are, and some without a user name",

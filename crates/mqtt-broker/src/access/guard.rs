@@ -116,7 +116,7 @@ impl Guard {
         match client.identity.as_deref() {
             Some(identity) => !is_over(identity) && chain.is_valid(&self.desk, identity),
             None if chain.is_empty() => !chain.is_anonymous || client.username.is_none(),
-            None => policy.allow_anonymous && client.username.is_none(),
+            None => chain.allow_anonymous && client.username.is_none(),
         }
     }
 
@@ -148,7 +148,6 @@ impl Authenticate for Guard {
         let chain = policy.at(request.listener);
         let case = Case {
             desk: &self.desk,
-            policy: &policy,
             chain,
         };
         if chain.is_empty() {
@@ -171,11 +170,7 @@ impl Authenticate for Guard {
         let (desk, asked) = (Arc::clone(&self.desk), Asked::of(request));
         AuthAnswer::Pending(Box::pin(async move {
             let chain = policy.at(&asked.listener);
-            let case = Case {
-                desk: &desk,
-                policy: &policy,
-                chain,
-            };
+            let case = Case { desk: &desk, chain };
             let (mut verdict, who) = chain.ask(&desk, &asked, from).await;
             if matches!(verdict, Verdict::Ignore)
                 && let Some(decoy) = chain.decoy(&asked.request())
@@ -205,7 +200,6 @@ impl Authenticate for Guard {
 /// What is asked about one client.
 struct Case<'a> {
     desk: &'a Arc<Desk>,
-    policy: &'a Policy,
     chain: &'a Chain,
 }
 
@@ -280,7 +274,7 @@ impl Case<'_> {
     /// Whether clients that say nothing of themselves may come in, and this is one.
     fn may_be_nobody(&self, request: &ConnectRequest<'_>) -> bool {
         let says_nothing = request.username.is_none() && request.password.is_none();
-        says_nothing && self.policy.allow_anonymous && !self.chain.is_empty()
+        says_nothing && self.chain.allow_anonymous && !self.chain.is_empty()
     }
 }
 

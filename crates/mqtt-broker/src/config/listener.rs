@@ -100,6 +100,9 @@ pub struct Listener {
     /// `durability`: when what is promised to a client of this listener may be said. Default: what
     /// [`Config::durability`](super::Config::durability) says (`None`).
     pub durability: Option<Durability>,
+    /// `allow_anonymous`: whether clients without a user name may connect here. Default: what
+    /// [`Config::allow_anonymous`](super::Config::allow_anonymous) says (`None`).
+    pub allow_anonymous: Option<bool>,
     /// `enable_authn`: whether its clients are asked who they are. Without that they have no User
     /// Name, whatever they say. Default: true.
     pub enable_authn: bool,
@@ -150,6 +153,7 @@ impl Listener {
             messages_rate: None,
             bytes_rate: None,
             durability: None,
+            allow_anonymous: None,
             enable_authn: true,
             authenticators: None,
             access_rules: Vec::new(),
@@ -195,6 +199,12 @@ impl Listener {
             "when an acknowledgement to a client of this listener may leave; without it, what `durability` says",
             &mut self.durability,
             &Maybe(DURABILITY),
+        )?;
+        section.set(
+            "allow_anonymous",
+            "let clients without a user name connect here; without it, what `allow_anonymous` at the top says",
+            &mut self.allow_anonymous,
+            &Maybe(Flag),
         )?;
         section.set(
             "enable_authn",

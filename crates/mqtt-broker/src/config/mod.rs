@@ -198,14 +198,20 @@ impl Config {
             .listeners
             .iter()
             .filter(|(_, listener)| !self.asks_who_it_is(listener))
+            .filter(|(_, listener)| !self.allows_anonymous(listener))
             .find(|(_, listener)| !listener.bind.is_loopback());
         match open {
-            Some((name, listener)) if !self.allow_anonymous => Err(ConfigError::OpenToAnyone {
+            Some((name, listener)) => Err(ConfigError::OpenToAnyone {
                 name: name.clone(),
                 bind: listener.bind.clone(),
             }),
-            _ => Policy::load(self).map(|_| ()),
+            None => Policy::load(self).map(|_| ()),
         }
+    }
+
+    /// Whether clients without a user name may connect to this listener from other machines.
+    pub fn allows_anonymous(&self, listener: &Listener) -> bool {
+        listener.allow_anonymous.unwrap_or(self.allow_anonymous)
     }
 
     /// Those asked who a client of this listener is, in their order; none: it is taken for who it says.

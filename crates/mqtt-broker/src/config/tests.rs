@@ -825,13 +825,16 @@ fn a_listener_that_asks_who_clients_are_may_be_reached() {
         ("authenticators = [\"u\"]\n", true),
         ("authenticators = []\n", false),
         ("enable_authn = false\n", false),
+        ("enable_authn = false\nallow_anonymous = true\n", true),
+        ("authenticators = []\nallow_anonymous = false\n", false),
     ] {
         let text = format!("[listeners.tcp.default]\nbind = 1883\n{listener}{file}");
         let config = Config::from_toml(&text, "t").unwrap();
         assert_eq!(config.check().is_ok(), is_fine, "{text}");
+        let is_open = listener.contains("allow_anonymous = true");
         let text = format!("{text}enable = false\n");
         let config = Config::from_toml(&text, "t").unwrap();
-        assert!(config.check().is_err(), "{text}");
+        assert_eq!(config.check().is_ok(), is_open, "{text}");
     }
 }
 

@@ -97,6 +97,12 @@ impl Import<'_> {
                     "" => path.clone(),
                     table => format!("{path}.{table}"),
                 };
+                if *key == "proxy_protocol" && value.text().and_then(flag) == Some(true) {
+                    let all = list(["0.0.0.0/0", "::/0"]);
+                    self.toml.set(&header, "trusted_proxies", &all, "as EMQX has it");
+                    let text = "whoever connects is believed, as by EMQX: put your proxies' addresses into `trusted_proxies`";
+                    self.say(value.line, &full, Class::Differs, text);
+                }
                 return self.convert(&header, key, *form, &full, value);
             }
             self.other(&path, &below, &full, has_tls, value);

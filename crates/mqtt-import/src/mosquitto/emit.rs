@@ -119,7 +119,13 @@ impl<'a> Emission<'a> {
         }
         if let Some(proxy) = &listener.proxy_protocol {
             self.set(header, "proxy_protocol", "true", proxy.at);
-            let text = "proxies are believed only if `trusted_proxies` of the listener has their address: add it";
+            self.set(
+                header,
+                "trusted_proxies",
+                &list(["0.0.0.0/0", "::/0"]),
+                proxy.at,
+            );
+            let text = "whoever connects is believed, as by Mosquitto: put your proxies' addresses into `trusted_proxies`";
             self.say(proxy.at, "enable_proxy_protocol", Class::Differs, text);
         }
         if let Some(origins) = &listener.origins {
@@ -137,6 +143,10 @@ impl<'a> Emission<'a> {
                     "the listener is none for WebSocket",
                 ),
             }
+        }
+        if listener.protocol == Protocol::WebSockets {
+            let text = "clients connect to the path /mqtt, where Mosquitto serves any: see `websocket.mqtt_path`";
+            self.say(listener.at, "protocol", Class::Differs, text);
         }
         self.tls(named);
     }

@@ -18,7 +18,6 @@ pub(in crate::access) struct Policy {
     /// For a listener that is not in the configuration.
     all: Chain,
     all_named: Vec<Arc<One>>,
-    pub(in crate::access) allow_anonymous: bool,
 }
 
 /// Those asked at one listener, in their order.
@@ -27,6 +26,8 @@ pub(in crate::access) struct Chain {
     ones: Vec<Arc<One>>,
     /// Whether there is anybody to ask anywhere, so that a client of this listener is nobody without having been asked.
     pub(in crate::access) is_anonymous: bool,
+    /// Whether clients that say nothing of themselves may come in.
+    pub(in crate::access) allow_anonymous: bool,
 }
 
 /// One authenticator.
@@ -60,6 +61,7 @@ impl Policy {
         }
         let chain = |names: &mut dyn Iterator<Item = &Authenticator>| Chain {
             is_anonymous: false,
+            allow_anonymous: config.allow_anonymous,
             ones: names
                 .filter_map(|wanted| ones.iter().find(|one| *one.name == *wanted.name))
                 .cloned()
@@ -68,12 +70,12 @@ impl Policy {
         let listeners = config.listeners.iter().map(|(name, listener)| {
             let mut chain = chain(&mut config.authenticators_of(listener));
             chain.is_anonymous = chain.ones.is_empty() && !ones.is_empty();
+            chain.allow_anonymous = config.allows_anonymous(listener);
             (name.as_str().into(), chain)
         });
         Ok(Self {
             listeners: listeners.collect(),
             all: chain(&mut config.authentication.iter().filter(|one| one.enable)),
-            allow_anonymous: config.allow_anonymous,
             all_named: ones,
         })
     }
