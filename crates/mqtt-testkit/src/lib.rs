@@ -3,6 +3,8 @@
 #[cfg(feature = "dissect")]
 pub mod dissect_oracles;
 pub mod exchange;
+#[cfg(feature = "import")]
+pub mod import_oracles;
 #[cfg(feature = "io")]
 pub mod io_oracles;
 pub mod oracles;

@@ -60,7 +60,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "mqtt-testkit",
-        &["mqtt-codec", "mqtt-dissect", "mqtt-session", "mqtt-io"],
+        &[
+            "mqtt-codec",
+            "mqtt-dissect",
+            "mqtt-import",
+            "mqtt-session",
+            "mqtt-io",
+        ],
     ),
     (
         "mqtt-alloc-count",

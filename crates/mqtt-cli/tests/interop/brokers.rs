@@ -107,7 +107,7 @@ impl Drop for RunningBroker {
 }
 
 /// An address nobody listens on at the moment.
-fn free_addr() -> SocketAddr {
+pub(crate) fn free_addr() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

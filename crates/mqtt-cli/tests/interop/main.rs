@@ -6,6 +6,7 @@
 
 mod brokers;
 mod clients;
+mod migration;
 mod process;
 mod scenarios;
 mod surroundings;

@@ -1,7 +1,7 @@
 //! HOCON as far as configurations use it: objects, lists, paths, comments, concatenation, references, with the line of
 //! each value.
 //!
-//! Every value knows its line, which libraries do not tell: docs/decisions/0013-own-hocon-reader.md.
+//! Every value knows its line, which libraries do not tell: docs/decisions/0014-own-hocon-reader.md.
 
 mod parse;
 mod resolve;

@@ -6,3 +6,4 @@ mod db;
 mod db_file;
 mod emqx;
 mod refusals;
+mod replay;

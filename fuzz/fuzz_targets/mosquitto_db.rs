@@ -1,0 +1,7 @@
+//! A mosquitto.db, read to its end.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mqtt_testkit::import_oracles;
+
+fuzz_target!(|bytes: &[u8]| import_oracles::mosquitto_db_file(bytes));
