@@ -80,7 +80,14 @@ impl Home {
             client.subscribe("alarm/#").qos(qos_of(nth)).send().unwrap();
             client.disconnect().send().unwrap();
         }
-        let kept = |nth: usize| (format!("home/{nth}"), nth.to_string(), QoS::AtLeastOnce, true);
+        let kept = |nth: usize| {
+            (
+                format!("home/{nth}"),
+                nth.to_string(),
+                QoS::AtLeastOnce,
+                true,
+            )
+        };
         self.publish((0..retained).map(kept));
         let alarm = |nth: usize| (format!("alarm/{nth}"), nth.to_string(), qos_of(nth), false);
         self.publish((0..QUEUED).map(alarm));
@@ -94,8 +101,13 @@ impl Home {
             let mut unclaimed = client.unclaimed();
             for expected in 0..QUEUED {
                 let message = unclaimed.next_timeout(PATIENCE);
-                let message = message.unwrap_or_else(|| panic!("device {nth} misses alarm {expected}"));
-                assert_eq!(message.text().unwrap(), expected.to_string(), "device {nth}");
+                let message =
+                    message.unwrap_or_else(|| panic!("device {nth} misses alarm {expected}"));
+                assert_eq!(
+                    message.text().unwrap(),
+                    expected.to_string(),
+                    "device {nth}"
+                );
             }
             client.disconnect().send().unwrap();
         }
@@ -158,7 +170,12 @@ fn mosquitto_with_a_home_full_of_sensors_is_imported() {
     home.check(RETAINED, SESSIONS);
     drop(broker);
     // What is there is not imported over.
-    let again = mqtt().arg("import").arg(home.conf()).args(["--data-dir"]).arg(home.dir.path().join("mqtt")).output();
+    let again = mqtt()
+        .arg("import")
+        .arg(home.conf())
+        .args(["--data-dir"])
+        .arg(home.dir.path().join("mqtt"))
+        .output();
     assert_eq!(again.unwrap().status.code(), Some(1));
 }
 
