@@ -11,22 +11,25 @@ use mqtt_broker::{Config, DataDir};
 use mqtt_import::{DbLimits, MosquittoConf, MosquittoOptions, Remark, Replace};
 
 use crate::{
-    args::MosquittoArgs, broker, exit::Failure, log::LogFilter, surroundings::ThisMachine,
+    args::MosquittoArgs,
+    broker::{self, ConfigSource},
+    exit::Failure,
+    surroundings::ThisMachine,
 };
 
 /// Runs the command.
 pub(crate) fn run(args: &MosquittoArgs) -> Result<ExitCode, Failure> {
-    let conf = read(args)?;
+    let source = MosquittoSource {
+        file: args.config_file.clone(),
+        options: MosquittoOptions {
+            port: args.port,
+            verbose: args.verbose,
+            data_dir: None,
+        },
+    };
+    let conf = source.conf()?;
     tell(&conf.imported.remarks);
-    let refused = conf.imported.refused().count();
-    if refused > 0 {
-        return Err(Failure::usage(format_args!(
-            "{refused} of these lines must not be ignored: nothing was started"
-        )));
-    }
-    let origin = "the configuration made of mosquitto.conf";
-    let config = Config::from_toml(&conf.imported.toml, origin).map_err(Failure::usage)?;
-    config.check().map_err(Failure::usage)?;
+    let config = source.checked(&conf)?;
     if args.test_config {
         let _ = writeln!(io::stdout(), "the configuration is valid");
         return Ok(ExitCode::SUCCESS);
@@ -36,27 +39,60 @@ pub(crate) fn run(args: &MosquittoArgs) -> Result<ExitCode, Failure> {
     }
     take_state_over(&config, conf.db.as_deref().map(Path::new))?;
     let _pid_file = conf.pid_file.map(PidFile::write).transpose()?;
-    let log = LogFilter::up_to(config.log.level);
-    broker::run_with(config, log, broker::cores())
+    broker::run_with(Box::new(source), config, None, broker::cores())
 }
 
-fn read(args: &MosquittoArgs) -> Result<MosquittoConf, Failure> {
-    let (name, text) = match &args.config_file {
-        None => ("mosquitto".to_owned(), String::new()),
-        Some(file) => {
-            let name = file.display().to_string();
-            let text = fs::read_to_string(file);
-            let text = text.map_err(|error| Failure::usage(format_args!("{name}: {error}")))?;
-            (name, text)
+/// A `mosquitto.conf`, and what was said besides it.
+struct MosquittoSource {
+    file: Option<PathBuf>,
+    options: MosquittoOptions,
+}
+
+impl MosquittoSource {
+    fn conf(&self) -> Result<MosquittoConf, Failure> {
+        let (name, text) = match &self.file {
+            None => ("mosquitto".to_owned(), String::new()),
+            Some(file) => {
+                let name = file.display().to_string();
+                let text = fs::read_to_string(file);
+                let text = text.map_err(|error| Failure::usage(format_args!("{name}: {error}")))?;
+                (name, text)
+            }
+        };
+        let (options, machine) = (&self.options, &ThisMachine);
+        Ok(mqtt_import::mosquitto_conf(&name, &text, options, machine))
+    }
+
+    /// What is to be run of it, if it is to be run.
+    fn checked(&self, conf: &MosquittoConf) -> Result<Config, Failure> {
+        let refused = conf.imported.refused().count();
+        if refused > 0 {
+            return Err(Failure::usage(format_args!(
+                "{refused} of the lines of mosquitto.conf must not be ignored, so it is not run"
+            )));
         }
-    };
-    let options = MosquittoOptions {
-        port: args.port,
-        verbose: args.verbose,
-        data_dir: None,
-    };
-    let conf = mqtt_import::mosquitto_conf(&name, &text, &options, &ThisMachine);
-    Ok(conf)
+        self.read(
+            &conf.imported.toml,
+            "the configuration made of mosquitto.conf",
+        )
+    }
+}
+
+impl ConfigSource for MosquittoSource {
+    fn load(&self) -> Result<Config, Failure> {
+        let conf = self.conf()?;
+        for remark in &conf.imported.remarks {
+            tracing::warn!("{remark}");
+        }
+        self.checked(&conf)
+    }
+
+    fn read(&self, text: &str, origin: &str) -> Result<Config, Failure> {
+        let mut config = Config::from_toml(text, origin).map_err(Failure::usage)?;
+        config.node.data_dir = Some(broker::data_path(&config)?);
+        config.check().map_err(Failure::usage)?;
+        Ok(config)
+    }
 }
 
 /// Each remark on a line of its own.

@@ -77,6 +77,7 @@ const EFFECTS: &[(&str, Effect)] = &[
 
 /// The same for keys of a listener, by the last part of the path.
 const LISTENER_EFFECTS: &[(&str, Effect)] = &[
+    ("allow_anonymous", Effect::Live),
     ("authenticators", Effect::Live),
     ("bind", Effect::Restart),
     ("durability", Effect::Restart),
