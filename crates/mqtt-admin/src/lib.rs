@@ -8,6 +8,7 @@ mod channel;
 mod client;
 mod host;
 mod metrics;
+mod people;
 mod protocol;
 mod service;
 
@@ -18,8 +19,8 @@ pub use client::{CallError, Client};
 pub use host::Host;
 pub use metrics::metrics;
 pub use protocol::{
-    ChangeEntry, ClientEntry, ClientFilter, Counters, Fault, FaultKind, LIST_MAX, List,
-    ReloadEntry, Request, Status, SubscriptionEntry,
+    BanEntry, BannedEntry, ChangeEntry, ClientEntry, ClientFilter, Counters, Fault, FaultKind,
+    LIST_MAX, List, ReloadEntry, Request, Secret, Status, SubscriptionEntry, UserEntry,
 };
 pub use service::Service;
 

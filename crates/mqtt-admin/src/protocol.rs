@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use zeroize::Zeroize;
 
 /// The most entries of a list in one answer; more are given as if so many had been asked for.
 pub const LIST_MAX: usize = 1_000;
@@ -59,6 +60,52 @@ pub enum Request {
         origin: String,
         /// The configuration: TOML.
         text: String,
+    },
+    /// The bans in force; answered by a [`List`] of [`BanEntry`].
+    Bans,
+    /// Lets somebody in no more, and ends the connections it has; answered by their number.
+    Ban {
+        /// Whom.
+        who: BannedEntry,
+        /// Why, for people.
+        #[serde(default)]
+        reason: String,
+        /// For how long, in seconds; without it for ever.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
+    /// Takes a ban away.
+    Unban {
+        /// Whose.
+        who: BannedEntry,
+    },
+    /// The users of the built-in database; answered by a [`List`] of [`UserEntry`], whose `next` is never set.
+    Users {
+        /// Those behind this name.
+        #[serde(default)]
+        after: Option<String>,
+    },
+    /// Adds a user to the built-in database.
+    AddUser {
+        /// Its name.
+        username: String,
+        /// Its password.
+        password: Secret,
+        /// Whether it may do everything.
+        #[serde(default)]
+        superuser: bool,
+    },
+    /// Gives a user of the built-in database another password.
+    SetPassword {
+        /// Its name.
+        username: String,
+        /// The new password.
+        password: Secret,
+    },
+    /// Takes a user out of the built-in database; its clients are disconnected.
+    DeleteUser {
+        /// Its name.
+        username: String,
     },
     /// How much is logged; answered by a text.
     LogLevel,
@@ -223,6 +270,59 @@ pub struct SubscriptionEntry {
 /// What was counted since the broker was started, and what it holds now, by name.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Counters(pub BTreeMap<String, u64>);
+
+/// Something that is not shown.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// Whom a ban is about; `{"client_id": "c"}` for example.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BannedEntry {
+    /// The client with this Client Identifier.
+    ClientId(String),
+    /// Every client of this user.
+    Username(String),
+    /// Everybody at this address, or at an address of this network, such as `10.0.0.0/8`.
+    Address(String),
+}
+
+/// A ban.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BanEntry {
+    /// Whom it is about.
+    pub who: BannedEntry,
+    /// Why, for people.
+    pub reason: String,
+    /// Since when, in seconds of Unix time.
+    pub at_s: u64,
+    /// Until when, in seconds of Unix time; none for ever.
+    pub until_s: Option<u64>,
+    /// Whether the broker made it by itself.
+    pub automatic: bool,
+}
+
+/// A user of the built-in database.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct UserEntry {
+    /// Its name.
+    pub username: String,
+    /// Whether it may do everything.
+    pub superuser: bool,
+}
 
 /// What another configuration changes.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -21,7 +21,7 @@ const LOOKED_AT_MAX: usize = 100_000;
 /// Answers requests; cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    manager: Manager,
+    pub(crate) manager: Manager,
     host: Arc<dyn Host>,
 }
 
@@ -85,6 +85,23 @@ impl Service {
                 let report = manager.plan(&config).map_err(Fault::invalid)?;
                 written(&reload_entry(&report))
             }
+            Request::Bans => written(&self.bans()),
+            Request::Ban {
+                who,
+                reason,
+                seconds,
+            } => self.ban(who, reason, *seconds),
+            Request::Unban { who } => self.unban(who),
+            Request::Users { after } => self.users(after.as_deref()),
+            Request::AddUser {
+                username,
+                password,
+                superuser,
+            } => self.add_user(username, password, *superuser),
+            Request::SetPassword { username, password } => {
+                self.set_password(username, password).await
+            }
+            Request::DeleteUser { username } => self.delete_user(username).await,
             Request::LogLevel => written(&self.host.log_level()),
             Request::SetLogLevel { level } => {
                 self.host.set_log_level(level).map_err(Fault::invalid)?;
@@ -204,7 +221,7 @@ fn no_session(client_id: &str) -> Fault {
     Fault::not_found(format_args!("there is no session of `{client_id}`"))
 }
 
-fn written(answer: &impl Serialize) -> Result<Value, Fault> {
+pub(crate) fn written(answer: &impl Serialize) -> Result<Value, Fault> {
     serde_json::to_value(answer).map_err(Fault::failed)
 }
 
@@ -310,6 +327,6 @@ fn change_entry(change: &Change) -> ChangeEntry {
     }
 }
 
-fn unix_s(at: SystemTime) -> u64 {
+pub(crate) fn unix_s(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -3,6 +3,8 @@
 use crate::access::{Access, Authorizer, Guard};
 use crate::authenticate::Authenticate;
 use crate::config::{Bind, Config, ConfigError};
+use crate::core::arrival_rate::ArrivalRate;
+use crate::core::bans::Bans;
 use crate::core::cause::EndCause;
 use crate::core::counters::Totals;
 use crate::core::limits::{HEAD_BYTES_MAX, Limits};
@@ -16,7 +18,7 @@ use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::hub::Hub;
 use crate::manage::Manager;
-use crate::manage::Sizes;
+use crate::manage::{Sizes, load_bans};
 use crate::net::{
     Arrivals, Bound, Bounds, CertificateError, CertificateState, Clock, Door, Entrance, Lanes,
     ListenerState, ListenersReload, available_memory, reload_listeners, run_handshakes, run_loads,
@@ -250,7 +252,12 @@ impl Builder {
             extensions: Extensions::new(&self.config),
             retained,
             sys: Sys::new(&self.config, clock.started_ms()),
+            bans: Bans::new(self.config.flapping_detect.settings()),
+            arrival_rate: ArrivalRate::new(self.config.mqtt.max_conn_rate_per_address),
         }));
+        if let Some(data_dir) = &self.config.node.data_dir {
+            load_bans(&core.bans, data_dir, clock.now_ms());
+        }
         if let Some(recovered) = self.recovered {
             core.restore(recovered, clock.now_ms());
         }

@@ -2,11 +2,15 @@
 //!
 //! Lists come in pages, and no lock is held for longer than a page takes.
 
+mod bans;
 mod page;
 mod publish;
 mod recheck;
 mod views;
 
+pub use crate::core::bans::{BANS_MAX, Ban, Banned, BansFull};
+pub use bans::BanError;
+pub(crate) use bans::load as load_bans;
 pub use page::{Cursor, PAGE_MAX, Page};
 pub use publish::{NotPublished, Post, Published};
 pub use recheck::Rechecked;
@@ -100,6 +104,11 @@ impl Manager {
         let mut report = self.reloader.reload(config)?;
         report.rechecked = self.recheck().await;
         Ok(report)
+    }
+
+    /// The users of the built-in database; none where the embedding program answers for itself.
+    pub fn users(&self) -> Option<&crate::UserStore> {
+        self.reloader.users()
     }
 
     /// What [`reload`](Self::reload) would do with a configuration; does nothing.

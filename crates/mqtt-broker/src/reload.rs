@@ -1,6 +1,6 @@
 //! Another configuration for a running broker.
 
-use crate::access::{Authorizer, Guard};
+use crate::access::{Authorizer, Guard, UserStore};
 use crate::broker::limits;
 use crate::config::{Change, Config, ConfigError, Effect};
 use crate::core::live::TooManyValues;
@@ -9,6 +9,7 @@ use crate::extensions::{AutoSubscriptions, Rewriter};
 use crate::manage::Rechecked;
 use crate::net::{Bounds, Door, Entrance, reload_listeners};
 use parking_lot::Mutex;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Compares configurations with the one that is in force, and puts others in force.
@@ -90,6 +91,15 @@ impl Reloader {
         &self.started.node.name
     }
 
+    /// Where it keeps what has to survive it; none where that is memory alone.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.started.node.data_dir.as_deref()
+    }
+
+    pub(crate) fn users(&self) -> Option<&UserStore> {
+        self.rights.guard.as_ref().map(|guard| guard.users())
+    }
+
     pub(crate) fn plan(&self, config: &Config) -> Result<ReloadReport, ReloadError> {
         self.check(config)?;
         Ok(self.report(&self.last.lock(), config))
@@ -160,6 +170,12 @@ impl Reloader {
         core.retained.bounds_changed(&RetainedBounds::of(&limits));
         core.limits.put(limits)?;
         door.bounds.put(Bounds::of(&config.mqtt))?;
+        core.bans
+            .flapping()
+            .put(config.flapping_detect.settings())?;
+        core.arrival_rate
+            .rate
+            .put(config.mqtt.max_conn_rate_per_address)?;
         core.extensions.delayed.reload(&config.delayed);
         core.extensions
             .rewriter

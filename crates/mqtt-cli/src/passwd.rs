@@ -62,7 +62,7 @@ fn list(file: &UserFile) -> io::Result<()> {
 }
 
 /// Twice from a terminal, which does not show it; else the first line of standard input.
-fn asked_for() -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn asked_for() -> Result<Zeroizing<String>, Failure> {
     let unread = |error| Failure::run_time(format_args!("cannot read the password: {error}"));
     if !io::stdin().is_terminal() {
         let mut line = Zeroizing::new(String::new());

@@ -47,6 +47,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("authorization", Effect::Live),
     ("auto_subscribe", Effect::NewConnections),
     ("delayed", Effect::Live),
+    ("flapping_detect", Effect::Live),
     ("log", Effect::Live),
     ("mqtt", Effect::Live),
     ("mqtt.exclusive_subscription", Effect::Restart),

@@ -65,7 +65,7 @@ pub use http::{HttpMethod, HttpService};
 pub use jwt::{Jwt, TokenFrom};
 pub use listener::{AccessRule, Bind, BindAddress, BindError, Listener, ListenerKind};
 pub use log::{Log, LogLevel};
-pub use mqtt::{Mqtt, Retainer};
+pub use mqtt::{FlappingDetect, Mqtt, Retainer};
 pub use reader::KeyDescription;
 pub use secret::Secret;
 pub use store::Store;
@@ -107,6 +107,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// `authorization.*`.
     pub authorization: Authorization,
+    /// `flapping_detect.*`.
+    pub flapping_detect: FlappingDetect,
     /// `retainer.*`.
     pub retainer: Retainer,
     /// `sys_topics.*`.
@@ -149,6 +151,7 @@ impl Default for Config {
             log: Log::default(),
             mqtt: Mqtt::default(),
             authorization: Authorization::default(),
+            flapping_detect: FlappingDetect::default(),
             retainer: Retainer::default(),
             sys_topics: SysTopics::default(),
             delayed: Delayed::default(),
@@ -333,6 +336,8 @@ impl Config {
         self.log.read(&root.section("log")?)?;
         self.mqtt.read(&root.section("mqtt")?)?;
         self.authorization.read(&root.section("authorization")?)?;
+        let flapping = root.section("flapping_detect")?;
+        self.flapping_detect.read(&flapping)?;
         self.retainer.read(&root.section("retainer")?)?;
         self.sys_topics.read(&root.section("sys_topics")?)?;
         self.delayed.read(&root.section("delayed")?)?;

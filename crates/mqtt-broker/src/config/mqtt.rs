@@ -2,10 +2,12 @@
 
 use super::{
     ByteSize, Duration, MemoryMark,
-    kind::{Choice, Flag, Mark, Number, OrInfinity, Seconds, Size, Text, Time},
+    kind::{Choice, Flag, Frequency, Mark, Number, OrInfinity, Seconds, Size, Text, Time},
     settings::settings,
     tls::{CERTIFICATE_FIELD, CertificateField},
 };
+use crate::core::flapping::FlappingSettings;
+use crate::core::pace::Rate;
 use crate::core::queue::QueueFull;
 use crate::core::share_group::SharedStrategy;
 use mqtt_session::OUTBOUND_ALIASES_DEFAULT;
@@ -25,6 +27,10 @@ const BYTES: Size = Size(ByteSize::from_kb(1)..=ByteSize::from_mb(1024 * 1024));
 
 /// Times somebody waits for something.
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
+
+/// Times over which clients are watched.
+const LONG: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 60 * 60);
 
 settings! {
     /// `mqtt.*`: what is offered, and limits per packet, connection, session, and over all of them.
@@ -112,6 +118,8 @@ settings! {
         max_connections: usize = 100_000, COUNT;
         /// connections from one address
         max_connections_per_address: Option<usize> = None, OrInfinity(COUNT);
+        /// connections from one address (one /64 of IPv6) in a time; one more is closed
+        max_conn_rate_per_address: Option<Rate> = None, OrInfinity(Frequency);
         /// sessions, of connected clients and others
         max_sessions: usize = 1_000_000, COUNT;
         /// sessions without a connection; from here on no client gets a new session that outlives its connection
@@ -137,6 +145,32 @@ impl Mqtt {
         let time = self.max_session_expiry_interval;
         time.and_then(|time| u32::try_from(time.get().as_secs()).ok())
             .unwrap_or(u32::MAX)
+    }
+}
+
+settings! {
+    /// `flapping_detect.*`: clients that come and go.
+    pub struct FlappingDetect {
+        /// whether a client that comes and goes too often is banned for a while
+        enable: bool = false, Flag;
+        /// times a client may go within the window
+        max_count: u32 = 15, Number(1..=1_000_000);
+        /// the time in which these are counted
+        window_time: Duration = Duration::from_secs(60), Time(LONG);
+        /// how long the client is banned then
+        ban_time: Duration = Duration::from_secs(5 * 60), Time(LONG);
+    }
+}
+
+impl FlappingDetect {
+    pub(crate) fn settings(&self) -> FlappingSettings {
+        let millis = |time: Duration| u64::try_from(time.get().as_millis()).unwrap_or(u64::MAX);
+        FlappingSettings {
+            is_enabled: self.enable,
+            gone_max: self.max_count,
+            window_ms: millis(self.window_time),
+            ban_ms: millis(self.ban_time),
+        }
     }
 }
 

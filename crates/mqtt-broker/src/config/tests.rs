@@ -111,7 +111,13 @@ memory_high_watermark = "14KB"
 max_topic_len = 15
 max_will_size = "16KB"
 max_connections_per_address = 19
+max_conn_rate_per_address = "5/s"
 
+[flapping_detect]
+enable = true
+max_count = 3
+window_time = "10s"
+ban_time = "1h"
 [retainer]
 max_payload_size = "17KB"
 max_retained_messages = 8
@@ -331,8 +337,18 @@ fn every_key_reaches_its_field() {
             max_topic_len: 15,
             max_will_size: ByteSize::from_kb(16),
             max_connections_per_address: Some(19),
+            max_conn_rate_per_address: Some(Rate {
+                count: 5,
+                per: std::time::Duration::from_secs(1),
+            }),
         },
         authorization: Authorization::default(),
+        flapping_detect: FlappingDetect {
+            enable: true,
+            max_count: 3,
+            window_time: Duration::from_secs(10),
+            ban_time: Duration::from_secs(3600),
+        },
         retainer: Retainer {
             max_payload_size: ByteSize::from_kb(17),
             max_retained_messages: 8,
@@ -457,7 +473,7 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         ),
         (
             "\"mqtt.max_inflight\" = 1",
-            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, authentication, authentication_settings, authorization, auto_subscribe, delayed, durability, listeners, log, mqtt, node, retainer, rewrite, store, sys_topics",
+            "broker.toml:1: unknown key `\"mqtt.max_inflight\"`, known here: allow_anonymous, authentication, authentication_settings, authorization, auto_subscribe, delayed, durability, flapping_detect, listeners, log, mqtt, node, retainer, rewrite, store, sys_topics",
         ),
         (
             "rewrite = [{sorce_topic = \"a\", source_topic = \"a\", re = \"a\", dest_topic = \"b\"}]",

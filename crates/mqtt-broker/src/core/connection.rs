@@ -582,6 +582,12 @@ impl Connection {
         }
         if let Some(mut open) = self.open.take() {
             self.core.hub.disconnected(&open.client, cause);
+            if cause != EndCause::ServerShuttingDown
+                && let Some(ban_ms) = self.core.bans.note_gone(&open.client.client_id, now_ms)
+            {
+                let client_id = &*open.client.client_id;
+                tracing::warn!(client_id, ban_ms, "banned: it came and went too often");
+            }
             self.core
                 .tell_sys_disconnected(&open.client, cause, batch, now_ms);
             self.core

@@ -4,14 +4,17 @@
 //! come out through [`Batch`] and each session's outbox.
 
 mod answers;
+pub(crate) mod arrival_rate;
 mod attach;
 mod backlog;
+pub(crate) mod bans;
 mod batch;
 pub(crate) mod cause;
 pub(crate) mod connection;
 pub(crate) mod counters;
 mod delay;
 mod entries;
+pub(crate) mod flapping;
 mod gate;
 mod hand_over;
 mod keep;
@@ -76,6 +79,8 @@ use crate::hooks::{Dropped, Interest};
 use crate::hub::Hub;
 use crate::ownership::{Fabric, Ownership};
 use crate::sys::Sys;
+use arrival_rate::ArrivalRate;
+use bans::Bans;
 use cause::{DropCause, EndCause, SessionEnd};
 use counters::{Counters, Totals};
 use limits::Limits;
@@ -113,6 +118,8 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) extensions: Extensions,
     pub(crate) sys: Sys,
+    pub(crate) bans: Bans,
+    pub(crate) arrival_rate: ArrivalRate,
     sessions: Mutex<Sessions>,
     /// Sessions to look at when their time has come; looked at again in `tick`.
     timers: Mutex<TimerWheel<SessionKey>>,
@@ -163,6 +170,8 @@ impl Core {
             hub: parts.hub,
             extensions: parts.extensions,
             sys: parts.sys,
+            bans: parts.bans,
+            arrival_rate: parts.arrival_rate,
             sessions: Mutex::new(Sessions::default()),
             timers: Mutex::new(TimerWheel::new(TICK_MS)),
             reached: Reached::default(),
@@ -185,6 +194,12 @@ impl Core {
     /// Sessions, connected or not.
     pub(crate) fn session_count(&self) -> usize {
         self.sessions.lock().len()
+    }
+
+    /// Whether a client may not connect, wherever it is.
+    pub(crate) fn is_banned(&self, client_id: &str, username: Option<&str>) -> bool {
+        let now_ms = self.ticked_ms.load(Ordering::Relaxed);
+        self.bans.has_client(client_id, username, now_ms)
     }
 
     /// A limit was reached by `who`.

@@ -1,5 +1,7 @@
 //! What a broker's core is put together from.
 
+use super::arrival_rate::ArrivalRate;
+use super::bans::Bans;
 use super::limits::Limits;
 use super::log::CommitLog;
 use super::retained::RetainedStore;
@@ -26,6 +28,8 @@ pub(crate) struct Parts {
     pub(crate) extensions: Extensions,
     pub(crate) retained: Arc<dyn RetainedStore>,
     pub(crate) sys: Sys,
+    pub(crate) bans: Bans,
+    pub(crate) arrival_rate: ArrivalRate,
 }
 
 /// What clients are offered; v5 §3.2.2.3.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const LINE_EVERY_MS: u64 = 10_000;
 
 /// Variants of [`LimitCause`].
-const LIMIT_CAUSES: usize = 24;
+const LIMIT_CAUSES: usize = 26;
 
 /// Which limit somebody ran into; `docs/limits.md` says what follows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -19,6 +19,10 @@ pub enum LimitCause {
     ListenerConnections,
     /// Connections from one address.
     AddressConnections,
+    /// Connections in a time from one address.
+    AddressRate,
+    /// An address nobody may connect from.
+    BannedAddress,
     /// Connections in a time through one listener.
     ConnectionRate,
     /// Handshakes under way of one listener.
@@ -69,6 +73,8 @@ impl LimitCause {
         Self::Connections,
         Self::ListenerConnections,
         Self::AddressConnections,
+        Self::AddressRate,
+        Self::BannedAddress,
         Self::ConnectionRate,
         Self::Handshakes,
         Self::Sessions,
@@ -98,6 +104,8 @@ impl LimitCause {
             Self::Connections => "connections",
             Self::ListenerConnections => "listener_connections",
             Self::AddressConnections => "address_connections",
+            Self::AddressRate => "address_rate",
+            Self::BannedAddress => "banned_address",
             Self::ConnectionRate => "connection_rate",
             Self::Handshakes => "handshakes",
             Self::Sessions => "sessions",

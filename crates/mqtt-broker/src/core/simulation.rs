@@ -10,7 +10,10 @@ mod client;
 mod model;
 mod readable;
 
+use super::arrival_rate::ArrivalRate;
+use super::bans::Bans;
 use super::cause::EndCause;
+use super::flapping::FlappingSettings;
 use super::limits::Limits;
 use super::log::{CommitLog, Durability, MemoryLog};
 use super::pace::Rates;
@@ -122,6 +125,8 @@ impl World {
             hub: Hub::new(Vec::new()),
             extensions: Extensions::new(&config),
             retained: Arc::new(Retained::new(&limits)),
+            bans: Bans::new(FlappingSettings::OFF),
+            arrival_rate: ArrivalRate::new(None),
             sys: crate::sys::Sys::new(&config, 0),
             limits,
         }));

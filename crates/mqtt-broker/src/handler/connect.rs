@@ -125,6 +125,14 @@ impl Connection {
             grant.authentication_data.clone(),
         );
         take_grant(&mut client, grant);
+        // It may be another user than it said.
+        if self
+            .core
+            .is_banned(connect.client_id, client.username.as_deref())
+        {
+            let refusal = Refusal::new(ReasonCode::BANNED);
+            return Err(self.refuse(connect.client_id, &negotiated, &refusal));
+        }
         match self.may_leave_will(connect, &client) {
             None => return Ok(Step::Wait),
             Some(Decision::Deny(reason) | Decision::Disconnect(reason)) => {
@@ -290,6 +298,9 @@ impl Connection {
             self.core
                 .note_limit(LimitCause::ClientIdLen, &self.peer_text());
             return Some(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
+        }
+        if self.core.is_banned(client_id, connect.username) {
+            return Some(ReasonCode::BANNED);
         }
         let (limits, offer) = (&self.core.limits, &self.core.offer);
         let will = connect.will.as_ref()?;

@@ -113,6 +113,13 @@ impl Door {
 impl Place {
     /// Counts it for an address, instead of the one it was counted for.
     fn enter_address(&mut self, address: IpAddr) -> Result<(), LimitCause> {
+        let (core, now_ms) = (&self.door.core, self.door.clock.now_ms());
+        if core.bans.has_address(address, now_ms) {
+            return Err(LimitCause::BannedAddress);
+        }
+        if !core.arrival_rate.take(address, now_ms) {
+            return Err(LimitCause::AddressRate);
+        }
         let Some(address_max) = self.door.bounds.address_max else {
             return Ok(());
         };

@@ -39,8 +39,8 @@ enum Failure {
     ProxyHeader(#[from] mqtt_io::ProxyHeaderError),
     #[error("the address behind the proxy may not connect")]
     Rules,
-    #[error("too many connections of the address behind the proxy")]
-    Address,
+    #[error("the address behind the proxy is held off: {}", .0.label())]
+    Address(LimitCause),
     #[error("no TLS came; is this a client of a `tcp` or `ws` listener?")]
     NotTls,
     #[error("TLS: {0}")]
@@ -299,9 +299,7 @@ fn enter_behind_proxy(
     if !AccessRule::allows(&rules.access, peer.ip()) {
         return Err(Failure::Rules);
     }
-    places
-        .enter_address(peer.ip())
-        .map_err(|_| Failure::Address)
+    places.enter_address(peer.ip()).map_err(Failure::Address)
 }
 
 /// The last address that is no trusted proxy's own: those before it anybody may have written.

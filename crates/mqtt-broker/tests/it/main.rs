@@ -13,6 +13,7 @@ mod access;
 mod aliases;
 mod auth;
 mod backlog;
+mod bans;
 mod connect;
 mod disk;
 mod doors;

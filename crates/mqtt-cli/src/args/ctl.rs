@@ -36,6 +36,18 @@ pub(crate) enum CtlCommand {
         #[arg(value_name = "CLIENTID")]
         client_id: Option<String>,
     },
+    /// Who may not connect
+    Bans {
+        /// What to do.
+        #[command(subcommand)]
+        command: BansCommand,
+    },
+    /// Users of the built-in database
+    Users {
+        /// What to do.
+        #[command(subcommand)]
+        command: UsersCommand,
+    },
     /// Read the configuration again and take over what needs no restart, as SIGHUP does
     Reload,
     /// Say what another configuration would change; change nothing
@@ -89,4 +101,78 @@ pub(crate) enum ClientsCommand {
         #[arg(value_name = "CLIENTID")]
         client_id: String,
     },
+}
+
+/// Whom a ban is about.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct BannedArgs {
+    /// The client with this Client Identifier
+    #[arg(long, value_name = "CLIENTID")]
+    pub(crate) client_id: Option<String>,
+    /// Every client of this user
+    #[arg(long, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+    /// Everybody at this address, or at an address of this network, as in 10.0.0.0/8
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
+}
+
+/// What `mqtt ctl bans` does.
+#[derive(clap::Subcommand)]
+pub(crate) enum BansCommand {
+    /// List the bans in force
+    List,
+    /// Let somebody in no more, and end the connections it has
+    Add {
+        /// Whom.
+        #[command(flatten)]
+        who: BannedArgs,
+        /// For so long, as in 30s, 5m, 2h or 1d [default: for ever]
+        #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+        seconds: Option<u64>,
+        /// Why, for those who list the bans
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Take a ban away
+    Remove {
+        /// Whose.
+        #[command(flatten)]
+        who: BannedArgs,
+    },
+}
+
+/// What `mqtt ctl users` does; passwords are asked for, or read from the first line of standard input.
+#[derive(clap::Subcommand)]
+pub(crate) enum UsersCommand {
+    /// List the users
+    List,
+    /// Add one
+    Add {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        username: String,
+        /// Let it do everything
+        #[arg(long)]
+        superuser: bool,
+    },
+    /// Give one another password; its clients are disconnected
+    Passwd {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        username: String,
+    },
+    /// Take one out; its clients are disconnected
+    Delete {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        username: String,
+    },
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    let time = mqtt_broker::config::Duration::parse(text);
+    let time = time.ok_or_else(|| "say 30s, 5m, 2h or 1d".to_owned())?;
+    Ok(time.get().as_secs())
 }

@@ -26,7 +26,7 @@ pub(crate) use broker::{BrokerArgs, BrokerCommand, PlanArgs};
 pub(crate) use certs::{CertsArgs, CertsCommand, MakeArgs};
 pub(crate) use connection::ConnectionArgs;
 #[cfg(unix)]
-pub(crate) use ctl::{ClientsCommand, CtlArgs, CtlCommand};
+pub(crate) use ctl::{BannedArgs, BansCommand, ClientsCommand, CtlArgs, CtlCommand, UsersCommand};
 pub(crate) use decode::{DecodeArgs, FormatArg};
 pub(crate) use import::{ImportArgs, ImportKind, MosquittoArgs, MosquittoCli};
 pub(crate) use passwd::{HashArg, PasswdArgs};

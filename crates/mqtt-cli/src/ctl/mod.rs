@@ -1,6 +1,7 @@
 //! `mqtt ctl`: asks a running broker through the socket in its data directory.
 
 mod clients;
+mod people;
 mod print;
 
 use std::{
@@ -38,6 +39,8 @@ pub(crate) fn run(args: CtlArgs) -> Result<ExitCode, Failure> {
         CtlCommand::Status => ctl.status(),
         CtlCommand::Clients { command } => ctl.clients(command),
         CtlCommand::Subscriptions { client_id } => ctl.subscriptions(client_id),
+        CtlCommand::Bans { command } => ctl.bans(command),
+        CtlCommand::Users { command } => ctl.users(command),
         CtlCommand::Reload => ctl.reload(),
         CtlCommand::Plan { file } => ctl.plan(&file),
         CtlCommand::Counters => ctl.counters(),

@@ -106,9 +106,17 @@ pub(super) fn duration(seconds: u64) -> String {
 
 /// How long ago a moment of Unix time was.
 pub(super) fn ago(at_s: u64) -> String {
+    format!("{} ago", duration(now_s().saturating_sub(at_s)))
+}
+
+/// In how long a moment of Unix time comes.
+pub(super) fn from_now(at_s: u64) -> String {
+    format!("in {}", duration(at_s.saturating_sub(now_s())))
+}
+
+fn now_s() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let passed_s = now.unwrap_or_default().as_secs().saturating_sub(at_s);
-    format!("{} ago", duration(passed_s))
+    now.unwrap_or_default().as_secs()
 }
 
 pub(super) const fn yes_no(is_so: bool) -> &'static str {

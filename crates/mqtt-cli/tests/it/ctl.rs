@@ -218,3 +218,91 @@ fn metrics_are_for_prometheus() {
         "{counters}"
     );
 }
+
+#[test]
+fn bans_are_put_listed_and_taken_away() {
+    let fixture = Fixture::start("");
+    let mut client = fixture.client();
+    let add = [
+        "bans",
+        "add",
+        "--client-id",
+        "c",
+        "--for",
+        "1h",
+        "--reason",
+        "spam",
+    ];
+    assert_eq!(well(fixture.ctl(&add)), "banned; connections ended: 1\n");
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "closed");
+    well(fixture.ctl(&["bans", "add", "--address", "192.0.2.0/24"]));
+    let list = well(fixture.ctl(&["bans", "list"]));
+    let mut lines = list.lines();
+    assert!(lines.next().unwrap().starts_with("WHO"), "{list}");
+    let first = lines.next().unwrap();
+    assert!(
+        first.starts_with("client c") && first.ends_with("spam"),
+        "{list}"
+    );
+    assert!(lines.next().unwrap().starts_with("192.0.2.0/24"), "{list}");
+    well(fixture.ctl(&["bans", "remove", "--client-id", "c"]));
+    let _client = fixture.client();
+    let again = fixture.ctl(&["bans", "remove", "--client-id", "c"]);
+    assert_eq!(
+        (again.code, &*again.stderr),
+        (Some(1), "mqtt: client `c` is not banned\n")
+    );
+    let wrong = fixture.ctl(&["bans", "add", "--address", "example.com"]);
+    assert_eq!(wrong.code, Some(2));
+}
+
+#[test]
+fn users_are_added_changed_and_deleted_while_it_runs() {
+    let fixture = Fixture::start(
+        "[[authentication]]\nmechanism = \"password_based\"\nbackend = \"built_in_database\"\n",
+    );
+    let data_dir = fixture.dir.path().join("data");
+    let with_password = |args: &[&str], password: &str| {
+        let mut command = mqtt(["ctl", "--data-dir"]);
+        command.arg(&data_dir).args(args);
+        command.stdin(std::process::Stdio::piped());
+        let piped = command.stdout(std::process::Stdio::piped());
+        let mut child = piped.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        writeln!(stdin, "{password}").unwrap();
+        drop(stdin);
+        Ended::from(child.wait_with_output().unwrap())
+    };
+    let added = with_password(&["users", "add", "ann"], "s3cret");
+    assert_eq!(well(added), "user `ann` is added\n");
+    let twice = with_password(&["users", "add", "ann"], "s3cret");
+    assert_eq!(twice.code, Some(1));
+    assert_eq!(
+        well(fixture.ctl(&["users", "list"])),
+        "USER  SUPERUSER\nann   no\n"
+    );
+    let connack = |password: &str| {
+        let mut stream = TcpStream::connect(fixture.broker.addrs.first().unwrap()).unwrap();
+        let mut packet = b"\x10\0\0\x04MQTT\x04\xc2\0\x3c\0\x01c\0\x03ann\0".to_vec();
+        packet.push(u8::try_from(password.len()).unwrap());
+        packet.extend_from_slice(password.as_bytes());
+        let len = u8::try_from(packet.len() - 2).unwrap();
+        *packet.get_mut(1).unwrap() = len;
+        stream.write_all(&packet).unwrap();
+        let mut connack = [0; 4];
+        stream.read_exact(&mut connack).unwrap();
+        (*connack.last().unwrap(), stream)
+    };
+    let (code, mut live) = connack("s3cret");
+    assert_eq!(code, 0);
+    assert_ne!(connack("wrong").0, 0);
+    well(with_password(&["users", "passwd", "ann"], "another"));
+    assert_eq!(live.read(&mut [0]).unwrap(), 0, "closed with its password");
+    assert_ne!(connack("s3cret").0, 0);
+    let (code, mut live) = connack("another");
+    assert_eq!(code, 0);
+    well(fixture.ctl(&["users", "delete", "ann"]));
+    assert_eq!(live.read(&mut [0]).unwrap(), 0, "closed with its user");
+    let gone = fixture.ctl(&["users", "delete", "ann"]);
+    assert_eq!(gone.code, Some(1));
+}
