@@ -41,9 +41,6 @@ pub(crate) struct Recent {
 /// Bytes of a Topic Name, and of properties, that are worth keeping for the next message.
 const RECENT_LEN_MAX: usize = 256;
 
-/// Payloads from this many bytes on stay where they were read to; to copy shorter ones is as cheap.
-const SHARED_LEN_MIN: usize = 1024;
-
 impl Recent {
     /// Topic Name and properties of `publish`.
     fn next(&mut self, publish: &Publish<'_>) -> Arc<Heading> {
@@ -107,10 +104,8 @@ impl Message {
             false => recent.next(publish),
         };
         let payload = match shared {
-            Some(shared) if publish.payload.len() >= SHARED_LEN_MIN => {
-                shared.slice_ref(publish.payload)
-            }
-            _ => Bytes::copy_from_slice(publish.payload),
+            Some(shared) => shared.slice_ref(publish.payload),
+            None => Bytes::copy_from_slice(publish.payload),
         };
         Self {
             heading,
