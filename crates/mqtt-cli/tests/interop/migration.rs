@@ -77,8 +77,10 @@ impl Home {
     fn fill(&self, retained: usize, sessions: usize) {
         for nth in 0..sessions {
             let (client, _) = self.client(&format!("device-{nth}"), version_of(nth));
-            client.subscribe("alarm/#").qos(qos_of(nth)).send().unwrap();
+            // Without it the client would unsubscribe.
+            let subscription = client.subscribe("alarm/#").qos(qos_of(nth)).send().unwrap();
             client.disconnect().send().unwrap();
+            drop(subscription);
         }
         let kept = |nth: usize| {
             (

@@ -50,7 +50,8 @@ fn bytes_on_the_command_line_are_shown_field_by_field() {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let lines: Vec<_> = ended.stdout.lines().collect();
         assert_eq!(lines.first(), Some(&"CONNECT, MQTT 3.1.1, 15 bytes"));
-        let keep_alive = "000a  00 3c                      keep alive: 60 seconds  v3.1.1 §3.1.2.10";
+        let keep_alive =
+            "000a  00 3c                      keep alive: 60 seconds  v3.1.1 §3.1.2.10";
         assert!(lines.contains(&keep_alive), "{}", ended.stdout);
         assert_eq!(ended.stderr, "");
     }

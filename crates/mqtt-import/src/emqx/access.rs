@@ -7,12 +7,51 @@ use crate::hocon::{Node, Value};
 use crate::remark::Class;
 use crate::toml_text::quoted;
 
-/// Keys of `authentication[]` that mean the same here, by mechanism and backend.
-const AUTHENTICATORS: &[(&str, &str, &[(&str, Form)])] = &[(
-    "password_based",
-    "built_in_database",
-    &[("user_id_type", Form::Text)],
-)];
+/// Keys of `authentication[]` that mean the same here, by mechanism and backend: theirs, ours.
+const AUTHENTICATORS: &[(&str, &str, &[(&str, &str, Form)])] = &[
+    (
+        "password_based",
+        "built_in_database",
+        &[("user_id_type", "user_id_type", Form::Text)],
+    ),
+    (
+        "password_based",
+        "http",
+        &[
+            ("method", "method", Form::Text),
+            ("url", "url", Form::Text),
+            ("headers", "headers", Form::Table),
+            ("body", "body", Form::Table),
+            ("request_timeout", "request_timeout", Form::Time),
+            ("pool_size", "pool_size", Form::Number),
+            ("ssl.cacertfile", "cacertfile", Form::Text),
+        ],
+    ),
+    (
+        "jwt",
+        "",
+        &[
+            ("from", "from", Form::Text),
+            ("secret", "secret", Form::Text),
+            ("secret_base64_encoded", "secret_base64_encoded", Form::Flag),
+            ("public_key", "public_key", Form::File),
+            ("endpoint", "endpoint", Form::Text),
+            ("refresh_interval", "refresh_interval", Form::SecondsTime),
+            ("verify_claims", "verify_claims", Form::Table),
+            ("acl_claim_name", "acl_claim_name", Form::Text),
+            (
+                "disconnect_after_expire",
+                "disconnect_after_expire",
+                Form::Flag,
+            ),
+            ("ssl.cacertfile", "cacertfile", Form::Text),
+        ],
+    ),
+    ("scram", "built_in_database", &[]),
+];
+
+/// Keys of an authenticator that say for whom it is, or whom it believes: without them it would let others in.
+const NEEDED: [&str; 4] = ["precondition", "verify_claims", "public_key", "secret"];
 
 /// What is to be known of an authenticator that was carried over.
 const USERS_STAY: &str =
@@ -73,38 +112,57 @@ impl Import<'_> {
         if backend == "built_in_database" {
             self.say(one.line, "authentication", Class::Differs, USERS_STAY);
         }
-        self.fields(
-            one,
-            "authentication",
-            keys,
-            &["mechanism", "backend", "enable"],
-        );
+        self.fields(one, keys);
     }
 
-    /// The keys of an element that mean the same here, into the table begun last.
-    fn fields(&mut self, one: &Value, name: &str, keys: &[(&str, Form)], known: &[&str]) {
+    /// The keys of an authenticator, into the table begun last.
+    fn fields(&mut self, one: &Value, keys: &[(&str, &str, Form)]) {
+        for (key, ours, form) in keys {
+            let path: Vec<&str> = key.split('.').collect();
+            let Some(value) = one.at(&path) else {
+                continue;
+            };
+            match converted(value, *form) {
+                Some(written) => {
+                    let source = format!("line {}", value.line);
+                    self.toml.set_last(ours, &written, &source);
+                }
+                None => self.unknown(key, value),
+            }
+        }
         one.leaves(&mut |path, value| {
             let dotted = path.join(".");
-            if known.contains(&dotted.as_str()) {
-                return;
-            }
-            let found = keys.iter().find(|(key, _)| *key == dotted);
-            match found.and_then(|(key, form)| Some((key, converted(value, *form)?))) {
-                Some((key, written)) => {
-                    let source = format!("line {}", value.line);
-                    self.toml.set_last(key, &written, &source);
-                }
-                None => {
-                    let full = format!("{name}.{dotted}");
-                    self.say(
-                        value.line,
-                        &full,
-                        Class::Ignored,
-                        "there is no such setting here",
-                    );
-                }
+            let has_it = |key: &str| {
+                dotted
+                    .strip_prefix(key)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let is_read = ["mechanism", "backend", "enable", "use_jwks", "algorithm"]
+                .contains(&&*dotted)
+                || keys.iter().any(|(key, ..)| has_it(key));
+            let is_other_hash = dotted == "algorithm" && value.text() == Some("sha512");
+            if !is_read || is_other_hash {
+                self.unknown(&dotted, value);
             }
         });
+    }
+
+    /// A key of an authenticator that cannot be carried over.
+    fn unknown(&mut self, key: &str, value: &Value) {
+        let name = format!("authentication.{key}");
+        let is_needed = NEEDED.iter().any(|needed| key.starts_with(needed)) || key == "algorithm";
+        let class = if is_needed {
+            Class::Refused
+        } else {
+            Class::Ignored
+        };
+        let text = match is_needed {
+            true => {
+                "it has no counterpart in this form, and without it others would be let in, or nobody"
+            }
+            false => "there is no such setting here",
+        };
+        self.unless_off(&name, value, class, text);
     }
 
     pub(super) fn authorization(&mut self, root: &Value) {

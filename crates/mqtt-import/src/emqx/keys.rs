@@ -23,6 +23,12 @@ pub(super) enum Form {
     Rate,
     /// A text as it stands.
     Text,
+    /// The path of a file, and not what would be in it.
+    File,
+    /// A time, where a bare number is in seconds.
+    SecondsTime,
+    /// Texts by name.
+    Table,
     /// A list of texts, or one text with commas.
     Texts,
     /// A level of the log.

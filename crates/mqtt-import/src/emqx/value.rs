@@ -13,6 +13,9 @@ pub(super) fn converted(value: &Value, form: Form) -> Option<String> {
         let texts: Option<Vec<&str>> = texts.iter().map(Value::text).collect();
         return texts.map(list);
     }
+    if form == Form::Table {
+        return table(value);
+    }
     let text = value.text()?;
     let is_infinity = matches!(text, "infinity" | "disabled");
     match form {
@@ -30,6 +33,12 @@ pub(super) fn converted(value: &Value, form: Form) -> Option<String> {
         Form::Size => size(text),
         Form::Rate => rate(text),
         Form::Text => Some(quoted(text)),
+        Form::File => (!text.contains("-----BEGIN")).then(|| quoted(text)),
+        Form::SecondsTime => match text.parse::<u64>() {
+            Ok(seconds) => Some(time(seconds.saturating_mul(1000))),
+            Err(_) => milliseconds(text).map(time),
+        },
+        Form::Table => None,
         Form::Texts => Some(list(
             text.split(',')
                 .map(str::trim)
@@ -42,6 +51,30 @@ pub(super) fn converted(value: &Value, form: Form) -> Option<String> {
             is_known.then(|| quoted(text))
         }
     }
+}
+
+/// Texts by name, or a list of `{name, expected_value}` as EMQX has had claims.
+fn table(value: &Value) -> Option<String> {
+    let mut pairs = Vec::new();
+    let mut add = |key: &str, value: &Value| {
+        pairs.push(format!("{} = {}", quoted(key), quoted(value.text()?)));
+        Some(())
+    };
+    match &value.node {
+        Node::Object(fields) => {
+            for (key, value) in fields {
+                add(key, value)?;
+            }
+        }
+        Node::List(list) => {
+            for one in list {
+                let name = one.at(&["name"]).and_then(Value::text)?;
+                add(name, one.at(&["expected_value"])?)?;
+            }
+        }
+        _ => return None,
+    }
+    Some(format!("{{ {} }}", pairs.join(", ")))
 }
 
 pub(super) fn flag(text: &str) -> Option<bool> {

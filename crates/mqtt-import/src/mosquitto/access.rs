@@ -14,8 +14,8 @@ struct Admission<'a> {
     /// The line that says so, or says that they are not.
     at: Option<At>,
     password_file: Option<&'a Set<String>>,
-    /// A client certificate is enough.
-    by_certificate: Option<At>,
+    /// A client certificate is enough: the line that says so, and what of it is the user name.
+    by_certificate: Option<(At, &'static str)>,
     acl_file: Option<&'a Set<String>>,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Emission<'a> {
                 .password_file
                 .as_ref()
                 .filter(|_| by_certificate.is_none()),
-            by_certificate: by_certificate.map(|(at, _)| at),
+            by_certificate,
             acl_file: security.acl_file.as_ref(),
         }
     }
@@ -76,11 +76,16 @@ impl<'a> Emission<'a> {
             self.toml.set_last("backend", "\"file\"", "");
             self.toml.set_last("path", &quoted(&file.value), &source);
         }
-        if let Some(at) = all.iter().find_map(|one| one.by_certificate) {
-            let source = self.source(at);
-            self.toml.push("authentication");
-            self.toml.set_last("name", "\"certificate\"", "");
-            self.toml.set_last("mechanism", "\"certificate\"", &source);
+        for field in ["cn", "dn"] {
+            let by_field = |one: &Admission<'_>| one.by_certificate.filter(|(_, of)| *of == field);
+            if let Some((at, _)) = all.iter().find_map(by_field) {
+                let source = self.source(at);
+                self.toml.push("authentication");
+                self.toml
+                    .set_last("name", &quoted(certificate_name(field)), "");
+                self.toml.set_last("mechanism", "\"certificate\"", &source);
+                self.toml.set_last("username", &quoted(field), "");
+            }
         }
         let asks_somewhere = all.iter().any(Admission::asks);
         let agree = |same: &dyn Fn(&Admission<'_>, &Admission<'_>) -> bool| {
@@ -163,9 +168,17 @@ impl Admission<'_> {
     /// Who is asked.
     fn asked<'a>(&self, names: &'a BTreeMap<&str, String>) -> Option<&'a str> {
         match (self.by_certificate, self.password_file) {
-            (Some(_), _) => Some("certificate"),
+            (Some((_, field)), _) => Some(certificate_name(field)),
             (None, Some(file)) => names.get(file.value.as_str()).map(String::as_str),
             (None, None) => None,
         }
+    }
+}
+
+/// What the authenticator is called that takes this of a certificate for the user name.
+fn certificate_name(field: &str) -> &'static str {
+    match field {
+        "cn" => "certificate",
+        _ => "certificate-dn",
     }
 }

@@ -152,6 +152,60 @@ authorization.sources = []
 }
 
 #[test]
+fn tokens_and_services() {
+    let text = r#"
+listeners.tcp.default.bind = 1883
+authorization.sources = []
+authentication = [
+  { mechanism = jwt, algorithm = "hmac-based", use_jwks = false, from = password
+    secret = "0123456789abcdef0123456789abcdef", verify_claims { username = "${username}" } }
+  { mechanism = password_based, backend = http, method = post, url = "http://127.0.0.1:8080/auth"
+    headers { content-type = "application/json" }, body { username = "${username}" }
+    request_timeout = 5s, connect_timeout = 15s }
+  { mechanism = scram, backend = built_in_database, algorithm = sha256 }
+]
+"#;
+    assert_eq!(
+        own_lines(text),
+        r#"[[authentication]]
+mechanism = "jwt"
+from = "password"
+secret = "0123456789abcdef0123456789abcdef"
+verify_claims = { "username" = "${username}" }
+[[authentication]]
+mechanism = "password_based"
+backend = "http"
+method = "post"
+url = "http://127.0.0.1:8080/auth"
+headers = { "content-type" = "application/json" }
+body = { "username" = "${username}" }
+request_timeout = "5s"
+[[authentication]]
+mechanism = "scram"
+backend = "built_in_database"
+[authorization]
+no_match = "allow"
+[listeners.tcp.default]
+bind = 1883"#
+    );
+    for (text, directive) in [
+        (
+            "verify_claims = { a = { b = c } }",
+            "authentication.verify_claims",
+        ),
+        (
+            "public_key = \"-----BEGIN PUBLIC KEY-----\"",
+            "authentication.public_key",
+        ),
+        ("precondition = \"x\"", "authentication.precondition"),
+    ] {
+        let found = converted(&format!("authentication = {{ mechanism = jwt, {text} }}"));
+        let refused: Vec<_> = found.refused().map(|one| &*one.directive).collect();
+        assert_eq!(refused, [directive], "{text}");
+    }
+}
+
+#[test]
 fn where_no_source_is_named_the_rules_are_those_emqx_comes_with() {
     let own = own_lines("listeners.tcp.default.bind = 1883");
     assert!(
