@@ -114,10 +114,14 @@ impl Home {
             client.disconnect().send().unwrap();
         }
         let client = Client::builder(self.addr.to_string()).connect().unwrap();
-        let mut home = client.subscribe("home/#").send().unwrap();
+        let home = client.subscribe("home/#").qos(QoS::AtLeastOnce).send();
+        let mut home = home.unwrap();
         let mut found = vec![false; retained];
         for _ in 0..retained {
-            let message = home.next_timeout(PATIENCE).unwrap();
+            let message = home.next_timeout(PATIENCE);
+            let missing = found.iter().filter(|found| !**found).count();
+            let message =
+                message.unwrap_or_else(|| panic!("{missing} retained messages are missing"));
             assert!(message.retain(), "{}", message.topic_name());
             let nth: usize = message.text().unwrap().parse().unwrap();
             assert_eq!(message.topic_name(), format!("home/{nth}"));
