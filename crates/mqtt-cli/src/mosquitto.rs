@@ -42,6 +42,9 @@ pub(crate) fn run(args: &MosquittoArgs) -> Result<ExitCode, Failure> {
     broker::run_with(Box::new(source), config, None, broker::cores())
 }
 
+/// Directives that are no part of a configuration, and that this command honours.
+const HONOURED: [&str; 2] = ["pid_file", "persistence_file"];
+
 /// A `mosquitto.conf`, and what was said besides it.
 struct MosquittoSource {
     file: Option<PathBuf>,
@@ -60,7 +63,11 @@ impl MosquittoSource {
             }
         };
         let (options, machine) = (&self.options, &ThisMachine);
-        Ok(mqtt_import::mosquitto_conf(&name, &text, options, machine))
+        let mut conf = mqtt_import::mosquitto_conf(&name, &text, options, machine);
+        // These have no key, but are honoured here.
+        let is_honoured = |remark: &Remark| HONOURED.contains(&remark.directive.as_str());
+        conf.imported.remarks.retain(|remark| !is_honoured(remark));
+        Ok(conf)
     }
 
     /// What is to be run of it, if it is to be run.

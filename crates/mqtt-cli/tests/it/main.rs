@@ -12,6 +12,7 @@ mod certs;
 #[cfg(unix)]
 mod ctl;
 mod decode;
+mod import;
 mod messages;
 mod passwd;
 mod process;

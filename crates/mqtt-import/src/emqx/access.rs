@@ -7,17 +7,25 @@ use crate::hocon::{Node, Value};
 use crate::remark::Class;
 use crate::toml_text::quoted;
 
-/// Keys of `authentication[]` that mean the same here, by mechanism and backend: theirs, ours.
-const AUTHENTICATORS: &[(&str, &str, &[(&str, &str, Form)])] = &[
-    (
-        "password_based",
-        "built_in_database",
-        &[("user_id_type", "user_id_type", Form::Text)],
-    ),
-    (
-        "password_based",
-        "http",
-        &[
+/// An authenticator that is there.
+struct Known {
+    mechanism: &'static str,
+    /// Empty where there is none.
+    backend: &'static str,
+    /// Keys that mean the same: theirs, ours.
+    keys: &'static [(&'static str, &'static str, Form)],
+}
+
+const AUTHENTICATORS: [Known; 4] = [
+    Known {
+        mechanism: "password_based",
+        backend: "built_in_database",
+        keys: &[("user_id_type", "user_id_type", Form::Text)],
+    },
+    Known {
+        mechanism: "password_based",
+        backend: "http",
+        keys: &[
             ("method", "method", Form::Text),
             ("url", "url", Form::Text),
             ("headers", "headers", Form::Table),
@@ -26,11 +34,11 @@ const AUTHENTICATORS: &[(&str, &str, &[(&str, &str, Form)])] = &[
             ("pool_size", "pool_size", Form::Number),
             ("ssl.cacertfile", "cacertfile", Form::Text),
         ],
-    ),
-    (
-        "jwt",
-        "",
-        &[
+    },
+    Known {
+        mechanism: "jwt",
+        backend: "",
+        keys: &[
             ("from", "from", Form::Text),
             ("secret", "secret", Form::Text),
             ("secret_base64_encoded", "secret_base64_encoded", Form::Flag),
@@ -46,8 +54,12 @@ const AUTHENTICATORS: &[(&str, &str, &[(&str, &str, Form)])] = &[
             ),
             ("ssl.cacertfile", "cacertfile", Form::Text),
         ],
-    ),
-    ("scram", "built_in_database", &[]),
+    },
+    Known {
+        mechanism: "scram",
+        backend: "built_in_database",
+        keys: &[],
+    },
 ];
 
 /// Keys of an authenticator that say for whom it is, or whom it believes: without them it would let others in.
@@ -91,10 +103,10 @@ impl Import<'_> {
     fn authenticator(&mut self, one: &Value) {
         let word = |key: &str| one.at(&[key]).and_then(Value::text).unwrap_or_default();
         let (mechanism, backend) = (word("mechanism"), word("backend"));
-        let known = AUTHENTICATORS
+        let found = AUTHENTICATORS
             .iter()
-            .find(|(known, with, _)| *known == mechanism && *with == backend);
-        let Some((.., keys)) = known else {
+            .find(|known| known.mechanism == mechanism && known.backend == backend);
+        let Some(known) = found else {
             let name = format!("authentication: {mechanism} {backend}");
             let text = "there is none of this kind, and the clients it turns away would be let in or all turned away";
             self.say(one.line, name.trim_end(), Class::Refused, text);
@@ -112,12 +124,12 @@ impl Import<'_> {
         if backend == "built_in_database" {
             self.say(one.line, "authentication", Class::Differs, USERS_STAY);
         }
-        self.fields(one, keys);
+        self.fields(one, known);
     }
 
     /// The keys of an authenticator, into the table begun last.
-    fn fields(&mut self, one: &Value, keys: &[(&str, &str, Form)]) {
-        for (key, ours, form) in keys {
+    fn fields(&mut self, one: &Value, known: &Known) {
+        for (key, ours, form) in known.keys {
             let path: Vec<&str> = key.split('.').collect();
             let Some(value) = one.at(&path) else {
                 continue;
@@ -139,7 +151,7 @@ impl Import<'_> {
             };
             let is_read = ["mechanism", "backend", "enable", "use_jwks", "algorithm"]
                 .contains(&&*dotted)
-                || keys.iter().any(|(key, ..)| has_it(key));
+                || known.keys.iter().any(|(key, ..)| has_it(key));
             let is_other_hash = dotted == "algorithm" && value.text() == Some("sha512");
             if !is_read || is_other_hash {
                 self.unknown(&dotted, value);

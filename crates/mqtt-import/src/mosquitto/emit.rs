@@ -302,7 +302,7 @@ impl<'a> Emission<'a> {
         self.limits_of_listeners();
         match &settings.sys_interval {
             Some(Set { value: 0, at }) => {
-                self.set("sys_topics", "sys_msg_interval", "\"disabled\"", *at)
+                self.set("sys_topics", "sys_msg_interval", "\"disabled\"", *at);
             }
             Some(seconds) => {
                 let value = quoted(&format!("{}s", seconds.value.min(24 * 60 * 60)));

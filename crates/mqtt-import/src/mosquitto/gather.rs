@@ -340,7 +340,7 @@ impl Gathering {
         let settings = &mut self.settings;
         match directive {
             "persistence" | "retained_persistence" => {
-                set(&mut settings.persistence, flag(value)?, at)
+                set(&mut settings.persistence, flag(value)?, at);
             }
             "persistence_location" => once(&mut settings.persistence_location, value, at)?,
             "persistent_client_expiration" => {
@@ -376,7 +376,7 @@ impl Gathering {
             "memory_limit" => set(&mut settings.memory_limit, number(value, 0, u64::MAX)?, at),
             "global_max_clients" => set(&mut settings.global_max_clients, bound(value)?, at),
             "global_max_connections" => {
-                set(&mut settings.global_max_connections, bound(value)?, at)
+                set(&mut settings.global_max_connections, bound(value)?, at);
             }
             "retain_available" => set(&mut settings.retain_available, flag(value)?, at),
             "sys_interval" => {

@@ -195,7 +195,7 @@ pub(super) const NOTES: &[(&str, Class, &str)] = &[
     (
         "pid_file",
         Ignored,
-        "it is written by `mosquitto -d`, and not part of a configuration",
+        "it is written by `mqtt mosquitto`, and no part of a configuration",
     ),
     ("plugin", Refused, PLUGIN),
     ("plugin_load", Refused, PLUGIN),

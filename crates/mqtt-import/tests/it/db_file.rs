@@ -133,6 +133,7 @@ impl DbFile {
     }
 
     /// A message of a session; `subscription_id` from format 5 on.
+    #[expect(clippy::too_many_arguments, reason = "the chunk has as many fields")]
     pub(crate) fn client_message(
         &mut self,
         client_id: &str,
