@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::report::say;
 use crate::workspace::Workspace;
-use crate::{bench_broker, bench_client, bench_restart};
+use crate::{bench_broker, bench_client, bench_reconnect, bench_restart};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -34,6 +34,13 @@ enum Suite {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure how soon clients with argon2id passwords are back when all their connections were cut
+    #[command(disable_help_flag = true)]
+    Reconnect {
+        /// Arguments of the measurement; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measure our client, beside others and a bare socket
     #[command(disable_help_flag = true)]
     Client {
@@ -51,6 +58,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, 
     match &options.suite {
         Some(Suite::Broker { arguments }) => bench_broker::run(arguments)?,
         Some(Suite::Restart { arguments }) => bench_restart::run(arguments)?,
+        Some(Suite::Reconnect { arguments }) => bench_reconnect::run(arguments)?,
         Some(Suite::Client { arguments }) => bench_client::run(workspace, arguments)?,
         None => criterion(workspace, &options.arguments)?,
     }

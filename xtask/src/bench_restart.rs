@@ -47,10 +47,10 @@ struct Options {
 }
 
 /// The directory of a measurement, removed when dropped.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 /// A started broker, killed when dropped.
-struct Started {
+pub(crate) struct Started {
     child: Child,
     address: SocketAddr,
 }
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     for run in 1..=options.runs {
         let is_cold = drop_from_cache(&folder.0);
         let started_at = Instant::now();
-        let started = Started::of(&program, &folder.0)?;
+        let started = Started::of(&program, &folder.0, &[])?;
         let ready = started_at.elapsed();
         let session_present = connect(started.address)?;
         let connected = started_at.elapsed();
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-fn build(root: &Path) -> Result<PathBuf, String> {
+pub(crate) fn build(root: &Path) -> Result<PathBuf, String> {
     cargo(root)
         .args(["build", "--quiet", "--release", "--package", "mqtt-cli"])
         .show()?;
@@ -120,10 +120,18 @@ fn build(root: &Path) -> Result<PathBuf, String> {
 }
 
 impl Started {
-    fn of(program: &Path, folder: &Path) -> Result<Self, String> {
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn of(program: &Path, folder: &Path, flags: &[&str]) -> Result<Self, String> {
         let mut command = Command::new(program);
         command.args(["broker", "--listen", "127.0.0.1:0", "--data-dir"]);
-        command.arg(folder).stdin(Stdio::null());
+        command.arg(folder).args(flags).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let failed = |error| format!("{}: {error}", program.display());
         let child = command.spawn().map_err(failed)?;
