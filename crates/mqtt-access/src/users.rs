@@ -5,6 +5,9 @@ use crate::password::StoredPassword;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
+/// An argon2id hash of what [`StoredPassword::new`] costs, of a password that nobody knows.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmU$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
 /// User Names and their stored passwords.
 #[derive(Clone, Debug)]
 pub struct Users {
@@ -46,7 +49,7 @@ impl Users {
     /// # Errors
     /// The first line that is wrong, from 1, and why.
     pub fn parse(text: &str) -> Result<Self, (usize, LineError)> {
-        let nobody = StoredPassword::new(b"").map_err(|error| (0, error.into()))?;
+        let nobody = StoredPassword::parse(NOBODY).map_err(|error| (0, error.into()))?;
         let (mut users, mut by_name) = (Vec::<User>::new(), HashMap::<Box<str>, usize>::new());
         for (line, text) in (1..).zip(text.lines()) {
             let Some((name, hash)) = split(text).map_err(|error| (line, error))? else {
@@ -161,6 +164,15 @@ mod tests {
         assert_eq!(users.check("bob", b"x"), Checked::WrongPassword { line: 2 });
         assert_eq!(users.check("Bob", b"secret"), Checked::NoSuchUser);
         assert_eq!(users.check("", b""), Checked::NoSuchUser);
+    }
+
+    #[test]
+    fn a_list_without_users_takes_as_long_as_one_with() {
+        let users = Users::parse("").unwrap();
+        assert!(!users.decoy("bob").is_outdated());
+        assert_eq!(users.check("bob", b"secret"), Checked::NoSuchUser);
+        let users = Users::parse(&format!("bob:{SEVEN}")).unwrap();
+        assert_eq!(Some(users.decoy("alice")), users.find("bob"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Generators, oracles and other means of testing that several crates of this workspace share.
 
+#[cfg(feature = "access")]
+pub mod access_oracles;
 #[cfg(feature = "dissect")]
 pub mod dissect_oracles;
 pub mod exchange;

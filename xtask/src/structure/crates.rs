@@ -61,6 +61,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "mqtt-testkit",
         &[
+            "mqtt-access",
             "mqtt-codec",
             "mqtt-dissect",
             "mqtt-import",

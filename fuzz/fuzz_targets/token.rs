@@ -1,0 +1,7 @@
+//! A token, checked.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mqtt_testkit::access_oracles;
+
+fuzz_target!(|bytes: &[u8]| access_oracles::token(bytes));
