@@ -2,7 +2,7 @@
 
 use crate::access::{Access, Authorizer, Guard};
 use crate::authenticate::Authenticate;
-use crate::config::{Bind, Config, ConfigError};
+use crate::config::{Bind, Config, ConfigError, ListenerKind};
 use crate::core::arrival_rate::ArrivalRate;
 use crate::core::bans::Bans;
 use crate::core::cause::EndCause;
@@ -20,7 +20,7 @@ use crate::hub::Hub;
 use crate::manage::Manager;
 use crate::manage::{Sizes, load_bans};
 use crate::net::{
-    Arrivals, Bound, Bounds, CertificateError, CertificateState, Clock, Door, Entrance, Lanes,
+    Arrivals, Bound, Bounds, CertificateError, CertificateState, Clock, Door, Ear, Entrance, Lanes,
     ListenerState, ListenersReload, available_memory, reload_listeners, run_handshakes, run_loads,
     run_ticks, serve, watch_certificates,
 };
@@ -28,7 +28,7 @@ use crate::ownership::{Fabric, Ownership, SingleNode};
 use crate::reload::{ReloadError, ReloadReport, Reloader, Rights};
 use crate::sys::Sys;
 use mqtt_codec::QoS;
-use mqtt_io::Listener;
+use mqtt_io::{Listener, QuicError, QuicListener};
 use mqtt_session::SessionExpiry;
 use mqtt_store::Recovered;
 use parking_lot::Mutex;
@@ -268,7 +268,7 @@ impl Builder {
         let listeners = listen(&self.config)?;
         let local_addrs = listeners
             .iter()
-            .filter_map(|bound| bound.listener.local_addr().ok())
+            .filter_map(|bound| bound.ear.local_addr())
             .collect();
         let (stop, stopped) = watch::channel(false);
         let entrances = entrances_of(&listeners);
@@ -278,12 +278,7 @@ impl Builder {
         };
         let addresses = listeners
             .iter()
-            .map(|bound| {
-                (
-                    Arc::clone(&bound.entrance),
-                    bound.listener.local_addr().ok(),
-                )
-            })
+            .map(|bound| (Arc::clone(&bound.entrance), bound.ear.local_addr()))
             .collect();
         let door = Arc::new(Door {
             core: Arc::clone(&core),
@@ -514,14 +509,14 @@ fn listen(config: &Config) -> Result<Vec<Bound>, StartError> {
     for (name, settings) in &config.listeners {
         let entrance = Arc::new(Entrance::new(name, settings, config)?);
         if let Bind::Path(path) = &settings.bind {
-            let listener = listen_unix(path, settings.mode)?;
-            listeners.push(Bound { listener, entrance });
+            let ear = Ear::Streams(listen_unix(path, settings.mode)?);
+            listeners.push(Bound { ear, entrance });
             continue;
         }
         for address in settings.bind.addresses() {
-            match Listener::bind(address.addr) {
-                Ok(listener) => listeners.push(Bound {
-                    listener,
+            match listen_on(address.addr, &entrance) {
+                Ok(ear) => listeners.push(Bound {
+                    ear,
                     entrance: Arc::clone(&entrance),
                 }),
                 Err(error) if !address.required && is_absent(&error) => {
@@ -537,6 +532,23 @@ fn listen(config: &Config) -> Result<Vec<Bound>, StartError> {
         }
     }
     Ok(listeners)
+}
+
+/// By UDP for QUIC, else by TCP.
+fn listen_on(addr: SocketAddr, entrance: &Entrance) -> io::Result<Ear> {
+    let tls = entrance
+        .tls
+        .as_ref()
+        .filter(|_| entrance.kind == ListenerKind::Quic);
+    let Some(tls) = tls else {
+        return Listener::bind(addr).map(Ear::Streams);
+    };
+    let tls = tls.acceptor().config().as_ref().clone();
+    match QuicListener::bind(addr, tls) {
+        Ok(listener) => Ok(Ear::Quic(listener)),
+        Err(QuicError::Io(error)) => Err(error),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
+    }
 }
 
 fn listen_unix(path: &Path, mode: u32) -> Result<Listener, StartError> {

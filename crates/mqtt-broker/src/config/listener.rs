@@ -11,6 +11,7 @@ use super::{ConfigError, Duration};
 use crate::core::log::Durability;
 use crate::core::pace::Rate;
 use ipnet::IpNet;
+use mqtt_io::TlsVersion;
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -33,11 +34,20 @@ pub enum ListenerKind {
     Wss,
     /// MQTT over a socket of the file system.
     Unix,
+    /// MQTT in one stream of a QUIC connection, over UDP.
+    Quic,
 }
 
 impl ListenerKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Tcp, Self::Ssl, Self::Ws, Self::Wss, Self::Unix];
+    pub const ALL: [Self; 6] = [
+        Self::Tcp,
+        Self::Ssl,
+        Self::Ws,
+        Self::Wss,
+        Self::Unix,
+        Self::Quic,
+    ];
 
     /// Its word in the configuration.
     pub const fn name(self) -> &'static str {
@@ -47,6 +57,7 @@ impl ListenerKind {
             Self::Ws => "ws",
             Self::Wss => "wss",
             Self::Unix => "unix",
+            Self::Quic => "quic",
         }
     }
 
@@ -57,12 +68,13 @@ impl ListenerKind {
             Self::Ssl => 8883,
             Self::Ws => 8083,
             Self::Wss => 8084,
+            Self::Quic => 14567,
         }
     }
 
     /// Whether it speaks TLS.
     pub const fn has_tls(self) -> bool {
-        matches!(self, Self::Ssl | Self::Wss)
+        matches!(self, Self::Ssl | Self::Wss | Self::Quic)
     }
 
     /// Whether it speaks WebSocket.
@@ -127,7 +139,7 @@ pub struct Listener {
     pub peer_cert_as_clientid: Option<CertificateField>,
     /// `mode`: the access rights of a unix socket. Default: 0660, that is owner and group.
     pub mode: u32,
-    /// `ssl_options.*`; for `ssl` and `wss`.
+    /// `ssl_options.*`; for `ssl`, `wss` and `quic`.
     pub tls: Tls,
     /// `websocket.*`; for `ws` and `wss`.
     pub websocket: WebSocket,
@@ -301,6 +313,11 @@ impl Listener {
         if matches!(&self.bind, Bind::Path(path) if path.as_os_str().is_empty()) {
             return Some(("bind", "is missing, it must be the path of the socket"));
         }
+        if self.kind == ListenerKind::Quic
+            && let Some(problem) = self.quic_problem()
+        {
+            return Some(problem);
+        }
         if self.proxy_protocol && self.kind != ListenerKind::Unix && self.trusted_proxies.is_empty()
         {
             return Some((
@@ -325,7 +342,35 @@ impl Listener {
             false => None,
         }
     }
+
+    /// What QUIC does not have, or does not do without.
+    fn quic_problem(&self) -> Option<(&'static str, &'static str)> {
+        let tls = &self.tls;
+        if self.proxy_protocol {
+            return Some((
+                "proxy_protocol",
+                "is for connections over TCP and unix sockets, QUIC has no place for its header",
+            ));
+        }
+        if !tls.versions.contains(&TlsVersion::Tls13) {
+            return Some((
+                "ssl_options.versions",
+                "must have `tlsv1.3` in it, QUIC takes no other",
+            ));
+        }
+        let mut ciphers = tls.ciphers.iter();
+        if !tls.ciphers.is_empty() && !ciphers.any(|cipher| cipher.name() == QUIC_CIPHER) {
+            return Some((
+                "ssl_options.ciphers",
+                "must have `TLS_AES_128_GCM_SHA256` in it, which every QUIC connection begins with",
+            ));
+        }
+        None
+    }
 }
+
+/// The cipher suite that the first packets of QUIC are protected with. RFC 9001 §5.2.
+const QUIC_CIPHER: &str = "TLS_AES_128_GCM_SHA256";
 
 /// One of `access_rules`: `allow 10.0.0.0/8`, `deny all`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

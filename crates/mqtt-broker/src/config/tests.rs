@@ -469,7 +469,7 @@ fn unknown_keys_are_refused_with_a_suggestion() {
         ),
         (
             "listeners.serial.x.bind = 1",
-            "broker.toml:1: unknown key `listeners.serial`, known here: ssl, tcp, unix, ws, wss",
+            "broker.toml:1: unknown key `listeners.serial`, known here: quic, ssl, tcp, unix, ws, wss",
         ),
         (
             "\"mqtt.max_inflight\" = 1",
@@ -651,6 +651,21 @@ fn settings_of_a_listener_that_do_not_go_together_are_refused() {
             "ssl",
             &format!("[listeners.ssl.x.ssl_options]\n{tls}fail_if_no_peer_cert = true"),
             "listener `ssl:x`: `ssl_options.fail_if_no_peer_cert` needs",
+        ),
+        (
+            "quic",
+            "proxy_protocol = true",
+            "listener `quic:x`: `proxy_protocol` is for connections over TCP",
+        ),
+        (
+            "quic",
+            &format!("[listeners.quic.x.ssl_options]\n{tls}versions = [\"tlsv1.2\"]"),
+            "listener `quic:x`: `ssl_options.versions` must have `tlsv1.3`",
+        ),
+        (
+            "quic",
+            &format!("[listeners.quic.x.ssl_options]\n{tls}ciphers = [\"TLS_AES_256_GCM_SHA384\"]"),
+            "listener `quic:x`: `ssl_options.ciphers` must have",
         ),
         (
             "wss",

@@ -3,8 +3,9 @@
 use super::arrivals::Arrivals;
 use super::clock::Clock;
 use super::entrance::{Entrance, EntryCounts, EntryRules};
-use super::handshakes::Arrived;
+use super::handshakes::{Arrived, Caller};
 use super::lanes::Lanes;
+use super::quic::serve_quic;
 use super::task::{ConnectionTask, Served};
 use crate::config::{AccessRule, ListenerKind, Mqtt};
 use crate::core::Core;
@@ -13,7 +14,7 @@ use crate::core::live::Live;
 use crate::core::log::Durability;
 use crate::core::pace::{Pace, Rate, Rates};
 use crate::core::reached::LimitCause;
-use mqtt_io::{Listener, Stream};
+use mqtt_io::{Listener, QuicListener, Stream};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -149,14 +150,40 @@ fn leave_address(by_address: &mut HashMap<IpAddr, usize>, address: Option<Box<Ip
 
 /// A listener with an address.
 pub(crate) struct Bound {
-    pub(crate) listener: Listener,
+    pub(crate) ear: Ear,
     /// What of the configuration it belongs to.
     pub(crate) entrance: Arc<Entrance>,
 }
 
+/// Where a listener hears of connections.
+pub(crate) enum Ear {
+    /// A socket that streams come from.
+    Streams(Listener),
+    /// A socket of QUIC.
+    Quic(QuicListener),
+}
+
+impl Ear {
+    /// The address in force; none for a unix socket.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        let addr = match self {
+            Self::Streams(listener) => listener.local_addr(),
+            Self::Quic(listener) => listener.local_addr(),
+        };
+        addr.ok()
+    }
+}
+
 /// Accepts on a listener until told to stop.
 pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
-    let Bound { listener, entrance } = bound;
+    let Bound { ear, entrance } = bound;
+    match ear {
+        Ear::Streams(listener) => serve_streams(door, listener, entrance).await,
+        Ear::Quic(listener) => serve_quic(door, listener, entrance).await,
+    }
+}
+
+async fn serve_streams(door: Arc<Door>, listener: Listener, entrance: Arc<Entrance>) {
     let mut stop = door.stop.clone();
     let mut pace = ConnectionPace::default();
     loop {
@@ -188,9 +215,7 @@ async fn next(
     rules: &EntryRules,
     pace: &mut ConnectionPace,
 ) -> std::io::Result<(Stream, SocketAddr)> {
-    if rules.conn_rate.is_some() {
-        pace.turn(door, rules).await;
-    }
+    pace.turn(door, rules).await;
     if entrance.has_handshake(rules) {
         entrance.room(door, rules).await;
     }
@@ -201,14 +226,17 @@ async fn next(
 
 /// How fast connections are taken.
 #[derive(Default)]
-struct ConnectionPace {
+pub(super) struct ConnectionPace {
     rate: Option<Rate>,
     pace: Option<Box<Pace>>,
 }
 
 impl ConnectionPace {
     /// Waits until the next may be taken.
-    async fn turn(&mut self, door: &Door, rules: &EntryRules) {
+    pub(super) async fn turn(&mut self, door: &Door, rules: &EntryRules) {
+        if rules.conn_rate.is_none() {
+            return;
+        }
         let now_ms = door.clock.now_ms();
         if self.rate != rules.conn_rate {
             self.rate = rules.conn_rate;
@@ -232,7 +260,7 @@ impl ConnectionPace {
         }
     }
 
-    fn take(&mut self, now_ms: u64) {
+    pub(super) fn take(&mut self, now_ms: u64) {
         if let Some(pace) = &mut self.pace {
             pace.take(1, 0, now_ms);
         }
@@ -241,18 +269,40 @@ impl ConnectionPace {
 
 /// Lets a connection in if rules and limits allow it.
 fn admit(door: &Arc<Door>, entrance: &Arc<Entrance>, stream: Stream, peer: SocketAddr) {
+    let rules = entrance.rules();
+    let Some(places) = enter(door, entrance, &rules, peer) else {
+        return;
+    };
+    if entrance.has_handshake(&rules) {
+        entrance.begin_handshake(door, rules, Caller::Stream(stream), peer, places);
+    } else {
+        let listener = Arc::clone(&entrance.name);
+        let task = ConnectionTask::new(stream, peer, listener, rules.terms, places);
+        match door.lanes.for_new() {
+            Lane::FIRST => Served::start_here(task),
+            lane => Served::start(task, lane),
+        }
+    }
+}
+
+/// The places of one more connection from `peer`, if rules and limits allow it.
+pub(super) fn enter(
+    door: &Arc<Door>,
+    entrance: &Arc<Entrance>,
+    rules: &EntryRules,
+    peer: SocketAddr,
+) -> Option<Places> {
     EntryCounts::add(&entrance.counts.accepted);
     let now_ms = door.clock.now_ms();
-    let rules = entrance.rules();
     // What is held against addresses is held against the one behind a proxy, as soon as that is known.
-    let has_address = entrance.kind != ListenerKind::Unix && !entrance.is_proxied(&rules, peer);
+    let has_address = entrance.kind != ListenerKind::Unix && !entrance.is_proxied(rules, peer);
     if has_address && !AccessRule::allows(&rules.access, peer.ip()) {
         EntryCounts::add(&entrance.counts.refused_by_rules);
         if let Some(times) = entrance.counts.notice.due(1, now_ms) {
             let listener = &*entrance.name;
             tracing::warn!(listener, %peer, times, "turned away by access_rules");
         }
-        return;
+        return None;
     }
     let entered = match rules.terms.connections_max {
         Some(max) if entrance.connection_count() >= max => Err(LimitCause::ListenerConnections),
@@ -264,20 +314,11 @@ fn admit(door: &Arc<Door>, entrance: &Arc<Entrance>, stream: Stream, peer: Socke
         }),
     };
     match entered {
-        Ok(place) => {
-            let places = Places(place, Arc::clone(&entrance.connections));
-            if entrance.has_handshake(&rules) {
-                entrance.begin_handshake(door, rules, stream, peer, places);
-            } else {
-                let listener = Arc::clone(&entrance.name);
-                let task = ConnectionTask::new(stream, peer, listener, rules.terms, places);
-                match door.lanes.for_new() {
-                    Lane::FIRST => Served::start_here(task),
-                    lane => Served::start(task, lane),
-                }
-            }
+        Ok(place) => Some(Places(place, Arc::clone(&entrance.connections))),
+        Err(cause) => {
+            door.core.reached.note(cause, &peer.to_string(), now_ms);
+            None
         }
-        Err(cause) => door.core.reached.note(cause, &peer.to_string(), now_ms),
     }
 }
 

@@ -4,7 +4,9 @@ use super::accept::{Door, Places, start_arrived};
 use super::entrance::{Entrance, EntryCounts, EntryRules};
 use crate::config::{AccessRule, ListenerKind};
 use crate::core::reached::LimitCause;
-use mqtt_io::{PeerCertificate, ProxyHeader, Stream, TlsError, WsError, WsRequest};
+use mqtt_io::{
+    PeerCertificate, ProxyHeader, QuicError, QuicHandshake, Stream, TlsError, WsError, WsRequest,
+};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
@@ -20,6 +22,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// What a handshake may take when others wait for its place.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Who comes in.
+pub(super) enum Caller {
+    /// A connection that is open.
+    Stream(Stream),
+    /// One that is to be opened.
+    Quic(Box<QuicHandshake>),
+}
 
 /// A connection that has been through everything.
 pub(crate) struct Arrived {
@@ -51,6 +61,8 @@ enum Failure {
     NotHttp,
     #[error("WebSocket: {0}")]
     WebSocket(WsError),
+    #[error("QUIC: {0}")]
+    Quic(QuicError),
 }
 
 /// Handshakes of a listener that are not done.
@@ -176,7 +188,7 @@ impl Entrance {
         self: &Arc<Self>,
         door: &Arc<Door>,
         rules: Arc<EntryRules>,
-        stream: Stream,
+        caller: Caller,
         peer: SocketAddr,
         places: Places,
     ) {
@@ -187,11 +199,12 @@ impl Entrance {
             number,
         };
         let (entrance, door_of_task) = (Arc::clone(self), Arc::clone(door));
+        let is_quic = matches!(caller, Caller::Quic(_));
         let handshake = async move {
             let mut places = places;
             let mut stop = door_of_task.stop.clone();
             let passed = tokio::select! {
-                passed = entrance.handshake(&rules, stream, peer, &mut places) => passed,
+                passed = entrance.handshake(&rules, caller, peer, &mut places) => passed,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
             // From here on it is a connection and no handshake.
@@ -202,7 +215,8 @@ impl Entrance {
             }
         };
         let runtime = match (&door.handshakes, &self.tls) {
-            (Some(handshakes), Some(_)) => handshakes.clone(),
+            // A connection of QUIC stays where it began.
+            (Some(handshakes), Some(_)) if !is_quic => handshakes.clone(),
             _ => Handle::current(),
         };
         let task = runtime.spawn(handshake);
@@ -212,10 +226,14 @@ impl Entrance {
     async fn handshake(
         &self,
         rules: &EntryRules,
-        mut stream: Stream,
+        caller: Caller,
         mut peer: SocketAddr,
         places: &mut Places,
     ) -> Result<Arrived, Failure> {
+        let mut stream = match caller {
+            Caller::Stream(stream) => stream,
+            Caller::Quic(quic) => return of_quic(rules, *quic, peer).await,
+        };
         // From another runtime's to the one this runs on.
         stream
             .move_to_current_runtime()
@@ -288,6 +306,28 @@ impl Entrance {
             tracing::warn!(listener, %peer, %failure, times, "handshakes failed, this is the last one");
         }
     }
+}
+
+/// TLS is a part of QUIC's own handshake.
+async fn of_quic(
+    rules: &EntryRules,
+    quic: QuicHandshake,
+    peer: SocketAddr,
+) -> Result<Arrived, Failure> {
+    let stream = within(rules.tls_timeout, quic.accept()).await?;
+    let stream = stream.map_err(Failure::Quic)?;
+    let certificate = stream.peer_certificate();
+    if certificate
+        .as_ref()
+        .is_some_and(|shown| !Door::is_current(shown))
+    {
+        return Err(Failure::Expired);
+    }
+    Ok(Arrived {
+        stream,
+        peer,
+        certificate,
+    })
 }
 
 /// What is held against addresses holds for the one behind the proxy.

@@ -10,10 +10,11 @@ mod handshakes;
 mod lanes;
 mod loader;
 mod memory;
+mod quic;
 mod spare;
 mod task;
 
-pub(crate) use accept::{Bound, Bounds, Door, serve};
+pub(crate) use accept::{Bound, Bounds, Door, Ear, serve};
 pub(crate) use arrivals::Arrivals;
 pub(crate) use certificates::watch as watch_certificates;
 pub use certificates::{CertificateError, CertificateState};

@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Handshakes that wait to be taken, at most; the bytes they may bring with them; and those of all. Unit: bytes.
 const INCOMING_MAX: usize = 1024;
@@ -26,11 +26,13 @@ const GOING: VarInt = VarInt::from_u32(0);
 /// A client may move to another address and stay connected.
 pub struct QuicListener {
     endpoint: Endpoint,
+    config: Arc<Mutex<Arc<quinn::ServerConfig>>>,
 }
 
 /// A client that asks for a connection; dropped, it is refused.
 pub struct QuicHandshake {
     incoming: Incoming,
+    config: Arc<Mutex<Arc<quinn::ServerConfig>>>,
 }
 
 impl QuicListener {
@@ -42,6 +44,7 @@ impl QuicListener {
     /// The address is in use, is not of this machine, or needs a privilege; TLS 1.3 is switched off.
     pub fn bind(addr: SocketAddr, tls: ServerConfig) -> Result<Self, QuicError> {
         let config = server_config(tls)?;
+        let shared = Arc::new(Mutex::new(Arc::new(config.clone())));
         let socket = udp(addr)?;
         let endpoint = Endpoint::new(
             EndpointConfig::default(),
@@ -49,15 +52,25 @@ impl QuicListener {
             socket,
             Arc::new(TokioRuntime),
         )?;
-        Ok(Self { endpoint })
+        Ok(Self {
+            endpoint,
+            config: shared,
+        })
     }
 
-    /// Shows another certificate from now on; connections that are there stay.
+    /// Shows another certificate from now on, to clients too that have asked and are not accepted yet; connections that
+    /// are there stay.
     ///
     /// # Errors
     /// TLS 1.3 is switched off; then nothing has changed.
     pub fn set_tls(&self, tls: ServerConfig) -> Result<(), QuicError> {
-        self.endpoint.set_server_config(Some(server_config(tls)?));
+        let crypto = crypto(tls)?;
+        let mut shared = lock(&self.config);
+        // All else stays, so that an address proved before counts.
+        let mut config = quinn::ServerConfig::clone(&shared);
+        config.crypto = crypto;
+        *shared = Arc::new(config.clone());
+        self.endpoint.set_server_config(Some(config));
         Ok(())
     }
 
@@ -74,7 +87,10 @@ impl QuicListener {
     /// Cancel safety: a dropped call loses no client.
     pub async fn accept(&self) -> Option<QuicHandshake> {
         let incoming = self.endpoint.accept().await?;
-        Some(QuicHandshake { incoming })
+        Some(QuicHandshake {
+            incoming,
+            config: Arc::clone(&self.config),
+        })
     }
 
     /// Takes no more clients, and leaves those that are connected.
@@ -124,7 +140,8 @@ impl QuicHandshake {
     /// # Errors
     /// The client's certificate is not acceptable, it refuses ours, it does not speak MQTT, or it has gone.
     pub async fn accept(self) -> Result<Stream, QuicError> {
-        let connection = self.incoming.accept()?.await?;
+        let config = Arc::clone(&lock(&self.config));
+        let connection = self.incoming.accept_with(config)?.await?;
         let (send, read) = connection.accept_bi().await?;
         Ok(Stream::Quic(Box::new(QuicStream::new(
             connection, send, read,
@@ -132,7 +149,12 @@ impl QuicHandshake {
     }
 }
 
-fn server_config(mut tls: ServerConfig) -> Result<quinn::ServerConfig, QuicError> {
+fn lock(config: &Mutex<Arc<quinn::ServerConfig>>) -> MutexGuard<'_, Arc<quinn::ServerConfig>> {
+    // It is exchanged as a whole.
+    config.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn crypto(mut tls: ServerConfig) -> Result<Arc<QuicServerConfig>, QuicError> {
     if tls.alpn_protocols.is_empty() {
         tls.alpn_protocols = vec![PROTOCOL.to_vec()];
     }
@@ -142,7 +164,11 @@ fn server_config(mut tls: ServerConfig) -> Result<quinn::ServerConfig, QuicError
     ServerConnection::new(Arc::clone(&tls), Version::V1, Vec::new())
         .map_err(|_| QuicError::NeedsTls13)?;
     let crypto = QuicServerConfig::try_from(tls).map_err(|_| QuicError::NeedsTls13)?;
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    Ok(Arc::new(crypto))
+}
+
+fn server_config(tls: ServerConfig) -> Result<quinn::ServerConfig, QuicError> {
+    let mut config = quinn::ServerConfig::with_crypto(crypto(tls)?);
     config
         .transport_config(Arc::new(transport()))
         .migration(true)

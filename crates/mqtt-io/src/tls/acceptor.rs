@@ -22,6 +22,11 @@ impl TlsAcceptor {
         let tls = accepted.map_err(TlsError::of_handshake)?;
         Ok(Stream::Tls(Box::new(TlsStream::new(tls.into()))))
     }
+
+    /// What was decided, for a transport that does TLS by itself.
+    pub fn config(&self) -> &Arc<ServerConfig> {
+        self.0.config()
+    }
 }
 
 impl From<Arc<ServerConfig>> for TlsAcceptor {

@@ -13,5 +13,6 @@ mod client;
 mod examples;
 mod faults;
 mod killed;
+mod quic;
 mod readme;
 mod tls;
