@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 use tools::{Tool, Tools};
 
 /// Which tests need which tool: the beginning of a name of the test, or of a module around it.
-const SUITES: [(&str, Tool); 7] = [
+const SUITES: [(&str, Tool); 8] = [
     ("mosquitto", Tool::Mosquitto),
     ("client", Tool::Mosquitto),
     ("paho", Tool::Paho),
@@ -20,6 +20,7 @@ const SUITES: [(&str, Tool); 7] = [
     ("gmqtt", Tool::Gmqtt),
     ("npm", Tool::Npm),
     ("tshark", Tool::Tshark),
+    ("chromium", Tool::Chromium),
 ];
 
 /// What to do with the other implementations.

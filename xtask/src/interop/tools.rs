@@ -1,5 +1,6 @@
 //! The other implementations: taken from the environment or the system, else fetched; nothing is installed or started.
 
+mod chromium;
 mod debian;
 mod mosquitto;
 mod tshark;
@@ -26,6 +27,8 @@ pub(super) enum Tool {
     Npm,
     /// Wireshark on the command line.
     Tshark,
+    /// Chromium, with the package of npm in a page.
+    Chromium,
 }
 
 /// What could be made available.
@@ -36,7 +39,9 @@ pub(super) struct Tools {
 }
 
 /// Every variable the tests read; a value from outside is kept.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 13] = [
+    "MQTT_INTEROP_CHROMIUM",
+    "MQTT_INTEROP_CHROMIUM_LIBRARIES",
     "MQTT_INTEROP_DUMPCAP",
     "MQTT_INTEROP_LD_LIBRARY_PATH",
     "MQTT_INTEROP_MOSQUITTO_BIN",
@@ -81,6 +86,13 @@ impl Tools {
             (
                 Tool::Tshark,
                 unless_given("MQTT_INTEROP_TSHARK", || tshark::prepare(folder)),
+            ),
+            (
+                Tool::Chromium,
+                unless_given("MQTT_INTEROP_CHROMIUM", || {
+                    let package = unless_given("MQTT_INTEROP_NODE", || npm(folder));
+                    package.and_then(|_| chromium::prepare(folder))
+                }),
             ),
         ] {
             match prepared {

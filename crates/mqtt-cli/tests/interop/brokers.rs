@@ -1,6 +1,7 @@
 //! The two brokers, each a process on a free port of this machine.
 
 use crate::{
+    doors::{Door, Way, configuration},
     process::Running,
     surroundings::{mosquitto_program, variable},
 };
@@ -18,7 +19,7 @@ const PORTS_TRIED: usize = 10;
 
 /// A broker that accepts connections until this value is dropped.
 pub(crate) struct RunningBroker {
-    pub(crate) addr: SocketAddr,
+    pub(crate) way: Way,
     process: Running,
     /// Where it logs, when that is not what it prints.
     log: Option<PathBuf>,
@@ -28,27 +29,35 @@ pub(crate) struct RunningBroker {
 impl RunningBroker {
     /// The `mqtt broker` that users run.
     pub(crate) fn ours() -> Self {
+        Self::ours_by(Door::Tcp, "")
+    }
+
+    /// The same with this door alone; `more` are lines of its listener.
+    pub(crate) fn ours_by(door: Door, more: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let log = dir.path().join("log");
+        let config = dir.path().join("mqtt.toml");
+        fs::write(&config, configuration(door, dir.path(), more)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mqtt"));
-        command.args([
-            "broker",
-            "--listen",
-            "127.0.0.1:0",
-            "--log",
-            "debug",
-            "--data-dir",
-        ]);
+        command.args(["broker", "--log", "debug"]);
         command
+            .arg("--config")
+            .arg(&config)
+            .arg("--data-dir")
             .arg(dir.path().join("data"))
             .stderr(File::create(&log).unwrap());
         let mut process = Running::spawn(&mut command);
-        let addr = process.wait_for("where it listens", |line| {
-            Some(line.strip_prefix("listening on ")?.parse().unwrap())
+        let mut addr = SocketAddr::from(([127, 0, 0, 1], 0));
+        process.wait_for("`ready`", |line| {
+            if let Some(listens) = line.strip_prefix("listening on ")
+                && door.has_address()
+            {
+                addr = listens.parse().unwrap();
+            }
+            (line == "ready").then_some(())
         });
-        process.wait_for("`ready`", |line| (line == "ready").then_some(()));
         Self {
-            addr,
+            way: Way::new(door, addr, dir.path()),
             process,
             log: Some(log),
             _dir: dir,
@@ -82,13 +91,21 @@ impl RunningBroker {
             let line = process.next_line("`running`")?;
             if line.ends_with("running") {
                 return Some(Self {
-                    addr,
+                    way: Way::tcp(addr),
                     process,
                     log: None,
                     _dir: dir,
                 });
             }
         }
+    }
+}
+
+impl RunningBroker {
+    /// What it has logged until now.
+    pub(crate) fn logged(&self) -> String {
+        let log = self.log.as_ref().map(fs::read_to_string);
+        log.and_then(Result::ok).unwrap_or_default()
     }
 }
 

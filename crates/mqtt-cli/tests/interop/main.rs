@@ -5,7 +5,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod brokers;
+mod chromium;
 mod clients;
+mod doors;
 mod migration;
 mod process;
 mod scenarios;
@@ -13,6 +15,7 @@ mod surroundings;
 
 use brokers::RunningBroker;
 use clients::{MosquittoPrograms, OwnClient, RumqttClient, ScriptedClient};
+use doors::Door;
 use mqtt_codec::{ProtocolVersion, QoS};
 use scenarios::{Cell, Setup};
 
@@ -50,6 +53,30 @@ macro_rules! pairing_since_v311 {
             }
 
             since_v311!();
+        }
+    };
+}
+
+/// As `pairing_since_v311`, by another door; what a session remembers does not depend on that.
+macro_rules! door {
+    ($pairing:ident, $clients:expr, $door:ident) => {
+        mod $pairing {
+            use super::*;
+
+            fn setup(cell: Cell) -> Setup {
+                Setup {
+                    clients: Box::new($clients),
+                    broker: RunningBroker::ours_by(Door::$door, ""),
+                    cell,
+                }
+            }
+
+            cell!(v311_qos_0, V311, AtMostOnce: live will);
+            cell!(v311_qos_1, V311, AtLeastOnce: live will);
+            cell!(v311_qos_2, V311, ExactlyOnce: live will);
+            cell!(v5_qos_0, V5, AtMostOnce: live will);
+            cell!(v5_qos_1, V5, AtLeastOnce: live will);
+            cell!(v5_qos_2, V5, ExactlyOnce: live will);
         }
     };
 }
@@ -102,3 +129,25 @@ pairing!(
     OwnClient::new(),
     RunningBroker::mosquitto()
 );
+
+door!(mosquitto_ssl, MosquittoPrograms::given(), Ssl);
+door!(mosquitto_mutual, MosquittoPrograms::given(), Mutual);
+#[cfg(unix)]
+door!(mosquitto_unix, MosquittoPrograms::given(), Unix);
+door!(paho_ssl, ScriptedClient::paho(), Ssl);
+door!(paho_mutual, ScriptedClient::paho(), Mutual);
+door!(paho_ws, ScriptedClient::paho(), Ws);
+door!(paho_wss, ScriptedClient::paho(), Wss);
+#[cfg(unix)]
+door!(paho_unix, ScriptedClient::paho(), Unix);
+door!(npm_ssl, ScriptedClient::npm(), Ssl);
+door!(npm_mutual, ScriptedClient::npm(), Mutual);
+door!(npm_ws, ScriptedClient::npm(), Ws);
+door!(npm_wss, ScriptedClient::npm(), Wss);
+door!(own_ssl, OwnClient::new(), Ssl);
+door!(own_mutual, OwnClient::new(), Mutual);
+door!(own_ws, OwnClient::new(), Ws);
+door!(own_wss, OwnClient::new(), Wss);
+#[cfg(unix)]
+door!(own_unix, OwnClient::new(), Unix);
+door!(own_quic, OwnClient::new(), Quic);

@@ -135,7 +135,7 @@ pub(crate) fn resume(setup: &Setup) {
 impl Setup {
     fn login(&self, client_id: &'static str) -> Login {
         Login {
-            addr: self.broker.addr,
+            way: self.broker.way.clone(),
             version: self.cell.version,
             client_id,
             keeps_session: false,

@@ -1,6 +1,7 @@
 // Drives clients of the npm package `mqtt`: orders on stdin, reports on stdout, one JSON object a line.
 'use strict'
 
+const fs = require('node:fs')
 const readline = require('node:readline')
 const mqtt = require('mqtt')
 
@@ -15,9 +16,16 @@ class Driven {
     this.clientId = clientId
     this.isEnding = false
     const keepsSession = order.session_expiry_s > 0
+    const [certificate, key] = order.identity || []
+    const read = path => path && fs.readFileSync(path)
     const options = {
+      protocol: order.url.split(':')[0],
       host: order.host,
       port: order.port,
+      path: '/mqtt',
+      ca: read(order.authority),
+      cert: read(certificate),
+      key: read(key),
       clientId,
       protocolVersion: order.version,
       protocolId: order.version === 3 ? 'MQIsdp' : 'MQTT',

@@ -9,6 +9,9 @@ from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+# What Paho calls them; all others are TCP.
+TRANSPORTS = {"ws": "websockets", "wss": "websockets", "unix": "unix"}
+
 clients = {}
 output = threading.Lock()
 
@@ -32,6 +35,7 @@ class Driven:
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=order["version"],
+            transport=TRANSPORTS.get(order["url"].partition(":")[0], "tcp"),
             reconnect_on_failure=False,
             **options,
         )
@@ -48,7 +52,15 @@ class Driven:
             properties = Properties(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = order["session_expiry_s"]
             options = {"clean_start": not keeps_session, "properties": properties}
-        self.client.connect(order["host"], order["port"], **options)
+        if order["authority"]:
+            certificate, key = order["identity"] or (None, None)
+            self.client.tls_set(order["authority"], certificate, key)
+        if self.client.transport == "websockets":
+            self.client.ws_set_options(path="/mqtt")
+        if self.client.transport == "unix":
+            self.client.connect(order["socket"], **options)
+        else:
+            self.client.connect(order["host"], order["port"], **options)
         self.client.loop_start()
 
     def report(self, name, **content):
@@ -100,7 +112,10 @@ class Driven:
             self.client.disconnect()
         elif name == "cut":
             self.is_ending = True
-            self.client.socket().shutdown(socket.SHUT_RDWR)
+            connection = self.client.socket()
+            # Below a WebSocket there is another one.
+            connection = getattr(connection, "_socket", connection)
+            connection.shutdown(socket.SHUT_RDWR)
         else:
             raise ValueError(name)
 

@@ -10,9 +10,9 @@ pub(crate) use own::OwnClient;
 pub(crate) use rumqtt::RumqttClient;
 pub(crate) use scripted::ScriptedClient;
 
+use crate::doors::Way;
 use mqtt_codec::{ProtocolVersion, QoS};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 
 /// An Application Message as a user of a client sees it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -26,7 +26,7 @@ pub(crate) struct Message {
 /// How to connect.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
-    pub(crate) addr: SocketAddr,
+    pub(crate) way: Way,
     pub(crate) version: ProtocolVersion,
     /// At most 23 characters, for MQTT 3.1.
     pub(crate) client_id: &'static str,

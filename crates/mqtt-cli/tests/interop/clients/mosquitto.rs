@@ -95,12 +95,22 @@ impl Client for MosquittoPrograms {
 /// A program with the options both have.
 fn program(name: &str, login: &Login) -> Command {
     let mut command = mosquitto_program(name);
-    command.args([
-        "-h",
-        &login.addr.ip().to_string(),
-        "-p",
-        &login.addr.port().to_string(),
-    ]);
+    let way = &login.way;
+    match way.socket() {
+        Some(path) => command.args(["--unix", &path]),
+        None => command.args([
+            "-h",
+            &way.addr.ip().to_string(),
+            "-p",
+            &way.addr.port().to_string(),
+        ]),
+    };
+    if let Some(authority) = way.authority() {
+        command.args(["--cafile", &authority]);
+    }
+    if let Some((certificate, key)) = way.identity() {
+        command.args(["--cert", &certificate, "--key", &key]);
+    }
     command.args(["-i", login.client_id, "-V", version_word(login.version)]);
     if login.keeps_session {
         command.arg("-c");

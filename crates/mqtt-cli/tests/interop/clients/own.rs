@@ -2,7 +2,7 @@
 
 use super::{Client, Connection, Login, Message, SESSION_EXPIRY_S};
 use crate::process::PATIENCE;
-use mqtt_client::{CloseReason, Subscription, Unclaimed, Will};
+use mqtt_client::{CloseReason, Subscription, TlsOptions, Unclaimed, Will};
 use mqtt_codec::QoS;
 use std::{
     future::{Future, IntoFuture},
@@ -29,11 +29,18 @@ impl OwnClient {
         } else {
             0
         };
-        let mut builder = mqtt_client::Client::builder(login.addr.to_string())
+        let mut builder = mqtt_client::Client::builder(login.way.url())
             .version(login.version)
             .client_id(login.client_id)
             .clean_start(!login.keeps_session)
             .session_expiry(Duration::from_secs(session_expiry_s.into()));
+        if let Some(authority) = login.way.authority() {
+            let mut tls = TlsOptions::new().ca_file(authority).unwrap();
+            if let Some((certificate, key)) = login.way.identity() {
+                tls = tls.identity_files(certificate, key).unwrap();
+            }
+            builder = builder.tls(tls.build().unwrap());
+        }
         if let Some(will) = &login.will {
             let (topic_name, payload) = (will.topic_name.clone(), will.payload.clone());
             let left = Will::new(topic_name, payload).qos(qos_of(will));

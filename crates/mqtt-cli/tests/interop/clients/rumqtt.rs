@@ -47,8 +47,8 @@ macro_rules! connected {
 
         impl Connected {
             pub(super) fn new(login: &Login, topic_filter: Option<(&str, QoS)>) -> Self {
-                let host = login.addr.ip().to_string();
-                let mut options = MqttOptions::new(login.client_id, host, login.addr.port());
+                let host = login.way.addr.ip().to_string();
+                let mut options = MqttOptions::new(login.client_id, host, login.way.addr.port());
                 super::$options(&mut options, login);
                 if let Some(will) = &login.will {
                     options.set_last_will(last_will(will));

@@ -83,8 +83,12 @@ impl ScriptedClient {
         let report = self.order(
             login.client_id,
             &Order::Connect {
-                host: login.addr.ip().to_string(),
-                port: login.addr.port(),
+                url: login.way.url(),
+                host: login.way.addr.ip().to_string(),
+                port: login.way.addr.port(),
+                socket: login.way.socket(),
+                authority: login.way.authority(),
+                identity: login.way.identity(),
                 version: level(login.version),
                 session_expiry_s: if login.keeps_session {
                     SESSION_EXPIRY_S
@@ -142,8 +146,15 @@ impl Client for ScriptedClient {
 #[serde(tag = "order", rename_all = "snake_case")]
 enum Order<'a> {
     Connect {
+        /// Its beginning says which transport it is.
+        url: String,
         host: String,
         port: u16,
+        /// The path of a unix socket.
+        socket: Option<String>,
+        /// The files of TLS: the authority, the client's certificate and its key.
+        authority: Option<String>,
+        identity: Option<(String, String)>,
         version: u8,
         /// Zero for a session that neither continues another nor outlives its connection.
         session_expiry_s: u32,
