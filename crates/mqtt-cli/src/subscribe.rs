@@ -14,7 +14,7 @@ use crate::{
     args::SubscribeArgs,
     connection::{self, connect, interruption},
     exit::Failure,
-    print::Format,
+    print::{Form, Print},
 };
 
 /// Messages of QoS 0 that wait for a slow reader of stdout; above it the oldest are dropped, and
@@ -105,7 +105,7 @@ async fn subscribe(
 struct Printer {
     client: Client,
     subscription: Subscription,
-    format: Format,
+    print: Print,
     /// Messages still wanted; `None` for all.
     left: Option<u64>,
 }
@@ -116,8 +116,13 @@ impl Printer {
         Self {
             client: client.clone(),
             subscription,
-            format: Format {
-                topic: args.verbose,
+            print: Print {
+                form: match &args.format {
+                    Some(format) if args.pretty => Form::Format(format.clone().pretty()),
+                    Some(format) => Form::Format(format.clone()),
+                    None if args.verbose => Form::Topic,
+                    None => Form::Payload,
+                },
                 newline: !args.no_newline,
             },
             left: args.count,
@@ -158,9 +163,13 @@ impl Printer {
                 )));
             };
             self.left = self.left.map(|left| left - 1);
-            let printed = self
-                .format
-                .print(&mut out, message.topic_name(), message.payload());
+            let printed = self.print.print(&mut out, &message).map(|failed| {
+                if let Some(failed) = failed {
+                    let topic_name = message.topic_name();
+                    // With stderr closed nobody is left to tell.
+                    let _ = writeln!(io::stderr(), "mqtt: {failed}, topic {topic_name}");
+                }
+            });
             // A reader has each message at once, but a burst is written as one.
             let flushed = match printed {
                 Ok(()) if self.subscription.is_empty() || self.left == Some(0) => out.flush(),

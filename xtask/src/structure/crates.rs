@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mqtt-bench", &["mqtt-codec"]),
     ("mqtt-torture", &["mqtt-codec"]),
     ("mqtt-dissect", &["mqtt-codec"]),
+    ("mqtt-format", &[]),
     (
         "mqtt-cli",
         &[
@@ -53,6 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mqtt-codec",
             "mqtt-bench",
             "mqtt-dissect",
+            "mqtt-format",
             "mqtt-import",
             "mqtt-store",
             "mqtt-torture",
@@ -77,7 +79,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that need no runtime.
-const WITHOUT_RUNTIME: [&str; 7] = [
+const WITHOUT_RUNTIME: [&str; 8] = [
+    "mqtt-format",
     "mqtt-dissect",
     "mqtt-codec",
     "mqtt-session",

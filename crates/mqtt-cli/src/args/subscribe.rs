@@ -1,6 +1,7 @@
 //! `mqtt sub`.
 
 use mqtt_codec::{QoS, TopicFilter};
+use mqtt_format::Format;
 
 use super::connection::{ConnectionArgs, qos};
 use crate::exit::Failure;
@@ -23,6 +24,12 @@ pub(crate) struct SubscribeArgs {
     /// Print the topic before each payload
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,
+    /// Print each message in this format, as mosquitto_sub does: `%t` topic, `%p` payload, `%j` JSON
+    #[arg(short = 'F', long, value_name = "FORMAT", value_parser = Format::parse)]
+    pub(crate) format: Option<Format>,
+    /// Print JSON over several lines
+    #[arg(long, requires = "format")]
+    pub(crate) pretty: bool,
     /// Print no newline after each payload
     #[arg(short = 'N')]
     pub(crate) no_newline: bool,

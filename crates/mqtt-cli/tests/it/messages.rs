@@ -139,6 +139,37 @@ fn payloads_come_through_byte_by_byte() {
 }
 
 #[test]
+fn messages_are_printed_in_the_format_that_is_asked_for() {
+    let setup = Setup::new();
+    setup.publish(&["-t", "a/b", "-r", "-q", "1", "-m", "21.5"]);
+    let printed = |format, flags: &[&str], expected: &[u8]| {
+        let args = [&["-t", "a/b", "-C", "1", "-q", "1", "-F", format], flags].concat();
+        assert_printed(&setup.subscribe(&args), expected);
+    };
+    printed("%-5t|%6l|%X|%q%r|%%", &[], b"a/b  |     4|32312E35|11|%\n");
+    printed(r"%p\t%.1t", &["-N"], b"21.5\ta");
+    let output = setup.subscribe(&["-t", "a/b", "-C", "1", "-F", "%J"]);
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&object["topic"], &object["payload"]),
+        (&"a/b".into(), &21.5.into())
+    );
+    setup.publish(&["-t", "a/b", "-r", "-q", "1", "-m", "{"]);
+    let output = setup.subscribe(&["-t", "a/b", "-C", "1", "-F", "<%J>"]);
+    assert_eq!(output.stdout, b"<>\n");
+    assert_eq!(
+        output.stderr,
+        b"mqtt: the payload is not valid JSON, topic a/b\n"
+    );
+    for (format, mistake) in [("%z", "invalid format specifier 'z'"), ("%", "incomplete")] {
+        let output = setup.subscribe(&["-t", "a/b", "-F", format]);
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(mistake), "{stderr}");
+    }
+}
+
+#[test]
 fn lines_become_messages_in_order() {
     let setup = Setup::new();
     for qos in ["0", "1", "2"] {
