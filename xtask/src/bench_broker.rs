@@ -7,7 +7,7 @@ mod summary;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mqtt_bench::{Measurement, Phases, Scenario, Target, raise_open_files_limit};
+use mqtt_bench::{Measurement, Phases, Scenario, Target, Transport, raise_open_files_limit};
 
 use crate::report::say;
 use crate::workspace::cargo;
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Ok(());
     };
     if options.serve_relay {
-        return serve_relay();
+        return serve_relay(options.relay_certificates.as_deref());
     }
     if cfg!(debug_assertions) {
         // An unoptimised generator would be what is measured.
@@ -95,6 +95,7 @@ fn measure_once(
     let target = Target {
         address: broker.address,
         pid: Some(broker.pid()),
+        transport: contender.transport(),
     };
     let result = mqtt_bench::run(scenario, &target, phases);
     result.map_err(|error| match broker.last_words() {
@@ -135,22 +136,30 @@ fn contenders(options: &Options) -> Result<Vec<Contender>, String> {
             Some(program) => program.clone(),
             None => build_ours()?,
         };
-        contenders.extend(options.variants().into_iter().map(|variant| {
+        for variant in options.variants() {
             let arguments = [options.broker_arg.clone(), variant.arguments].concat();
-            Contender::ours(
-                variant.name,
-                program.clone(),
-                arguments,
-                variant.environment,
-            )
-        }));
+            let over = options.transports().map(|transport| {
+                Contender::ours(
+                    variant.name.clone(),
+                    program.clone(),
+                    arguments.clone(),
+                    variant.environment.clone(),
+                    transport,
+                )
+            });
+            contenders.extend(over);
+        }
     }
     for peer in &options.vs {
-        contenders.push(match peer {
-            Peer::Mosquitto => Contender::mosquitto(false)?,
-            Peer::MosquittoPersistent => Contender::mosquitto(true)?,
-            Peer::Relay => Contender::Relay,
-        });
+        match peer {
+            Peer::Mosquitto => contenders.push(Contender::mosquitto(false)?),
+            Peer::MosquittoPersistent => contenders.push(Contender::mosquitto(true)?),
+            Peer::Relay => {
+                // It speaks no WebSocket.
+                let spoken = options.transports().filter(|over| *over != Transport::Ws);
+                contenders.extend(spoken.map(Contender::Relay));
+            }
+        }
     }
     if contenders.is_empty() {
         Err("nothing to measure".to_owned())

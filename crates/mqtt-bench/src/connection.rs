@@ -1,15 +1,17 @@
 //! One non-blocking connection to the broker, with the bytes that still have to go out.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::error::BenchError;
 use crate::incoming::FrameSplitter;
+use crate::link::Link;
+use crate::run::Target;
 
 /// Clients that share one source address before the next one is used, so that the ports of one
 /// address suffice, those of connections closed a while ago included.
@@ -20,7 +22,7 @@ const OUTBOX_MAX: usize = 16 << 20;
 /// A non-blocking connection. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    link: Link,
     pub(crate) splitter: FrameSplitter,
     pub(crate) outbox: Outbox,
     /// The broker's Receive Maximum; 65 535 for 3.1.1.
@@ -42,20 +44,16 @@ impl Connection {
     /// Begins to connect as client number `ordinal`, and registers for events.
     pub(crate) fn begin(
         registry: &Registry,
-        broker: SocketAddr,
+        target: &Target,
         ordinal: usize,
     ) -> Result<Self, BenchError> {
-        let mut stream = begin_stream(broker).map_err(BenchError::io("connecting"))?;
-        registry
-            .register(
-                &mut stream,
-                Token(ordinal),
-                Interest::READABLE | Interest::WRITABLE,
-            )
+        let stream = begin_stream(target.address).map_err(BenchError::io("connecting"))?;
+        let mut link = Link::client(stream, target.transport)?;
+        link.register(registry, Token(ordinal))
             .map_err(BenchError::io("registering a socket"))?;
         let (splitter, outbox) = (FrameSplitter::default(), Outbox::default());
         Ok(Self {
-            stream,
+            link,
             splitter,
             outbox,
             receive_maximum: u16::MAX,
@@ -65,7 +63,7 @@ impl Connection {
     /// Reads once into `buffer`.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, BenchError> {
         loop {
-            return match self.stream.read(buffer) {
+            return match self.link.read(buffer) {
                 Ok(0) => Ok(Received::Closed),
                 Ok(len) => Ok(Received::Bytes(len)),
                 Err(error) => match error.kind() {
@@ -84,8 +82,9 @@ impl Connection {
 
     /// Writes what waits, as far as the system takes it.
     pub(crate) fn flush(&mut self) -> Result<(), BenchError> {
+        self.push_pending()?;
         while !self.outbox.is_empty() {
-            let Some(len) = write_once(&mut self.stream, &[IoSlice::new(self.outbox.waiting())])?
+            let Some(len) = write_once(&mut self.link, &[IoSlice::new(self.outbox.waiting())])?
             else {
                 break;
             };
@@ -107,7 +106,12 @@ impl Connection {
             Order::OutboxFirst => [waiting, first, second],
             Order::OutboxLast => [first, second, waiting],
         };
-        write_once(&mut self.stream, &slices)
+        write_once(&mut self.link, &slices)
+    }
+
+    /// Writes what has left the outbox and not gone further.
+    pub(crate) fn push_pending(&mut self) -> Result<(), BenchError> {
+        self.link.push_pending().map_err(BenchError::io("writing"))
     }
 }
 
@@ -118,9 +122,9 @@ pub(crate) enum Order {
     OutboxLast,
 }
 
-fn write_once(stream: &mut TcpStream, slices: &[IoSlice<'_>]) -> Result<Option<usize>, BenchError> {
+fn write_once(link: &mut Link, slices: &[IoSlice<'_>]) -> Result<Option<usize>, BenchError> {
     loop {
-        return match stream.write_vectored(slices) {
+        return match link.write_vectored(slices) {
             Ok(len) => Ok(Some(len)),
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => continue,

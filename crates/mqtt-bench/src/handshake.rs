@@ -1,6 +1,5 @@
 //! Opens many connections at once: CONNECT, maybe SUBSCRIBE, maybe leave again.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
@@ -9,6 +8,7 @@ use crate::connection::{Connection, Received};
 use crate::error::BenchError;
 use crate::frame;
 use crate::incoming::Incoming;
+use crate::run::Target;
 use crate::scenario::{QoS, Version};
 use crate::topics::FILTERS_PER_PACKET;
 
@@ -47,7 +47,7 @@ struct Opening {
 /// Connection `n` has token `n`.
 pub(crate) fn open_all(
     poll: &mut Poll,
-    broker: SocketAddr,
+    target: &Target,
     version: Version,
     mut plans: impl Iterator<Item = Plan>,
     patience: Duration,
@@ -60,7 +60,7 @@ pub(crate) fn open_all(
     loop {
         while under_way < AT_ONCE {
             let Some(plan) = plans.next() else { break };
-            let mut connection = Connection::begin(poll.registry(), broker, clients.len())?;
+            let mut connection = Connection::begin(poll.registry(), target, clients.len())?;
             connection
                 .outbox
                 .push(&frame::connect(version, &plan.client_id, plan.clean))?;

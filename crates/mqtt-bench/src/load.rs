@@ -141,19 +141,13 @@ impl Load {
         let version = scenario.version;
         open_all(
             &mut poll,
-            target.address,
+            target,
             version,
             offline_plans(scenario),
             patience,
         )?;
-        let mut connections = open_all(
-            &mut poll,
-            target.address,
-            version,
-            live_plans(scenario),
-            patience,
-        )?
-        .into_iter();
+        let mut connections =
+            open_all(&mut poll, target, version, live_plans(scenario), patience)?.into_iter();
         let subscribers = (0..scenario.live_subscribers())
             .zip(connections.by_ref())
             .map(|(number, connection)| Subscriber::new(scenario, number, connection))

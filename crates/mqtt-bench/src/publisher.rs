@@ -134,6 +134,7 @@ impl Publisher {
 
     /// Writes what waits: ring bytes and acknowledgements, each packet whole before the other.
     pub(crate) fn flush(&mut self) -> Result<(), BenchError> {
+        self.connection.push_pending()?;
         let ring_len = len_u64(self.ring.len());
         let frame_len = len_u64(self.frame_len);
         loop {

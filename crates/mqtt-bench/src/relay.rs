@@ -9,12 +9,14 @@
 //! bytes, and passes the identifier on as it is: it remembers nothing, so it would lose and repeat
 //! messages that a broker may not. What a subscriber acknowledges at QoS 1 it does not even look at.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::connection::Outbox;
@@ -22,6 +24,7 @@ use crate::error::BenchError;
 use crate::frame::{ACK_LEN, PUBACK, PUBCOMP, PUBREC, PUBREL, ack};
 use crate::handshake::wait_for;
 use crate::incoming::size_of;
+use crate::link::{Link, server_config};
 use crate::scenario::{LoopKind, QoS, Scenario, Topics};
 
 const LISTENER: Token = Token(usize::MAX);
@@ -34,6 +37,8 @@ const READ_SHORT_LEN: usize = 256 * 1024;
 pub struct Relay {
     poll: Poll,
     listener: TcpListener,
+    /// With it each connection is inside TLS.
+    tls: Option<Arc<rustls::ServerConfig>>,
     clients: Vec<Option<Client>>,
     free: Vec<usize>,
     buffer: Vec<u8>,
@@ -44,7 +49,7 @@ pub struct Relay {
 }
 
 struct Client {
-    stream: TcpStream,
+    link: Link,
     is_v5: bool,
     topic_filter: Option<Vec<u8>>,
     is_shared: bool,
@@ -89,12 +94,26 @@ impl Relay {
         Ok(Self {
             poll,
             listener,
+            tls: None,
             clients: Vec::new(),
             free: Vec::new(),
             buffer,
             acks: Vec::new(),
             later: Vec::new(),
         })
+    }
+
+    /// The same inside TLS, with a certificate and its key from files in PEM.
+    ///
+    /// # Errors
+    /// As [`Relay::bind`], and when a file is not what it should be.
+    pub fn bind_tls(
+        address: SocketAddr,
+        certificate: &Path,
+        key: &Path,
+    ) -> Result<Self, BenchError> {
+        let tls = Some(server_config(certificate, key)?);
+        Self::bind(address).map(|relay| Self { tls, ..relay })
     }
 
     /// Where it listens.
@@ -157,7 +176,7 @@ impl Relay {
 
     fn accept(&mut self) -> Result<(), BenchError> {
         loop {
-            let mut stream = match self.listener.accept() {
+            let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(BenchError::io("accepting")(error)),
@@ -166,16 +185,11 @@ impl Relay {
             stream
                 .set_nodelay(true)
                 .map_err(BenchError::io("setting a socket option"))?;
-            self.poll
-                .registry()
-                .register(
-                    &mut stream,
-                    Token(index),
-                    Interest::READABLE | Interest::WRITABLE,
-                )
+            let mut link = Link::server(stream, self.tls.as_ref())?;
+            link.register(self.poll.registry(), Token(index))
                 .map_err(BenchError::io("registering a socket"))?;
             let client = Some(Client {
-                stream,
+                link,
                 is_v5: false,
                 topic_filter: None,
                 is_shared: false,
@@ -221,7 +235,7 @@ impl Relay {
                 break;
             };
             let space_len = space.len();
-            let len = match client.stream.read(space) {
+            let len = match client.link.read(space) {
                 Ok(len) if len > 0 => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -483,14 +497,14 @@ impl Relay {
 
 impl Client {
     fn write(&mut self, mut bytes: &[u8]) -> Option<()> {
+        self.link.push_pending().ok()?;
         while !(self.outbox.is_empty() && bytes.is_empty()) {
             let waiting = self.outbox.waiting();
+            let slices = [IoSlice::new(waiting), IoSlice::new(bytes)];
             let written = match (waiting.is_empty(), bytes.is_empty()) {
-                (true, _) => self.stream.write(bytes),
-                (_, true) => self.stream.write(waiting),
-                _ => self
-                    .stream
-                    .write_vectored(&[IoSlice::new(waiting), IoSlice::new(bytes)]),
+                (true, _) => self.link.write_vectored(&slices[1..]),
+                (_, true) => self.link.write_vectored(&slices[..1]),
+                _ => self.link.write_vectored(&slices),
             };
             match written {
                 Ok(len) => {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::error::BenchError;
+use crate::link::Transport;
 use crate::load;
 use crate::measurement::Measurement;
 use crate::process::ProcessUsage;
@@ -18,6 +19,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// Its process, to ask for CPU time and memory. Without it those figures are absent.
     pub pid: Option<u32>,
+    /// What it speaks MQTT over.
+    pub transport: Transport,
 }
 
 impl Target {

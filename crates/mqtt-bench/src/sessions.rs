@@ -29,13 +29,7 @@ pub(crate) fn idle(
         qos: scenario.qos,
         leaves: false,
     });
-    let connections = open_all(
-        &mut poll,
-        target.address,
-        scenario.version,
-        plans,
-        phases.patience,
-    )?;
+    let connections = open_all(&mut poll, target, scenario.version, plans, phases.patience)?;
     let elapsed = started.elapsed().as_secs_f64();
     let usage = (before, target.usage());
     let mut measurement = Measurement::new(scenario.name);
@@ -66,13 +60,7 @@ pub(crate) fn churn(
             qos: scenario.qos,
             leaves: true,
         });
-        open_all(
-            &mut poll,
-            target.address,
-            scenario.version,
-            plans,
-            phases.patience,
-        )?;
+        open_all(&mut poll, target, scenario.version, plans, phases.patience)?;
         first_round = first_round.or_else(|| target.usage());
     }
     let elapsed = started.elapsed().as_secs_f64();

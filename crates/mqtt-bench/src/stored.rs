@@ -86,7 +86,7 @@ pub(crate) fn offline(
     });
     open_all(
         &mut poll,
-        target.address,
+        target,
         scenario.version,
         sessions,
         phases.patience,
@@ -111,7 +111,7 @@ pub(crate) fn offline(
     let mut takers = Vec::new();
     for number in 0..scenario.subscribers {
         let ordinal = usize::from(number);
-        let mut connection = Connection::begin(poll.registry(), target.address, ordinal)?;
+        let mut connection = Connection::begin(poll.registry(), target, ordinal)?;
         let client_id = client_id(number);
         connection
             .outbox
@@ -167,13 +167,7 @@ fn read(
         leaves: false,
     };
     let plans = std::iter::once(plan);
-    let opened = open_all(
-        &mut poll,
-        target.address,
-        scenario.version,
-        plans,
-        phases.patience,
-    )?;
+    let opened = open_all(&mut poll, target, scenario.version, plans, phases.patience)?;
     let mut takers = Vec::new();
     for mut connection in opened {
         let filters = [&topic_filter.to_owned()];

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use mqtt_bench::{Relay, Scenario};
+use mqtt_bench::{Relay, Scenario, Transport};
+use mqtt_certs::CertificateMaker;
 
 use super::START_MAX;
 use crate::report::say;
@@ -34,6 +35,8 @@ pub(crate) enum Contender {
         arguments: Vec<String>,
         /// More environment.
         environment: Vec<(String, String)>,
+        /// What it is spoken to over.
+        transport: Transport,
     },
     /// Mosquitto.
     Mosquitto {
@@ -45,7 +48,7 @@ pub(crate) enum Contender {
         libraries: Option<OsString>,
     },
     /// This program as the copying relay.
-    Relay,
+    Relay(Transport),
 }
 
 /// A started broker; dropping it ends it and removes its files.
@@ -63,12 +66,14 @@ impl Contender {
         program: PathBuf,
         arguments: Vec<String>,
         environment: Vec<(String, String)>,
+        transport: Transport,
     ) -> Self {
         Self::Ours {
-            name,
+            name: named(&name, transport),
             program,
             arguments,
             environment,
+            transport,
         }
     }
 
@@ -98,13 +103,22 @@ impl Contender {
                 persistent: true, ..
             } => "mosquitto persistent",
             Self::Mosquitto { .. } => "mosquitto",
-            Self::Relay => RELAY,
+            Self::Relay(Transport::Tls) => "relay tls",
+            Self::Relay(_) => RELAY,
+        }
+    }
+
+    /// What it is spoken to over.
+    pub(crate) fn transport(&self) -> Transport {
+        match self {
+            Self::Ours { transport, .. } | Self::Relay(transport) => *transport,
+            Self::Mosquitto { .. } => Transport::Tcp,
         }
     }
 
     /// Whether it can do what the scenario needs.
     pub(crate) fn serves(&self, scenario: &Scenario) -> bool {
-        !matches!(self, Self::Relay) || Relay::serves(scenario)
+        !matches!(self, Self::Relay(_)) || Relay::serves(scenario)
     }
 
     /// Starts it and waits until it accepts connections.
@@ -118,10 +132,16 @@ impl Contender {
                 program,
                 arguments,
                 environment,
+                transport,
                 ..
             } => {
                 let mut command = Command::new(program);
-                command.args(["broker", "--listen", "127.0.0.1:0", "--data-dir"]);
+                command.arg("broker");
+                match listener(*transport, &folder)? {
+                    None => command.args(["--listen", "127.0.0.1:0"]),
+                    Some(config) => command.arg("--config").arg(config),
+                };
+                command.arg("--data-dir");
                 command.arg(folder.path.join("data")).args(arguments);
                 command.envs(environment.iter().map(|(key, value)| (key, value)));
                 start_announcing(command, folder)
@@ -137,10 +157,14 @@ impl Contender {
                 }
                 start_mosquitto(command, folder, *persistent)
             }
-            Self::Relay => {
+            Self::Relay(transport) => {
                 let this = std::env::current_exe().map_err(|error| format!("relay: {error}"))?;
                 let mut command = Command::new(this);
                 command.args(["bench", "broker", "--serve-relay"]);
+                if *transport == Transport::Tls {
+                    make_certificates(&folder)?;
+                    command.arg("--relay-certificates").arg(&folder.path);
+                }
                 start_announcing(command, folder)
             }
         }
@@ -179,10 +203,19 @@ impl Drop for Broker {
 }
 
 /// Serves as the relay until standard input ends: until the starter is gone.
-pub(crate) fn serve_relay() -> Result<(), String> {
+///
+/// With `certificates` inside TLS.
+pub(crate) fn serve_relay(certificates: Option<&Path>) -> Result<(), String> {
     static STOP: AtomicBool = AtomicBool::new(false);
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut relay = Relay::bind(any_port).map_err(|error| error.to_string())?;
+    let bound = match certificates {
+        None => Relay::bind(any_port),
+        Some(folder) => {
+            let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
+            Relay::bind_tls(any_port, &certificate, &key)
+        }
+    };
+    let mut relay = bound.map_err(|error| error.to_string())?;
     let address = relay.address().map_err(|error| error.to_string())?;
     std::thread::spawn(|| {
         let _end = std::io::stdin().read_to_end(&mut Vec::new());
@@ -191,6 +224,40 @@ pub(crate) fn serve_relay() -> Result<(), String> {
     say(&format!("listening on {address}"));
     say("ready");
     relay.serve(&STOP).map_err(|error| error.to_string())
+}
+
+/// The name of a contender that is spoken to over something else than TCP.
+fn named(name: &str, transport: Transport) -> String {
+    match transport {
+        Transport::Tcp => name.to_owned(),
+        Transport::Tls => format!("{name} tls"),
+        Transport::Ws => format!("{name} ws"),
+    }
+}
+
+/// The configuration of our broker with a listener other than TCP.
+fn listener(transport: Transport, folder: &Folder) -> Result<Option<PathBuf>, String> {
+    let listener = match transport {
+        Transport::Tcp => return Ok(None),
+        Transport::Ws => "[listeners.ws.bench]\nbind = \"127.0.0.1:0\"\n".to_owned(),
+        Transport::Tls => {
+            make_certificates(folder)?;
+            let file = |name: &str| folder.path.join(name).display().to_string();
+            format!(
+                "[listeners.ssl.bench]\nbind = \"127.0.0.1:0\"\nssl_options.certfile = {:?}\nssl_options.keyfile = {:?}\n",
+                file("server.pem"),
+                file("server.key")
+            )
+        }
+    };
+    let path = folder.path.join("broker.toml");
+    fs::write(&path, listener).map_err(|error| format!("broker.toml: {error}"))?;
+    Ok(Some(path))
+}
+
+fn make_certificates(folder: &Folder) -> Result<(), String> {
+    let maker = CertificateMaker::new(&folder.path);
+    maker.make().map(drop).map_err(|error| error.to_string())
 }
 
 /// Starts a broker that prints its address and then a line `ready`.
@@ -340,6 +407,7 @@ mod tests {
             PathBuf::from("no-such-broker-here"),
             Vec::new(),
             Vec::new(),
+            Transport::Tcp,
         );
         let error = contender.start().err().unwrap();
         assert!(error.contains("no-such-broker-here"), "{error}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mqtt_bench::{Scenario, find, growths, scenarios};
+use mqtt_bench::{Scenario, Transport, find, growths, scenarios};
 
 /// Stands for all scenarios that are compared with a smaller one.
 const GROWTH: &str = "growth";
@@ -59,9 +59,27 @@ pub(crate) struct Options {
     /// Measure only the others
     #[arg(long, requires = "vs", conflicts_with_all = ["variant", "lanes", "broker_bin"])]
     pub(crate) without_ours: bool,
+    /// Measure our broker, and the relay where it is measured, over each of these, with commas between; the relay and
+    /// Mosquitto speak no WebSocket here
+    #[arg(long, value_delimiter = ',', default_value = "tcp")]
+    transport: Vec<Over>,
     /// Be the relay until standard input ends
     #[arg(long, hide = true)]
     pub(crate) serve_relay: bool,
+    /// As the relay, speak TLS with the certificate of this folder
+    #[arg(long, hide = true)]
+    pub(crate) relay_certificates: Option<PathBuf>,
+}
+
+/// What MQTT goes over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Over {
+    /// TCP alone
+    Tcp,
+    /// TLS
+    Tls,
+    /// WebSocket
+    Ws,
 }
 
 /// Another broker.
@@ -152,6 +170,15 @@ impl Options {
             variants.push(plain("mqtt defaults", Vec::new()));
         }
         variants
+    }
+
+    /// What brokers are spoken to over.
+    pub(crate) fn transports(&self) -> impl Iterator<Item = Transport> {
+        self.transport.iter().map(|over| match over {
+            Over::Tcp => Transport::Tcp,
+            Over::Tls => Transport::Tls,
+            Over::Ws => Transport::Ws,
+        })
     }
 
     /// How long to measure.

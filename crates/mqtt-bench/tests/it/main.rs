@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mqtt_bench::{BenchError, LoopKind, Measurement, Phases, Relay, Scenario, Target, Topics, run};
+use mqtt_bench::{
+    BenchError, LoopKind, Measurement, Phases, Relay, Scenario, Target, Topics, Transport, run,
+};
 
 /// A relay in a thread of its own, stopped when dropped.
 struct Served {
@@ -40,6 +42,7 @@ impl Served {
         let target = Target {
             address: self.address,
             pid: Some(std::process::id()),
+            transport: Transport::default(),
         };
         run(scenario, &target, &phases)
     }
@@ -174,6 +177,7 @@ fn a_run_that_waits_in_vain_names_what_it_waits_for() {
     let target = Target {
         address: deaf.address,
         pid: None,
+        transport: Transport::default(),
     };
     let text = run(&lonely, &target, &phases).unwrap_err().to_string();
     assert!(
@@ -245,6 +249,7 @@ fn an_impossible_scenario_and_a_far_address_are_refused() {
     let target = Target {
         address: SocketAddr::from(([192, 0, 2, 1], 1883)),
         pid: None,
+        transport: Transport::default(),
     };
     let refused = run(&scenario("pair10-q0"), &target, &Phases::default());
     assert!(matches!(refused, Err(BenchError::NotLoopback)));
