@@ -75,7 +75,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "mqtt-alloc-count",
         &["mqtt-broker", "mqtt-client", "mqtt-codec"],
     ),
-    ("xtask", &["mqtt-bench"]),
+    ("xtask", &["mqtt-bench", "mqtt-certs"]),
 ];
 
 /// Crates that need no runtime.
