@@ -23,8 +23,8 @@ pub struct WebSocket {
     /// `proxy_address_header`: where a trusted proxy says whom it forwards for; empty for nowhere. Default:
     /// `x-forwarded-for`.
     pub proxy_address_header: String,
-    /// `max_frame_size`: bytes of one frame a client may send. Default: what is left of
-    /// [`Mqtt::max_packet_size`](super::Mqtt::max_packet_size) decides.
+    /// `max_frame_size`: bytes of one frame a client may send; never less than
+    /// [`Mqtt::max_packet_size`](super::Mqtt::max_packet_size). Default: 1 MB.
     pub max_frame_size: ByteSize,
     /// `handshake_timeout`: time the request may take. Default: 15s.
     pub handshake_timeout: Duration,
@@ -89,7 +89,7 @@ impl WebSocket {
         )?;
         section.set(
             "max_frame_size",
-            "bytes of one frame a client may send; a packet may be in any number of frames",
+            "bytes of one frame a client may send, never less than `mqtt.max_packet_size`; a packet may be in any number of frames",
             &mut self.max_frame_size,
             &Size(ByteSize::from_kb(1)..=ByteSize::from_mb(256)),
         )?;
