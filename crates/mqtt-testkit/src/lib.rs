@@ -14,5 +14,7 @@ pub mod packets;
 pub mod pair;
 pub mod raw;
 pub mod reference;
+#[cfg(feature = "rules")]
+pub mod rules_oracles;
 pub mod seeds;
 pub mod soak;

@@ -1,0 +1,10 @@
+//! Rules from the outside: what each form of them says, and what their parsers make of anything.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+mod matrix;
+mod replay;

@@ -1,0 +1,7 @@
+//! Rules of access as in EMQX's `acl.conf`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mqtt_testkit::rules_oracles;
+
+fuzz_target!(|bytes: &[u8]| rules_oracles::rules_emqx(bytes));
