@@ -40,7 +40,11 @@ fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         listener: args.listener.as_deref(),
         attributes: Some(&attributes),
     };
-    let explanation = authorizer.explain(&subject, None, &action);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::no_runtime)?;
+    let explanation = runtime.block_on(authorizer.explain(&subject, None, &action));
     let (verdict, code) = match explanation.is_allowed {
         true => ("allowed", ExitCode::SUCCESS),
         false => ("denied", ExitCode::from(DENIED)),

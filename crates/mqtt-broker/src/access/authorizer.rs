@@ -1,7 +1,7 @@
 //! The broker's own [`Access`]: rules of the configuration and of files, which can be changed while it runs.
 
-use super::policy::{Explanation, Ground, Policy};
-use super::{Access, AccessRequest, Answer, ClientInfo, Decision};
+use super::policy::{Explanation, Ground, Policy, Ruling};
+use super::{Access, AccessRequest, Answer, ClientInfo, Decision, OwnedAccessRequest};
 use crate::config::{Config, ConfigError, DenyAction, LostRight};
 use crate::extensions::Subscribed;
 use crate::handler::topic_of_rights;
@@ -22,6 +22,8 @@ pub struct Authorizer {
     is_open: AtomicBool,
     /// Whether the policy in force decides about messages when they are delivered.
     on_receipt: AtomicBool,
+    /// Whether the policy in force has decisions that have to be waited for.
+    may_wait: AtomicBool,
     /// Changes with the policy; never 0.
     generation: AtomicU32,
 }
@@ -36,6 +38,7 @@ impl Authorizer {
         Ok(Self {
             is_open: AtomicBool::new(policy.is_open()),
             on_receipt: AtomicBool::new(policy.decides_on_receipt()),
+            may_wait: AtomicBool::new(policy.may_wait()),
             policy: RwLock::new(Arc::new(policy)),
             generation: AtomicU32::new(1),
         })
@@ -52,6 +55,7 @@ impl Authorizer {
         self.is_open.store(policy.is_open(), Ordering::Relaxed);
         let on_receipt = policy.decides_on_receipt();
         self.on_receipt.store(on_receipt, Ordering::Relaxed);
+        self.may_wait.store(policy.may_wait(), Ordering::Relaxed);
         *in_force = Arc::new(policy);
         let next = self.generation.load(Ordering::Relaxed).wrapping_add(1);
         self.generation.store(next.max(1), Ordering::Release);
@@ -60,15 +64,14 @@ impl Authorizer {
 
     /// What is decided about something a client wants, topics as it would write them, and why.
     ///
-    /// `own` are rules that came with the client.
-    #[must_use]
-    pub fn explain(
+    /// `own` are rules that came with the client. Services are asked, if it comes to them.
+    pub async fn explain(
         &self,
         subject: &Subject<'_>,
         own: Option<&Rules>,
         action: &Action<'_>,
     ) -> Explanation {
-        let policy = self.policy.read();
+        let policy = Arc::clone(&self.policy.read());
         let subscribed;
         let meant = match *action {
             Action::Publish {
@@ -93,7 +96,8 @@ impl Authorizer {
             }
             Action::Receive { .. } => *action,
         };
-        policy.ask(own, subject, &meant).explanation()
+        let ruling = policy.ask_all(own, subject, &meant).await;
+        ruling.explanation()
     }
 
     fn explain_for(&self, client: &ClientInfo, action: &Action<'_>) -> Explanation {
@@ -109,16 +113,31 @@ impl Authorizer {
         ruling.explanation()
     }
 
-    fn is_allowed(&self, client: &ClientInfo, action: &Action<'_>) -> Result<(), DenyAction> {
+    /// What is decided, or whom to wait for.
+    fn is_allowed(
+        &self,
+        client: &ClientInfo,
+        action: &Action<'_>,
+    ) -> Result<Decision, Arc<Policy>> {
         let own = client.rules.as_deref();
         if client.superuser || own.is_none() && self.is_open.load(Ordering::Relaxed) {
-            return Ok(());
+            return Ok(Decision::Allow);
         }
         let policy = self.policy.read();
-        match policy.ask(own, &client.subject(), action).is_allowed() {
-            true => Ok(()),
-            false => Err(policy.deny_action),
+        let ruling = policy.ask(own, &client.subject(), action);
+        match ruling.is_unknown() {
+            true => Err(Arc::clone(&policy)),
+            false => Ok(decision(ruling, policy.deny_action)),
         }
+    }
+}
+
+fn decision(ruling: Ruling<'_>, deny_action: DenyAction) -> Decision {
+    let reason = ReasonCode::NOT_AUTHORIZED;
+    match deny_action {
+        _ if ruling.is_allowed() => Decision::Allow,
+        DenyAction::Ignore => Decision::Deny(reason),
+        DenyAction::Disconnect => Decision::Disconnect(reason),
     }
 }
 
@@ -128,15 +147,28 @@ impl Access for Authorizer {
             // Who may connect is for authentication to say.
             return Answer::Ready(Decision::Allow);
         };
-        let reason = ReasonCode::NOT_AUTHORIZED;
-        Answer::Ready(match self.is_allowed(client, &action) {
-            Ok(()) => Decision::Allow,
-            Err(DenyAction::Ignore) => Decision::Deny(reason),
-            Err(DenyAction::Disconnect) => Decision::Disconnect(reason),
-        })
+        match self.is_allowed(client, &action) {
+            Ok(is_allowed) => Answer::Ready(is_allowed),
+            Err(policy) => {
+                let request = OwnedAccessRequest::from(request);
+                Answer::Pending(Box::pin(async move {
+                    let request = request.borrowed();
+                    let Some((client, action)) = asked(&request) else {
+                        return Decision::Deny(ReasonCode::NOT_AUTHORIZED);
+                    };
+                    let (own, subject) = (client.rules.as_deref(), client.subject());
+                    let ruling = policy.ask_all(own, &subject, &action).await;
+                    decision(ruling, policy.deny_action)
+                }))
+            }
+        }
     }
 
     fn generation(&self) -> Option<NonZeroU32> {
+        // What a service says holds for a time only.
+        if self.may_wait.load(Ordering::Relaxed) {
+            return None;
+        }
         NonZeroU32::new(self.generation.load(Ordering::Acquire))
     }
 
@@ -149,8 +181,8 @@ impl Access for Authorizer {
     }
 
     fn may_receive(&self, client: &ClientInfo, topic_name: &str) -> bool {
-        self.is_allowed(client, &Action::Receive { topic_name })
-            .is_ok()
+        let action = Action::Receive { topic_name };
+        matches!(self.is_allowed(client, &action), Ok(Decision::Allow))
     }
 
     fn explain(&self, request: &AccessRequest<'_>) -> Option<Explanation> {

@@ -6,6 +6,8 @@ mod expiries;
 mod guard;
 #[cfg(feature = "http")]
 mod http_client;
+#[cfg(feature = "http")]
+mod http_source;
 mod identity;
 mod policy;
 mod template;
@@ -248,6 +250,46 @@ impl From<&AccessRequest<'_>> for OwnedAccessRequest {
                 client: client.clone(),
                 topic_filter: topic_filter.into(),
                 qos,
+            },
+        }
+    }
+}
+
+impl OwnedAccessRequest {
+    /// The same without a copy.
+    #[must_use]
+    pub fn borrowed(&self) -> AccessRequest<'_> {
+        match self {
+            Self::Connect {
+                client_id,
+                username,
+                password,
+                peer,
+            } => AccessRequest::Connect {
+                client_id,
+                username: username.as_deref(),
+                password: password.as_deref(),
+                peer: *peer,
+            },
+            Self::Publish {
+                client,
+                topic_name,
+                qos,
+                retain,
+            } => AccessRequest::Publish {
+                client,
+                topic_name,
+                qos: *qos,
+                retain: *retain,
+            },
+            Self::Subscribe {
+                client,
+                topic_filter,
+                qos,
+            } => AccessRequest::Subscribe {
+                client,
+                topic_filter,
+                qos: *qos,
             },
         }
     }

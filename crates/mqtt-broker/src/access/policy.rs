@@ -1,7 +1,12 @@
 //! The rules in force: those of the configuration, of its files, and of a client's own.
 
-use crate::config::{AuthorizationSource, Config, ConfigError, DenyAction, LostRight};
-use mqtt_access::{Action, Permit, Rules, Source, Subject, Verdict};
+#[cfg(feature = "http")]
+use super::http_source::{HttpRuling, HttpSource, question};
+use crate::config::{
+    AuthorizationCache, AuthorizationSource, Config, ConfigError, DenyAction, HttpAuthorization,
+    LostRight,
+};
+use mqtt_access::{Action, Permit, Rules, Source as Written, Subject, Verdict};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,13 +33,17 @@ pub enum Ground {
     /// There are no rules.
     NoRules,
     /// A rule that came with the client's token, or from the service that knows it.
-    OwnRule(Source),
+    OwnRule(Written),
     /// A rule of the configuration or of a file.
-    Rule(Source),
+    Rule(Written),
     /// No rule is about it: `authorization.no_match`.
     NoMatch,
     /// A topic nobody has any right to: it is the broker's own, or none that could be meant.
     OfBroker,
+    /// A service that was asked.
+    Service,
+    /// A service that was asked and gave no answer: nothing is allowed then.
+    ServiceFailed,
     /// A subscription that may be made, as each message is decided about when it is delivered.
     OnReceipt,
 }
@@ -49,6 +58,8 @@ impl Ground {
             Self::Rule(_) => "rule",
             Self::NoMatch => "no_match",
             Self::OfBroker => "of_broker",
+            Self::Service => "service",
+            Self::ServiceFailed => "service_failed",
             Self::OnReceipt => "on_receipt",
         }
     }
@@ -63,6 +74,10 @@ impl fmt::Display for Ground {
             Self::Rule(source) => write!(f, "the rule {source}"),
             Self::NoMatch => f.write_str("no rule is about it (authorization.no_match)"),
             Self::OfBroker => f.write_str("the topic is the broker's own"),
+            Self::Service => f.write_str("the service that is asked (authorization.sources)"),
+            Self::ServiceFailed => {
+                f.write_str("the service that is asked gives no answer (authorization.sources)")
+            }
             Self::OnReceipt => f.write_str("each message is decided about when it is delivered"),
         }
     }
@@ -71,7 +86,7 @@ impl fmt::Display for Ground {
 /// Rules in their order, and what holds where none is about what is wanted.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    sources: Vec<Rules>,
+    sources: Vec<Source>,
     no_match: Option<Permit>,
     pub(crate) deny_action: DenyAction,
     pub(crate) on_lost_right: LostRight,
@@ -85,7 +100,7 @@ impl Policy {
         let authorization = &config.authorization;
         let mut sources = Vec::new();
         if !authorization.rules.is_empty() {
-            sources.push(Rules::new(authorization.rules.clone()));
+            sources.push(Source::Rules(Rules::new(authorization.rules.clone())));
         }
         for source in &authorization.sources {
             match source {
@@ -94,7 +109,10 @@ impl Policy {
                         let path = path.clone();
                         ConfigError::RulesUnreadable { path, source }
                     })?;
-                    sources.push(Rules::parse(*format, &text, path)?);
+                    sources.push(Source::Rules(Rules::parse(*format, &text, path)?));
+                }
+                AuthorizationSource::Http(service) => {
+                    sources.push(Source::http(service, &authorization.cache)?);
                 }
             }
         }
@@ -114,36 +132,106 @@ impl Policy {
 
     /// Whether there are subscriptions whose messages are decided about one by one.
     pub(crate) fn decides_on_receipt(&self) -> bool {
-        self.sources.iter().any(Rules::is_decided_on_receipt)
+        let mut sources = self.sources.iter();
+        sources.any(|source| match source {
+            Source::Rules(rules) => rules.is_decided_on_receipt(),
+            #[cfg(feature = "http")]
+            Source::Http(_) => false,
+        })
     }
 
-    /// What the rules say, those of the client itself first.
+    /// Whether some decisions have to be waited for.
+    pub(crate) fn may_wait(&self) -> bool {
+        let mut sources = self.sources.iter();
+        !sources.all(|source| matches!(source, Source::Rules(_)))
+    }
+
+    /// What the rules say, those of the client itself first, as far as that is known now.
     pub(crate) fn ask<'a>(
         &'a self,
         own: Option<&'a Rules>,
         subject: &Subject<'_>,
         action: &Action<'_>,
     ) -> Ruling<'a> {
-        let all = own.into_iter().chain(&self.sources);
-        for (nth, rules) in all.enumerate() {
-            let is_own = nth == 0 && own.is_some();
-            match rules.ask(subject, action) {
-                Verdict::NoMatch => {}
-                Verdict::DecidedOnReceipt => return Ruling::OnReceipt,
-                Verdict::Allowed(rule) | Verdict::Denied(rule) => {
-                    let (permit, source) = (rule.permit, &rule.source);
-                    return Ruling::Rule {
-                        permit,
-                        source,
-                        is_own,
-                    };
-                }
+        let its_own = own.and_then(|own| Ruling::of(own.ask(subject, action), true));
+        let mut all = self.sources.iter();
+        let found = its_own.or_else(|| all.find_map(|source| source.ask_now(subject, action)));
+        found.unwrap_or_else(|| self.otherwise(own.is_some()))
+    }
+
+    /// What the rules say, with the answers of services.
+    pub(crate) async fn ask_all<'a>(
+        &'a self,
+        own: Option<&'a Rules>,
+        subject: &Subject<'_>,
+        action: &Action<'_>,
+    ) -> Ruling<'a> {
+        if let Some(ruling) = own.and_then(|own| Ruling::of(own.ask(subject, action), true)) {
+            return ruling;
+        }
+        for source in &self.sources {
+            if let Some(ruling) = source.ask(subject, action).await {
+                return ruling;
             }
         }
-        match (self.no_match, own.is_none() && self.sources.is_empty()) {
+        self.otherwise(own.is_some())
+    }
+
+    fn otherwise(&self, has_own: bool) -> Ruling<'_> {
+        match (self.no_match, !has_own && self.sources.is_empty()) {
             (None, true) => Ruling::NoRules,
             (no_match, _) => Ruling::NoMatch(no_match.unwrap_or(Permit::Deny)),
         }
+    }
+}
+
+/// Where rules come from.
+#[derive(Debug)]
+enum Source {
+    Rules(Rules),
+    #[cfg(feature = "http")]
+    Http(HttpSource),
+}
+
+impl Source {
+    /// What it says, as far as that is known now; none where it says nothing.
+    fn ask_now(&self, subject: &Subject<'_>, action: &Action<'_>) -> Option<Ruling<'_>> {
+        match self {
+            Self::Rules(rules) => Ruling::of(rules.ask(subject, action), false),
+            #[cfg(feature = "http")]
+            Self::Http(_) if matches!(action, Action::Receive { .. }) => None,
+            #[cfg(feature = "http")]
+            Self::Http(service) => match service.ask_now(subject, action) {
+                None => Some(Ruling::Unknown),
+                Some(answer) => Ruling::of_service(answer),
+            },
+        }
+    }
+
+    /// What it says; none where it says nothing.
+    async fn ask(&self, subject: &Subject<'_>, action: &Action<'_>) -> Option<Ruling<'_>> {
+        let known = self.ask_now(subject, action);
+        #[cfg(feature = "http")]
+        if let (Self::Http(service), Some(Ruling::Unknown)) = (self, known) {
+            return Ruling::of_service(service.ask(question(subject, action)).await);
+        }
+        known
+    }
+
+    #[cfg(feature = "http")]
+    fn http(service: &HttpAuthorization, cache: &AuthorizationCache) -> Result<Self, ConfigError> {
+        let source = HttpSource::new(service, cache);
+        source.map(Self::Http).map_err(|cause| {
+            let url = service.url.clone();
+            ConfigError::RulesService { url, cause }
+        })
+    }
+
+    #[cfg(not(feature = "http"))]
+    fn http(service: &HttpAuthorization, _cache: &AuthorizationCache) -> Result<Self, ConfigError> {
+        let cause = "this program was built without the feature `http`".to_owned();
+        let url = service.url.clone();
+        Err(ConfigError::RulesService { url, cause })
     }
 }
 
@@ -153,18 +241,64 @@ pub(crate) enum Ruling<'a> {
     NoRules,
     NoMatch(Permit),
     OnReceipt,
+    /// A service has to be asked first.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "there is no service to be asked")
+    )]
+    Unknown,
+    /// A service says it.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "there is no service to be asked")
+    )]
+    Service(Permit),
+    /// A service does not answer.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "there is no service to be asked")
+    )]
+    ServiceFailed,
     Rule {
         permit: Permit,
-        source: &'a Source,
+        source: &'a Written,
         is_own: bool,
     },
 }
 
-impl Ruling<'_> {
+impl<'a> Ruling<'a> {
+    fn of(verdict: Verdict<'a>, is_own: bool) -> Option<Self> {
+        match verdict {
+            Verdict::NoMatch => None,
+            Verdict::DecidedOnReceipt => Some(Self::OnReceipt),
+            Verdict::Allowed(rule) | Verdict::Denied(rule) => Some(Self::Rule {
+                permit: rule.permit,
+                source: &rule.source,
+                is_own,
+            }),
+        }
+    }
+
+    #[cfg(feature = "http")]
+    fn of_service(answer: HttpRuling) -> Option<Self> {
+        match answer {
+            HttpRuling::Nothing => None,
+            HttpRuling::Says(permit) => Some(Self::Service(permit)),
+            HttpRuling::Failed => Some(Self::ServiceFailed),
+        }
+    }
+
+    pub(crate) fn is_unknown(self) -> bool {
+        matches!(self, Self::Unknown)
+    }
+
     pub(crate) fn is_allowed(self) -> bool {
         match self {
             Self::NoRules | Self::OnReceipt => true,
-            Self::NoMatch(permit) | Self::Rule { permit, .. } => permit == Permit::Allow,
+            Self::Unknown | Self::ServiceFailed => false,
+            Self::NoMatch(permit) | Self::Service(permit) | Self::Rule { permit, .. } => {
+                permit == Permit::Allow
+            }
         }
     }
 
@@ -174,6 +308,8 @@ impl Ruling<'_> {
             Self::NoRules => Ground::NoRules,
             Self::NoMatch(_) => Ground::NoMatch,
             Self::OnReceipt => Ground::OnReceipt,
+            Self::Service(_) => Ground::Service,
+            Self::Unknown | Self::ServiceFailed => Ground::ServiceFailed,
             Self::Rule {
                 source,
                 is_own: true,

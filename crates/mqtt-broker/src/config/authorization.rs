@@ -1,11 +1,12 @@
 //! `authorization.*`: who may publish and subscribe to what.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use mqtt_access::{Permit, Rule, RuleFormat};
 
 use super::{
-    ConfigError, Duration,
+    ConfigError, Duration, HttpService, Secret,
+    access_kind::{FilePath, Headers, Url},
     kind::{Choice, Flag, Maybe, Number, Text, Time},
     reader::Section,
     settings::settings,
@@ -75,6 +76,46 @@ pub enum AuthorizationSource {
         /// How it is written.
         format: RuleFormat,
     },
+    /// A service that is asked over HTTP; it is not asked about messages that are delivered.
+    Http(HttpAuthorization),
+}
+
+/// A service that is asked over HTTP who may do what: POST with a JSON object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpAuthorization {
+    /// `url`: its address.
+    pub url: String,
+    /// How it is asked.
+    pub request: HttpRequest,
+}
+
+settings! {
+    /// How a service of [`HttpAuthorization`] is asked.
+    pub struct HttpRequest {
+        /// headers of each request
+        headers: BTreeMap<String, Secret> = BTreeMap::new(), Headers;
+        /// time it has for its answer; without one, what was asked for is denied
+        request_timeout: Duration = Duration::from_secs(3),
+            Time(Duration::from_millis(1)..=Duration::from_secs(60));
+        /// requests to it at a time
+        pool_size: usize = 8, Number(1..=1024);
+        /// a file with the authorities (PEM) that `url` is trusted by, instead of the system's
+        cacertfile: Option<PathBuf> = None, Maybe(FilePath);
+    }
+}
+
+impl HttpAuthorization {
+    /// The same as a service that is asked for who clients are.
+    pub(crate) fn service(&self) -> HttpService {
+        HttpService {
+            url: Some(self.url.clone()),
+            headers: self.request.headers.clone(),
+            request_timeout: self.request.request_timeout,
+            pool_size: self.request.pool_size,
+            cacertfile: self.request.cacertfile.clone(),
+            ..HttpService::default()
+        }
+    }
 }
 
 const FORMATS: Choice<RuleFormat> = Choice(&[
@@ -87,9 +128,10 @@ const FORMATS: Choice<RuleFormat> = Choice(&[
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum SourceType {
     File,
+    Http,
 }
 
-const TYPES: Choice<SourceType> = Choice(&[("file", SourceType::File)]);
+const TYPES: Choice<SourceType> = Choice(&[("file", SourceType::File), ("http", SourceType::Http)]);
 
 impl Authorization {
     /// Whether anything was said about who may do what.
@@ -138,23 +180,34 @@ impl Authorization {
 impl AuthorizationSource {
     /// `None` while only the keys are asked for.
     fn read(section: &Section<'_>) -> Result<Option<Self>, ConfigError> {
-        section.need("type", "where the rules come from", &TYPES)?;
-        let path = section.need(
-            "path",
-            "the file, relative to where the broker is started",
-            &Text,
-        )?;
-        let mut format = RuleFormat::default();
-        section.set(
-            "format",
-            "how it is written: a list of tables `[[rules]]`, Mosquitto's `acl_file`, or EMQX's `acl.conf`",
-            &mut format,
-            &FORMATS,
-        )?;
-        Ok(path.map(|path| Self::File {
-            path: path.into(),
-            format,
-        }))
+        let source_type = section.need("type", "where the rules come from", &TYPES)?;
+        let mut source = None;
+        if source_type != Some(SourceType::Http) {
+            let path = section.need(
+                "path",
+                "of `file`: the file, relative to where the broker is started",
+                &Text,
+            )?;
+            let mut format = RuleFormat::default();
+            section.set(
+                "format",
+                "of `file`: how it is written: a list of tables `[[rules]]`, Mosquitto's `acl_file`, or EMQX's `acl.conf`",
+                &mut format,
+                &FORMATS,
+            )?;
+            source = path.map(|path| Self::File {
+                path: path.into(),
+                format,
+            });
+        }
+        if source_type != Some(SourceType::File) {
+            let url = section.need("url", "of `http`: the address of the service", &Url)?;
+            let mut request = HttpRequest::default();
+            request.read(section)?;
+            let url = url.filter(|_| source_type.is_some());
+            source = source.or(url.map(|url| Self::Http(HttpAuthorization { url, request })));
+        }
+        Ok(source)
     }
 }
 

@@ -102,6 +102,14 @@ pub enum ConfigError {
         /// What the operating system answered.
         source: io::Error,
     },
+    /// A service that is to be asked who may do what.
+    #[error("authorization.sources: {url}: {cause}")]
+    RulesService {
+        /// Its address.
+        url: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A file of rules with mistakes.
     #[error(transparent)]
     Rules(#[from] RulesError),

@@ -54,7 +54,8 @@ pub use authentication::{
     AuthenticationSettings, Authenticator, AuthenticatorKind, CertificateName, UserId,
 };
 pub use authorization::{
-    Authorization, AuthorizationCache, AuthorizationSource, DenyAction, LostRight,
+    Authorization, AuthorizationCache, AuthorizationSource, DenyAction, HttpAuthorization,
+    HttpRequest, LostRight,
 };
 pub use changes::{Change, Effect};
 pub use error::{ConfigError, Origin};
