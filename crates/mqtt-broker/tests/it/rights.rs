@@ -614,9 +614,21 @@ fn a_service_is_asked() {
         (200, r#"{"result": "allow"}"#, true, 0x10, None),
         (204, "", true, 0x10, None),
         (200, r#"{"result": "deny"}"#, true, DENIED, Some("service")),
-        (200, r#"{"result": "ignore"}"#, true, DENIED, Some("no_match")),
+        (
+            200,
+            r#"{"result": "ignore"}"#,
+            true,
+            DENIED,
+            Some("no_match"),
+        ),
         (200, "{}", false, DENIED, Some("service_failed")),
-        (500, r#"{"result": "allow"}"#, false, DENIED, Some("service_failed")),
+        (
+            500,
+            r#"{"result": "allow"}"#,
+            false,
+            DENIED,
+            Some("service_failed"),
+        ),
     ] {
         let service = Service::start(status, answer);
         let url = service.url("/rights");
@@ -632,8 +644,16 @@ fn a_service_is_asked() {
         }
         let asked = service.asked();
         assert_eq!(asked.len(), if cached { 1 } else { 3 }, "{status} {answer}");
-        assert!(asked[0].contains(r#""action":"publish""#), "{}", asked[0]);
-        assert!(asked[0].contains(r#""username":"alice""#), "{}", asked[0]);
+        assert!(
+            asked[0].body.contains(r#""action":"publish""#),
+            "{}",
+            asked[0].body
+        );
+        assert!(
+            asked[0].body.contains(r#""username":"alice""#),
+            "{}",
+            asked[0].body
+        );
         let denied = server.broker().totals().denied;
         assert_eq!(denied.keys().next().copied(), ground, "{status} {answer}");
     }
