@@ -89,10 +89,7 @@ async fn every_qos_and_version_goes_by_quic() {
             let payload = vec![7; 100_000];
             client.publish("a", payload.clone()).qos(qos).await.unwrap();
             let message = timeout(PATIENCE, heard.next()).await.unwrap().unwrap();
-            assert_eq!(
-                (message.qos(), message.payload()),
-                (qos, &payload.into())
-            );
+            assert_eq!((message.qos(), message.payload()), (qos, &payload.into()));
         }
         client.disconnect().await.unwrap();
     }

@@ -4,6 +4,7 @@ use super::{Authority, Files, Guest, Guests, dial, port, tls_listener, trusting,
 use crate::kit::Server;
 use mqtt_broker::config::{CertificateField, CertificateFiles, Listener, ListenerKind, Verify};
 use mqtt_broker::{AllowAll, Broker, Config};
+use mqtt_io::rustls::pki_types::pem::PemObject;
 use mqtt_io::rustls::{ClientConfig, RootCertStore, crypto, version};
 use mqtt_io::{Connector, TlsConfig, TlsOptions, TlsVersion};
 use std::path::PathBuf;
@@ -147,7 +148,7 @@ fn only_the_versions_that_are_set_are_spoken() {
     let client = |version| {
         let mut roots = RootCertStore::empty();
         let pem = authority.pem();
-        let der = mqtt_io::rustls::pki_types::pem::PemObject::from_pem_slice(pem.as_bytes());
+        let der = PemObject::from_pem_slice(pem.as_bytes());
         roots.add(der.unwrap()).unwrap();
         let provider = Arc::new(crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
