@@ -4,6 +4,7 @@ mod authenticate;
 mod connection;
 mod drain;
 mod held;
+mod receive;
 mod requests;
 
 use crate::command::{Command, Control, Outgoing, Request};
@@ -18,7 +19,7 @@ use crate::options::Options;
 use crate::out::Out;
 use crate::place::{Place, Room};
 use crate::queue::Waiting;
-use crate::router::{Routed, Router};
+use crate::router::Router;
 use crate::shared::Shared;
 use crate::store::KeeperJournal;
 use crate::time::millis;
@@ -27,12 +28,13 @@ use authenticate::Exchange;
 use bytes::Bytes;
 use drain::Drain;
 use held::Held;
-use mqtt_codec::{Ack, Delivery, Frame, Head, KnownHead, PacketType, QoS, ReasonCode, TopicName};
+use mqtt_codec::{Ack, Delivery, Frame, KnownHead, PacketType, QoS, ReasonCode};
 use mqtt_io::Verdict;
 use mqtt_session::{
     AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, Heap, NotSent,
     NotSentReason, SendRefusal,
 };
+use receive::is_same_text;
 use requests::{SubscribeAnswer, UnsubscribeAnswer};
 use std::collections::VecDeque;
 use std::mem;
@@ -275,62 +277,6 @@ impl Core {
         }
         self.send_waiting();
         Verdict::Continue
-    }
-
-    fn deliver(&mut self, message: Message, token: Option<AckToken>) {
-        self.shared.counters.received.add(1);
-        let is_answered = token.is_none();
-        let answer = token.map(|token| self.held.begin(token));
-        let waiting = Waiting { message, answer };
-        if self.router.is_as_before(&waiting.message) {
-            self.delivered.push(waiting);
-            return self.watch_unless(is_answered);
-        }
-        self.hand_over();
-        self.has_delivered = true;
-        match self.router.route(&waiting) {
-            Routed::Delivered => {}
-            // What is left of a retired one is acknowledged by dropping it.
-            Routed::Retired => self.shared.counters.late.add(1),
-            Routed::Unclaimed => {
-                let topic_name = waiting.message.topic_name();
-                tracing::debug!(topic_name, "message is unclaimed");
-                self.shared.counters.unclaimed.add(1);
-                self.shared.unclaimed.push(waiting);
-            }
-        }
-        self.watch_unless(is_answered);
-    }
-
-    /// Hands over messages that go where the one before them went.
-    pub(crate) fn hand_over(&mut self) {
-        if !self.delivered.is_empty() {
-            self.has_delivered = true;
-            self.router.push_all(&mut self.delivered);
-        }
-    }
-
-    fn watch_unless(&mut self, is_answered: bool) {
-        if !is_answered {
-            self.watch_for_stall();
-        }
-    }
-
-    /// Whether a message of QoS 1 or 2 may be received.
-    ///
-    /// A server of v5 knows the Receive Maximum; one that exceeds it breaks the protocol and is not waited for.
-    pub(crate) fn may_hold_more(&self) -> bool {
-        let Link::Here(connection) = &self.link else {
-            return true;
-        };
-        let hold_max = self.hold_max();
-        let server_stops = self.options.strict_receive_maximum
-            && usize::from(connection.negotiated().own_receive_maximum) <= hold_max;
-        server_stops || connection.unacknowledged() < hold_max
-    }
-
-    fn hold_max(&self) -> usize {
-        usize::from(self.options.receive_maximum.get())
     }
 
     pub(crate) fn handle_command(&mut self, command: Command) {
@@ -627,17 +573,6 @@ fn refusal_error(refusal: SendRefusal) -> PublishError {
     match refusal {
         SendRefusal::Expired => PublishError::Expired,
         refusal => PublishError::NotSent(refusal),
-    }
-}
-
-/// Whether `topic_name` is that of `head` itself, not just equal to it.
-fn is_same_text(topic_name: Option<TopicName<'_>>, head: Option<Head<'_>>) -> bool {
-    match (topic_name, head) {
-        (Some(topic_name), Some(head)) => {
-            let head = head.topic_name().as_str();
-            std::ptr::eq(topic_name.as_str().as_ptr(), head.as_ptr())
-        }
-        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::earlier::Earlier;
 use crate::event::Event;
 use crate::mailbox;
 use crate::options::Options;
-use crate::reconnect::Backoff;
+use crate::reconnect::{Backoff, Unanswered};
 use crate::servers::Servers;
 use crate::shared::{CloseOnDrop, Shared};
 use crate::time::{Alarm, millis};
@@ -134,14 +134,6 @@ struct Work {
     unanswered: Unanswered,
 }
 
-/// Attempts given up without an answer to CONNECT, which the server may read late and then take for another client.
-#[derive(Clone, Copy, Debug, Default)]
-struct Unanswered {
-    count: u32,
-    /// Of the last.
-    at_ms: u64,
-}
-
 /// How the driver stands to its server.
 enum Phase {
     /// The next attempt begins at this moment.
@@ -156,19 +148,6 @@ enum Phase {
     Wired(Box<Wire>),
     /// The last words of a connection are sent; the next attempt begins at this moment.
     Closing(Pin<Box<dyn Future<Output = ()> + Send>>, u64),
-}
-
-impl Unanswered {
-    /// Whether one of them may be what has taken the session over; it does so once.
-    fn take(&mut self, now_ms: u64) -> bool {
-        let waited_ms = now_ms.saturating_sub(self.at_ms);
-        if waited_ms > millis(limits::LATE_CONNECT) {
-            self.count = 0;
-        }
-        let is_there = self.count != 0;
-        self.count = self.count.saturating_sub(1);
-        is_there
-    }
 }
 
 impl Work {

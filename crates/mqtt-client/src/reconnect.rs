@@ -1,6 +1,8 @@
 //! When to connect again, and when to give up.
 
 use crate::error::{CloseReason, ConnectError};
+use crate::limits;
+use crate::time::millis;
 use mqtt_codec::ReasonCode;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -233,6 +235,27 @@ impl Backoff {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^= mixed >> 31;
         mixed % bound.saturating_add(1)
+    }
+}
+
+/// Attempts given up without an answer to CONNECT, which the server may read late and then take for another client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unanswered {
+    pub(crate) count: u32,
+    /// Of the last.
+    pub(crate) at_ms: u64,
+}
+
+impl Unanswered {
+    /// Whether one of them may be what has taken the session over; it does so once.
+    pub(crate) fn take(&mut self, now_ms: u64) -> bool {
+        let waited_ms = now_ms.saturating_sub(self.at_ms);
+        if waited_ms > millis(limits::LATE_CONNECT) {
+            self.count = 0;
+        }
+        let is_there = self.count != 0;
+        self.count = self.count.saturating_sub(1);
+        is_there
     }
 }
 
