@@ -199,6 +199,30 @@ pub(super) const KEYS: &[(&str, &str, &str, Form)] = &[
         Form::Count,
     ),
     (
+        "flapping_detect.enable",
+        "flapping_detect",
+        "enable",
+        Form::Flag,
+    ),
+    (
+        "flapping_detect.max_count",
+        "flapping_detect",
+        "max_count",
+        Form::Number,
+    ),
+    (
+        "flapping_detect.window_time",
+        "flapping_detect",
+        "window_time",
+        Form::Time,
+    ),
+    (
+        "flapping_detect.ban_time",
+        "flapping_detect",
+        "ban_time",
+        Form::Time,
+    ),
+    (
         "authorization.deny_action",
         "authorization",
         "deny_action",
@@ -458,11 +482,6 @@ pub(super) const NOTES: &[(&str, Class, &str)] = &[
         "force_shutdown",
         Ignored,
         "queues are bounded by `mqtt.max_mqueue_len` and `mqtt.max_mqueue_bytes`",
-    ),
-    (
-        "flapping_detect",
-        Differs,
-        "clients that come and go are not counted by these keys: see [flapping_detect] of this broker",
     ),
 ];
 
