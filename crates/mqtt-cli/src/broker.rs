@@ -94,6 +94,7 @@ fn start_lanes(lanes: usize) -> io::Result<Vec<Handle>> {
 fn check(file: &Path) -> Result<ExitCode, Failure> {
     let config = from_file(Some(file))?;
     config.check().map_err(Failure::usage)?;
+    config.check_certificates().map_err(Failure::usage)?;
     let runtime = lane().map_err(Failure::no_runtime)?;
     let authentication = {
         let _inside = runtime.enter();
@@ -338,6 +339,11 @@ fn announce(broker: &Broker, clients: &str, dir: &Path, data: &str) -> io::Resul
     let mut out = io::stdout().lock();
     for addr in broker.local_addrs() {
         writeln!(out, "listening on {addr}")?;
+    }
+    for listener in broker.listeners() {
+        if let Bind::Path(path) = &listener.bind {
+            writeln!(out, "listening on {}", path.display())?;
+        }
     }
     writeln!(out, "clients: {clients}")?;
     writeln!(

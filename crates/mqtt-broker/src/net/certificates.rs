@@ -2,7 +2,7 @@
 
 use super::accept::Door;
 use super::entrance::Entrance;
-use crate::config::{Tls, Verify};
+use crate::config::{Config, Tls, Verify};
 use mqtt_io::{
     ClientCertificates, PeerCertificate, TlsAcceptor, TlsError, TlsIdentity, TlsServerOptions,
 };
@@ -180,6 +180,20 @@ pub(crate) async fn watch(entrances: Vec<Arc<Entrance>>) {
             // A file system can be slow.
             let _ = tokio::task::spawn_blocking(move || door.look()).await;
         }
+    }
+}
+
+impl Config {
+    /// Reads the certificates of all listeners, to see whether they can be used.
+    ///
+    /// # Errors
+    /// The first that cannot, with listener, key and file.
+    pub fn check_certificates(&self) -> Result<(), CertificateError> {
+        let listeners = self.listeners.iter();
+        for (name, listener) in listeners.filter(|(_, listener)| listener.kind.has_tls()) {
+            load(&Arc::from(name.as_str()), &listener.tls)?;
+        }
+        Ok(())
     }
 }
 
