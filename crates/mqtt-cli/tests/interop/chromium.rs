@@ -55,7 +55,7 @@ impl PageServer {
     /// Opens the page and waits for what it says.
     fn visit(&self, broker: &RunningBroker) -> String {
         let broker = format!("{}/mqtt", broker.way.url());
-        let mut browser = Browser::open(&format!("{}/?broker={broker}", self.origin()));
+        let browser = Browser::open(&format!("{}/?broker={broker}", self.origin()));
         match self.results.recv_timeout(PATIENCE) {
             Ok(result) => result,
             Err(_) => browser.process.fail("the page says nothing"),
