@@ -7,6 +7,7 @@ mod channel;
 #[cfg(unix)]
 mod client;
 mod host;
+mod log_file;
 mod metrics;
 mod people;
 mod protocol;
@@ -17,6 +18,7 @@ pub use channel::{Channel, ChannelError};
 #[cfg(unix)]
 pub use client::{CallError, Client};
 pub use host::Host;
+pub use log_file::{LogFile, Reopen};
 pub use metrics::metrics;
 pub use protocol::{
     BanEntry, BannedEntry, ChangeEntry, ClientEntry, ClientFilter, Counters, Fault, FaultKind,

@@ -3,6 +3,7 @@
 use crate::access::{Authorizer, Guard, UserStore};
 use crate::broker::limits;
 use crate::config::{Change, Config, ConfigError, Effect};
+use crate::core::lane::Lane;
 use crate::core::live::TooManyValues;
 use crate::core::retained::RetainedBounds;
 use crate::extensions::{AutoSubscriptions, Rewriter};
@@ -11,6 +12,7 @@ use crate::net::{Bounds, Door, Entrance, reload_listeners};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// Compares configurations with the one that is in force, and puts others in force.
 pub(crate) struct Reloader {
@@ -106,6 +108,9 @@ impl Reloader {
     }
 
     pub(crate) fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError> {
+        // What is started by this goes on after the caller's own runtime, if it has one.
+        let runtime = self.door.lanes.runtime(Lane::FIRST);
+        let _inside = runtime.map(Handle::enter);
         self.check(&config)?;
         let mut last = self.last.lock();
         let mut report = self.report(&last, &config);

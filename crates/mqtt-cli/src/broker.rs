@@ -47,9 +47,7 @@ pub(crate) fn run_with(
     lanes: usize,
 ) -> Result<ExitCode, Failure> {
     let has_log_flag = log_flag.is_some();
-    let log = log_flag
-        .unwrap_or_else(|| LogFilter::up_to(config.log.level))
-        .start();
+    let log = LogHandle::start(&config.log, log_flag.as_ref())?;
     let host = RunningHost {
         sources,
         log,
@@ -273,12 +271,7 @@ impl Host for RunningHost {
     }
 
     fn taken_over(&self, config: &Config) {
-        if self.has_log_flag {
-            return;
-        }
-        if let Err(error) = self.log.set(LogFilter::up_to(config.log.level)) {
-            tracing::error!("the log level is not changed: {error}");
-        }
+        self.log.taken_over(&config.log, self.has_log_flag);
     }
 
     fn log_level(&self) -> String {

@@ -1,4 +1,4 @@
-//! The log, on stderr.
+//! The log, on stderr and in files.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -6,8 +6,21 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use mqtt_broker::config::LogLevel;
-use tracing_subscriber::EnvFilter;
+use mqtt_admin::{LogFile, Reopen};
+use mqtt_broker::config::{Log, LogFormat, LogLevel};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
+};
+
+use crate::exit::Failure;
+
+/// Lines that wait for the disk; more are left out.
+const LINES_MAX: usize = 16_384;
 
 /// What of the log is shown: a level's name, or a filter such as `mqtt_broker=debug,warn`.
 #[derive(Clone, Debug)]
@@ -30,43 +43,142 @@ impl LogFilter {
     }
 
     /// Sends the log to stderr from now on; in colour on a terminal unless `NO_COLOR` is set.
-    pub(crate) fn start(self) -> LogHandle {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(&self.0))
-            .with_writer(stderr)
-            .with_ansi(stderr().is_terminal() && !no_color)
-            .with_filter_reloading();
-        let filter = builder.reload_handle();
-        builder.init();
-        LogHandle {
-            put: Arc::new(move |wanted| filter.reload(wanted).map_err(|error| error.to_string())),
-            now: Arc::new(Mutex::new(self)),
-        }
+    pub(crate) fn start(self) {
+        let (console, _) = layer(&self, stderr, LogFormat::Text, is_coloured());
+        tracing_subscriber::registry().with(console).init();
+    }
+
+    fn filter(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
     }
 }
 
-/// Changes how much the running log tells.
+/// Where lines of the log go, with what shows them.
+type Output = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// What changes how much one output shows.
+type Filter = reload::Handle<EnvFilter, Registry>;
+
+/// The log of a broker: on stderr, in a file, or both.
 #[derive(Clone)]
 pub(crate) struct LogHandle {
-    put: Arc<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+    console: Option<Filter>,
+    file: Option<Filter>,
+    reopen: Option<Reopen>,
+    /// What the console, or the file where there is no console, shows now.
     now: Arc<Mutex<LogFilter>>,
+    /// Writes what waits when the last of these goes.
+    _writer: Option<Arc<WorkerGuard>>,
 }
 
 impl LogHandle {
+    /// Begins to log as the configuration says; `flag` wins over its levels.
+    pub(crate) fn start(config: &Log, flag: Option<&LogFilter>) -> Result<Self, Failure> {
+        let console_filter = flag.cloned().unwrap_or(LogFilter::up_to(config.level));
+        let mut outputs: Vec<Output> = Vec::new();
+        let (mut console, mut file, mut reopen, mut writer) = (None, None, None, None);
+        if config.console.enable {
+            let format = config.console.formatter;
+            let (output, filter) = layer(&console_filter, stderr, format, is_coloured());
+            outputs.push(output);
+            console = Some(filter);
+        }
+        if config.file.enable {
+            let settings = &config.file;
+            let (len_max, kept) = (settings.rotation_size.get(), settings.rotation_count);
+            let opened = LogFile::open(&settings.path, len_max, kept);
+            let opened = opened.map_err(|error| {
+                let path = settings.path.display();
+                Failure::run_time(format_args!("cannot write the log to {path}: {error}"))
+            })?;
+            reopen = Some(opened.reopen_handle());
+            // A disk that is slow or full costs lines of this file, and nothing else.
+            let (lines, guard) = NonBlockingBuilder::default()
+                .buffered_lines_limit(LINES_MAX)
+                .lossy(true)
+                .finish(opened);
+            writer = Some(Arc::new(guard));
+            let wanted = file_filter(config, flag);
+            let (output, filter) = layer(&wanted, lines, settings.formatter, false);
+            outputs.push(output);
+            file = Some(filter);
+        }
+        tracing_subscriber::registry().with(outputs).init();
+        Ok(Self {
+            console,
+            file,
+            reopen,
+            now: Arc::new(Mutex::new(console_filter)),
+            _writer: writer,
+        })
+    }
+
     /// The filter in force.
     pub(crate) fn level(&self) -> String {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.0.clone()
     }
 
-    /// From now on another.
+    /// From now on another, for every output.
     pub(crate) fn set(&self, filter: LogFilter) -> Result<(), String> {
+        put(self.file.as_ref(), &filter)?;
+        self.set_console(filter)
+    }
+
+    /// The configuration was read again: other levels, and the file is opened anew, in case it was moved away.
+    pub(crate) fn taken_over(&self, config: &Log, has_flag: bool) {
+        if let Some(reopen) = &self.reopen {
+            reopen.ask();
+        }
+        if has_flag {
+            return;
+        }
+        let put = put(self.file.as_ref(), &file_filter(config, None))
+            .and_then(|()| self.set_console(LogFilter::up_to(config.level)));
+        if let Err(error) = put {
+            tracing::error!("the log level is not changed: {error}");
+        }
+    }
+
+    fn set_console(&self, filter: LogFilter) -> Result<(), String> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.put)(EnvFilter::new(&filter.0))?;
+        put(self.console.as_ref(), &filter)?;
         *now = filter;
         Ok(())
     }
+}
+
+fn put(output: Option<&Filter>, filter: &LogFilter) -> Result<(), String> {
+    match output {
+        Some(output) => output
+            .reload(filter.filter())
+            .map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
+}
+
+fn file_filter(config: &Log, flag: Option<&LogFilter>) -> LogFilter {
+    let own = || LogFilter::up_to(config.file.level.unwrap_or(config.level));
+    flag.cloned().unwrap_or_else(own)
+}
+
+fn is_coloured() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stderr().is_terminal() && !no_color
+}
+
+/// One output, and what changes how much it shows.
+fn layer<W>(filter: &LogFilter, writer: W, format: LogFormat, ansi: bool) -> (Output, Filter)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let (wanted, handle) = reload::Layer::new(filter.filter());
+    let lines = fmt::layer().with_writer(writer).with_ansi(ansi);
+    let output = match format {
+        LogFormat::Text => lines.with_filter(wanted).boxed(),
+        LogFormat::Json => lines.json().with_filter(wanted).boxed(),
+    };
+    (output, handle)
 }
 
 impl FromStr for LogFilter {

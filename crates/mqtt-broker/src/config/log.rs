@@ -1,15 +1,65 @@
 //! `log.*`: how much the broker tells.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
-use super::{ConfigError, kind::Level, reader::Section};
+use super::{
+    ByteSize, ConfigError,
+    kind::{Choice, FilePath, Flag, Level, Maybe, Number, Size},
+    reader::Section,
+    settings::settings,
+};
 
 /// `log.*`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Log {
     /// `console.level`, or `level`, which the former overrides. Default: `info`.
     pub level: LogLevel,
+    /// `console.*`, but for its level.
+    pub console: LogConsole,
+    /// `file.*`.
+    pub file: LogFile,
 }
+
+settings! {
+    /// `log.console.*`: the log on stderr.
+    pub struct LogConsole {
+        /// whether anything is logged to stderr
+        enable: bool = true, Flag;
+        /// how a line of it looks
+        formatter: LogFormat = LogFormat::Text, FORMATS;
+    }
+}
+
+settings! {
+    /// `log.file.*`: the log in files.
+    pub struct LogFile {
+        /// whether the log goes to a file as well
+        enable: bool = false, Flag;
+        /// how much is logged to it; without it, what `log.level` says
+        level: Option<LogLevel> = None, Maybe(Level);
+        /// the file, relative to where the broker is started; those before it are called `PATH.1`, `PATH.2` and so on
+        path: PathBuf = PathBuf::from("log/mqtt.log"), FilePath;
+        /// how a line of it looks
+        formatter: LogFormat = LogFormat::Text, FORMATS;
+        /// files that are kept besides the one that is written
+        rotation_count: u16 = 10, Number(1..=128);
+        /// bytes of a file, from which on another is begun
+        rotation_size: ByteSize = ByteSize::from_mb(50),
+            Size(ByteSize::from_kb(4)..=ByteSize::from_mb(1024 * 1024));
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+const FORMATS: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 
 /// How much is told; each level holds those before it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -74,6 +124,8 @@ impl Log {
             "the same, and wins over `log.level`",
             &mut self.level,
             &Level,
-        )
+        )?;
+        self.console.read(&section.section("console")?)?;
+        self.file.read(&section.section("file")?)
     }
 }

@@ -65,7 +65,7 @@ pub use extensions::{
 pub use http::{HttpMethod, HttpService};
 pub use jwt::{Jwt, TokenFrom};
 pub use listener::{AccessRule, Bind, BindAddress, BindError, Listener, ListenerKind};
-pub use log::{Log, LogLevel};
+pub use log::{Log, LogConsole, LogFile, LogFormat, LogLevel};
 pub use mqtt::{FlappingDetect, Mqtt, Retainer};
 pub use reader::KeyDescription;
 pub use secret::Secret;

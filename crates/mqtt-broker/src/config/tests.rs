@@ -74,7 +74,17 @@ checkpoint_interval = "23s"
 checkpoint_bytes = "24MB"
 
 [log.console]
+enable = false
+formatter = "json"
 level = "debug"
+
+[log.file]
+enable = true
+level = "error"
+path = "x.log"
+formatter = "json"
+rotation_count = 3
+rotation_size = "8KB"
 
 [mqtt]
 peer_cert_as_username = "dn"
@@ -301,6 +311,18 @@ fn every_key_reaches_its_field() {
         },
         log: Log {
             level: LogLevel::Debug,
+            console: LogConsole {
+                enable: false,
+                formatter: LogFormat::Json,
+            },
+            file: LogFile {
+                enable: true,
+                level: Some(LogLevel::Error),
+                path: "x.log".into(),
+                formatter: LogFormat::Json,
+                rotation_count: 3,
+                rotation_size: ByteSize::from_kb(8),
+            },
         },
         mqtt: Mqtt {
             peer_cert_as_username: CertificateField::Dn,

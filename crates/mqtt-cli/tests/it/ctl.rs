@@ -306,3 +306,66 @@ fn users_are_added_changed_and_deleted_while_it_runs() {
     let gone = fixture.ctl(&["users", "delete", "ann"]);
     assert_eq!(gone.code, Some(1));
 }
+
+#[test]
+fn the_log_goes_to_a_file_too_which_is_opened_anew_on_sighup() {
+    let logs = tempdir().unwrap();
+    let path = logs.path().join("x").join("mqtt.log");
+    let config = format!(
+        "[log.file]\nenable = true\nlevel = \"info\"\nformatter = \"json\"\npath = {path:?}\n"
+    );
+    let fixture = Fixture::start(&config);
+    let wait_for = |what: &str| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            if text.contains(what) {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "{what}: {text}");
+            std::thread::yield_now();
+        }
+    };
+    well(fixture.ctl(&["bans", "add", "--client-id", "first"]));
+    let text = wait_for("client `first`");
+    assert!(
+        text.starts_with("{\"timestamp\":\"") && text.ends_with("}\n"),
+        "{text}"
+    );
+    let moved = logs.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    fixture.broker.process.signal("HUP");
+    wait_for("configuration reloaded");
+    well(fixture.ctl(&["bans", "add", "--client-id", "second"]));
+    wait_for("client `second`");
+    assert!(!fs::read_to_string(&moved).unwrap().contains("second"));
+    well(fixture.ctl(&["log-level", "error"]));
+    well(fixture.ctl(&["bans", "add", "--client-id", "third"]));
+    well(fixture.ctl(&["log-level", "info"]));
+    well(fixture.ctl(&["bans", "add", "--client-id", "fourth"]));
+    assert!(!wait_for("client `fourth`").contains("third"));
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_the_start() {
+    let dir = tempdir().unwrap();
+    let config = dir.path().join("broker.toml");
+    fs::write(
+        &config,
+        format!("[log.file]\nenable = true\npath = {:?}\n", dir.path()),
+    )
+    .unwrap();
+    let data_dir = dir.path().join("data");
+    let listen = ["broker", "--listen", "127.0.0.1:0", "--config"].map(AsRef::as_ref);
+    let ended = run(listen.into_iter().chain([
+        config.as_os_str(),
+        "--data-dir".as_ref(),
+        data_dir.as_os_str(),
+    ]));
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.starts_with("mqtt: cannot write the log to "),
+        "{}",
+        ended.stderr
+    );
+}
