@@ -171,12 +171,18 @@ impl Authenticate for Guard {
         AuthAnswer::Pending(Box::pin(async move {
             let chain = policy.at(&asked.listener);
             let case = Case { desk: &desk, chain };
-            let (mut verdict, who) = chain.ask(&desk, &asked, from).await;
-            if matches!(verdict, Verdict::Ignore)
-                && let Some(decoy) = chain.decoy(&asked.request())
-            {
-                verdict = case.take_as_long(decoy, &asked).await;
-            }
+            let answer = async {
+                let (mut verdict, who) = chain.ask(&desk, &asked, from).await;
+                if matches!(verdict, Verdict::Ignore)
+                    && let Some(decoy) = chain.decoy(&asked.request())
+                {
+                    verdict = case.take_as_long(decoy, &asked).await;
+                }
+                (verdict, who)
+            };
+            // A client that has waited too long is no stranger: it may try again.
+            let answer = tokio::time::timeout(policy.patience, answer).await;
+            let (verdict, who) = answer.unwrap_or((Verdict::Busy, None));
             case.conclude(verdict, who.as_deref(), &asked.request())
         }))
     }
@@ -250,7 +256,7 @@ impl Case<'_> {
             }
             Verdict::Busy => {
                 count(&counters.busy);
-                tracing::warn!(%peer, client_id, "refused: too many clients wait for their password to be checked");
+                tracing::warn!(%peer, client_id, "refused: too many clients wait to be asked who they are");
                 return AuthStep::refuse(ReasonCode::SERVER_BUSY);
             }
             Verdict::Unavailable => {

@@ -11,6 +11,7 @@ use mqtt_access::StoredPassword;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who is asked who clients are.
 pub(in crate::access) struct Policy {
@@ -18,6 +19,8 @@ pub(in crate::access) struct Policy {
     /// For a listener that is not in the configuration.
     all: Chain,
     all_named: Vec<Arc<One>>,
+    /// How long a client may wait: a little less than the time after which it would count as refused.
+    pub(in crate::access) patience: Duration,
 }
 
 /// Those asked at one listener, in their order.
@@ -77,6 +80,7 @@ impl Policy {
             listeners: listeners.collect(),
             all: chain(&mut config.authentication.iter().filter(|one| one.enable)),
             all_named: ones,
+            patience: config.mqtt.access_timeout.get() * 9 / 10,
         })
     }
 
