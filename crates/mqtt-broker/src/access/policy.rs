@@ -190,7 +190,7 @@ impl Policy {
 enum Source {
     Rules(Rules),
     #[cfg(feature = "http")]
-    Http(HttpSource),
+    Http(Box<HttpSource>),
 }
 
 impl Source {
@@ -221,10 +221,12 @@ impl Source {
     #[cfg(feature = "http")]
     fn http(service: &HttpAuthorization, cache: &AuthorizationCache) -> Result<Self, ConfigError> {
         let source = HttpSource::new(service, cache);
-        source.map(Self::Http).map_err(|cause| {
-            let url = service.url.clone();
-            ConfigError::RulesService { url, cause }
-        })
+        source
+            .map(|source| Self::Http(Box::new(source)))
+            .map_err(|cause| {
+                let url = service.url.clone();
+                ConfigError::RulesService { url, cause }
+            })
     }
 
     #[cfg(not(feature = "http"))]
