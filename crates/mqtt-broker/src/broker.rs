@@ -2,7 +2,7 @@
 
 use crate::access::{Access, Authorizer, Guard};
 use crate::authenticate::Authenticate;
-use crate::config::{Bind, Config, ConfigError, ListenerKind};
+use crate::config::{Config, ConfigError};
 use crate::core::arrival_rate::ArrivalRate;
 use crate::core::bans::Bans;
 use crate::core::cause::EndCause;
@@ -20,15 +20,14 @@ use crate::hub::Hub;
 use crate::manage::Manager;
 use crate::manage::{Sizes, load_bans};
 use crate::net::{
-    Arrivals, Bound, Bounds, CertificateError, CertificateState, Clock, Door, Ear, Entrance, Lanes,
-    ListenerState, ListenersReload, available_memory, reload_listeners, run_handshakes, run_loads,
-    run_ticks, serve, watch_certificates,
+    Arrivals, Bound, Bounds, CertificateError, CertificateState, Clock, Door, Entrance, Lanes,
+    ListenerState, ListenersReload, available_memory, listen, reload_listeners, run_handshakes,
+    run_loads, run_ticks, serve, watch_certificates,
 };
 use crate::ownership::{Fabric, Ownership, SingleNode};
 use crate::reload::{ReloadError, ReloadReport, Reloader, Rights};
 use crate::sys::Sys;
 use mqtt_codec::QoS;
-use mqtt_io::{Listener, QuicError, QuicListener};
 use mqtt_session::SessionExpiry;
 use mqtt_store::Recovered;
 use parking_lot::Mutex;
@@ -36,7 +35,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -503,68 +502,6 @@ impl Drop for Broker {
     }
 }
 
-/// Binds every address asked for; an optional one that the machine does not have is left out.
-fn listen(config: &Config) -> Result<Vec<Bound>, StartError> {
-    let mut listeners = Vec::new();
-    for (name, settings) in &config.listeners {
-        let entrance = Arc::new(Entrance::new(name, settings, config)?);
-        if let Bind::Path(path) = &settings.bind {
-            let ear = Ear::Streams(listen_unix(path, settings.mode)?);
-            listeners.push(Bound { ear, entrance });
-            continue;
-        }
-        for address in settings.bind.addresses() {
-            match listen_on(address.addr, &entrance) {
-                Ok(ear) => listeners.push(Bound {
-                    ear,
-                    entrance: Arc::clone(&entrance),
-                }),
-                Err(error) if !address.required && is_absent(&error) => {
-                    tracing::debug!(addr = %address.addr, %error, "address left out");
-                }
-                Err(source) => {
-                    return Err(StartError::Listen {
-                        addr: address.addr,
-                        source,
-                    });
-                }
-            }
-        }
-    }
-    Ok(listeners)
-}
-
-/// By UDP for QUIC, else by TCP.
-fn listen_on(addr: SocketAddr, entrance: &Entrance) -> io::Result<Ear> {
-    let tls = entrance
-        .tls
-        .as_ref()
-        .filter(|_| entrance.kind == ListenerKind::Quic);
-    let Some(tls) = tls else {
-        return Listener::bind(addr).map(Ear::Streams);
-    };
-    let tls = tls.acceptor().config().as_ref().clone();
-    match QuicListener::bind(addr, tls) {
-        Ok(listener) => Ok(Ear::Quic(listener)),
-        Err(QuicError::Io(error)) => Err(error),
-        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
-    }
-}
-
-fn listen_unix(path: &Path, mode: u32) -> Result<Listener, StartError> {
-    #[cfg(unix)]
-    let bound = Listener::bind_unix(path, mode);
-    #[cfg(not(unix))]
-    let bound = {
-        let _ = mode;
-        Err(io::Error::from(io::ErrorKind::Unsupported))
-    };
-    bound.map_err(|source| StartError::ListenUnix {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 /// The listeners of the configuration, each once.
 fn entrances_of(listeners: &[Bound]) -> Vec<Arc<Entrance>> {
     let mut entrances: Vec<Arc<Entrance>> = Vec::new();
@@ -577,14 +514,6 @@ fn entrances_of(listeners: &[Bound]) -> Vec<Arc<Entrance>> {
         }
     }
     entrances
-}
-
-/// Whether the machine has no such address or no such address family.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
-    )
 }
 
 fn offer(config: &Config) -> Offer {

@@ -4,37 +4,10 @@ use super::Secret;
 use super::kind::{Kind, Text};
 use super::secret::SecretText;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use toml::{Spanned, de::DeValue};
-
-/// The path of a file.
-pub(super) struct FilePath;
 
 /// A list of names.
 pub(super) struct Names;
-
-impl Kind<PathBuf> for FilePath {
-    fn read(&self, value: &DeValue<'_>) -> Option<PathBuf> {
-        let path = value.as_str().filter(|path| !path.is_empty())?;
-        Some(PathBuf::from(path))
-    }
-
-    fn allowed(&self) -> String {
-        "the path of a file, as a string".to_owned()
-    }
-
-    fn type_name(&self) -> &'static str {
-        "text"
-    }
-
-    fn range(&self) -> String {
-        String::new()
-    }
-
-    fn show(&self, value: &PathBuf) -> String {
-        Text.show(&value.display().to_string())
-    }
-}
 
 impl Kind<Vec<String>> for Names {
     fn read(&self, value: &DeValue<'_>) -> Option<Vec<String>> {

@@ -2,8 +2,7 @@
 
 use super::{
     ConfigError, Duration, HttpService, Jwt,
-    access_kind::FilePath,
-    kind::{Choice, Flag, Frequency, Maybe, Number, OrInfinity, OrWord, Text, Time},
+    kind::{Choice, FilePath, Flag, Frequency, Maybe, Number, OrInfinity, OrWord, Text, Time},
     reader::Section,
     settings::settings,
 };

@@ -6,8 +6,8 @@ use mqtt_access::{Permit, Rule, RuleFormat};
 
 use super::{
     ConfigError, Duration, HttpService, Secret,
-    access_kind::{FilePath, Headers, Url},
-    kind::{Choice, Flag, Maybe, Number, Text, Time},
+    access_kind::{Headers, Url},
+    kind::{Choice, FilePath, Flag, Maybe, Number, Text, Time},
     reader::Section,
     settings::settings,
 };

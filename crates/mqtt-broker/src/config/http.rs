@@ -2,8 +2,8 @@
 
 use super::{
     Duration, Secret,
-    access_kind::{FilePath, Headers, Texts, Url},
-    kind::{Choice, Maybe, Number, Time},
+    access_kind::{Headers, Texts, Url},
+    kind::{Choice, FilePath, Maybe, Number, Time},
     settings::settings,
 };
 use std::collections::BTreeMap;

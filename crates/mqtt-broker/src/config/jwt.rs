@@ -2,8 +2,8 @@
 
 use super::{
     AuthenticatorKind, ConfigError, Duration, Secret,
-    access_kind::{FilePath, Texts, Url},
-    kind::{Choice, Flag, Maybe, Text, Time},
+    access_kind::{Texts, Url},
+    kind::{Choice, FilePath, Flag, Maybe, Text, Time},
     reader::Section,
     secret::SecretText,
     settings::settings,

@@ -24,6 +24,7 @@
 mod access_kind;
 mod authentication;
 mod authorization;
+mod bind;
 mod changes;
 mod environment;
 mod error;
@@ -32,6 +33,7 @@ mod http;
 mod jwt;
 mod kind;
 mod listener;
+mod listener_kind;
 mod log;
 mod mqtt;
 mod reader;
@@ -57,6 +59,7 @@ pub use authorization::{
     Authorization, AuthorizationCache, AuthorizationSource, DenyAction, HttpAuthorization,
     HttpRequest, LostRight,
 };
+pub use bind::{Bind, BindAddress, BindError};
 pub use changes::{Change, Effect};
 pub use error::{ConfigError, Origin};
 pub use extensions::{
@@ -64,7 +67,7 @@ pub use extensions::{
 };
 pub use http::{HttpMethod, HttpService};
 pub use jwt::{Jwt, TokenFrom};
-pub use listener::{AccessRule, Bind, BindAddress, BindError, Listener, ListenerKind};
+pub use listener::{AccessRule, Listener, ListenerKind};
 pub use log::{Log, LogConsole, LogFile, LogFormat, LogLevel};
 pub use mqtt::{FlappingDetect, Mqtt, Retainer};
 pub use reader::KeyDescription;

@@ -1,6 +1,7 @@
 //! `listeners.*.ssl_options.*`: what a listener shows, and whom it lets in.
 
-use super::kind::{Choice, Cipher, Each, FilePath, Flag, Maybe, NotEmpty, Number, OneOrEach, Time};
+use super::kind::{Choice, Each, FilePath, Flag, Maybe, NotEmpty, Number, Time};
+use super::listener_kind::{Cipher, OneOrEach};
 use super::reader::Section;
 use super::{ConfigError, Duration};
 use mqtt_io::{PeerCertificate, TlsCipher, TlsVersion};

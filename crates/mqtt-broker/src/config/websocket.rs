@@ -1,6 +1,7 @@
 //! `listeners.*.websocket.*`: which requests become a connection.
 
-use super::kind::{Each, Flag, NotEmpty, Size, Text, UrlPath};
+use super::kind::{Each, Flag, NotEmpty, Size, Text};
+use super::listener_kind::UrlPath;
 use super::reader::Section;
 use super::tls::{HANDSHAKE_COUNT, HANDSHAKE_TIME, HANDSHAKES};
 use super::{ByteSize, ConfigError, Duration};

@@ -5,7 +5,6 @@ use super::arrivals::Arrival;
 use super::clock::Clock;
 use crate::core::cause::EndCause;
 use crate::core::connection::TakenFields;
-use crate::core::lane::Lane;
 use crate::core::{Batch, Connection};
 use mqtt_io::{Fed, PacketReader, PeerCertificate, Stream, WriteQueue, poll_read_chunk_of};
 use std::cell::Cell;
@@ -53,11 +52,11 @@ struct Timer {
 
 /// As small as it can be: most connections are idle most of the time, and each is one of these.
 pub(crate) struct ConnectionTask {
-    stream: Stream,
+    pub(super) stream: Stream,
     reader: PacketReader,
     /// Present only while something waits to be written.
     queue: Option<Box<WriteQueue>>,
-    connection: Connection,
+    pub(super) connection: Connection,
     /// Present until CONNECT has come.
     arrival: Option<Arrival>,
     /// Present only while something is limited: an idle open connection has no timer of its own.
@@ -66,7 +65,7 @@ pub(crate) struct ConnectionTask {
     is_paused: bool,
     is_done: bool,
     /// Given up last, when the socket is closed.
-    places: Places,
+    pub(super) places: Places,
 }
 
 impl ConnectionTask {
@@ -418,7 +417,7 @@ impl ConnectionTask {
         }
     }
 
-    fn finish(&mut self, cause: EndCause) {
+    pub(super) fn finish(&mut self, cause: EndCause) {
         self.is_done = true;
         if let Some(arrival) = self.arrival.take() {
             self.door().arrivals.leave(arrival);
@@ -484,61 +483,9 @@ fn feed(
     }
 }
 
-/// A connection that its lane serves, until it is over or moves.
-pub(crate) struct Served(Option<ConnectionTask>);
-
-impl Served {
-    /// Serves `task` on another lane.
-    pub(crate) fn start(mut task: ConnectionTask, lane: Lane) {
-        task.connection.lane = lane;
-        let door = Arc::clone(task.places.door());
-        let Some(runtime) = door.lanes.runtime(lane) else {
-            return;
-        };
-        let entered = runtime.enter();
-        match task.stream.move_to_current_runtime() {
-            Ok(()) => {
-                drop(entered);
-                runtime.spawn(Self(Some(task)));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot move a connection");
-                task.finish(EndCause::ConnectionLost);
-            }
-        }
-    }
-
-    /// Serves `task` on the first lane, where it was accepted.
-    pub(crate) fn start_here(task: ConnectionTask) {
-        tokio::spawn(Self(Some(task)));
-    }
-}
-
-impl Future for Served {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(task) = &mut self.0 else {
-            return Poll::Ready(());
-        };
-        let lane_before = task.connection.lane;
-        if task.poll_served(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        let lane = task.connection.lane;
-        if lane == lane_before {
-            return Poll::Pending;
-        }
-        // What is told to the waker that is given up here is seen in the first turn over there.
-        if let Some(task) = self.0.take() {
-            Self::start(task, lane);
-        }
-        Poll::Ready(())
-    }
-}
-
 impl ConnectionTask {
-    fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// One turn, out of which no panic comes.
+    pub(super) fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let task = self;
         // A turn is short: one look at the clock will do.
         let now_ms = task.clock().now_ms();
@@ -584,11 +531,11 @@ impl Drop for ConnectionTask {
 
 #[cfg(all(test, target_pointer_width = "64"))]
 mod tests {
-    use super::*;
     use crate::access::ClientInfo;
     use crate::core::connection::Open;
     use crate::core::message::Message;
     use crate::core::session_cell::SessionCell;
+    use crate::net::served::Served;
 
     /// The sizes in `docs/design/memory.md`, which most of the memory of idle connections is made of.
     #[test]

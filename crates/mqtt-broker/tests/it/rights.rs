@@ -11,6 +11,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+mod mosquitto;
+mod service;
+
 const DENIED: u8 = 0x87;
 
 /// Rules as they stand in a configuration.
@@ -273,56 +276,6 @@ fn mqtt_access_format(name: &str) -> mqtt_access::RuleFormat {
         "emqx" => mqtt_access::RuleFormat::Emqx,
         _ => mqtt_access::RuleFormat::Toml,
     }
-}
-
-/// As with Mosquitto: a subscription to everything is made, and brings what may be read.
-#[test]
-fn mosquittos_rules_decide_about_each_message() {
-    let dir = tempfile::tempdir().unwrap();
-    let acl = "user alice\ntopic read home/#\ntopic readwrite own/#\nuser bob\ntopic write #\n";
-    let server = server(mosquitto(dir.path(), acl));
-    let mut bob = connect(&server, "b", "bob");
-    bob.retain("home/kept", "1", QOS1);
-    bob.retain("garden/kept", "2", QOS1);
-    let mut alice = Hello {
-        username: Some("alice"),
-        ..Hello::lasting(V5, "a")
-    }
-    .attach(&server, false);
-    assert_eq!(subscribe(&mut alice, "#"), 0);
-    assert_eq!(alice.message().text(), ("home/kept", "1"));
-    bob.publish("garden/door", "x");
-    bob.publish("home/door", "y");
-    assert_eq!(alice.message().text(), ("home/door", "y"));
-    // What may be written is not what may be read.
-    assert_eq!(publish(&mut alice, "home/door"), DENIED);
-    assert_eq!(publish(&mut alice, "own/x"), 0);
-    assert_eq!(alice.message().text(), ("own/x", "x"));
-    alice.ping();
-    assert_eq!(server.broker().totals().dropped_withheld, 2);
-}
-
-/// What waits for a client is asked about when it comes: somebody else with its Client Identifier gets nothing.
-#[test]
-fn what_waits_is_for_who_may_read_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let acl =
-        "user alice\ntopic read home/#\nuser bob\ntopic readwrite #\nuser eve\ntopic read x\n";
-    let server = server(mosquitto(dir.path(), acl));
-    let lasting = |username| Hello {
-        username: Some(username),
-        ..Hello::lasting(V5, "a")
-    };
-    let mut alice = lasting("alice").attach(&server, false);
-    let granted = alice.subscribe_with(&[("#", options(QOS1))], &[]);
-    assert_eq!(granted, [1]);
-    alice.disconnect();
-    server.wait_for_connections(0);
-    let mut bob = connect(&server, "b", "bob");
-    bob.publish_1("home/door", "1");
-    bob.publish_1("home/door", "2");
-    let mut eve = lasting("eve").attach(&server, true);
-    eve.ping();
 }
 
 #[test]
@@ -601,60 +554,4 @@ fn a_stranger_may_do_nothing() {
     }
     let totals = server.broker().totals();
     assert_eq!(totals.dropped_denied, 2);
-}
-
-/// A service decides, its answers are kept for a while, and whatever is no clear answer allows nothing.
-#[cfg(feature = "http")]
-#[test]
-fn a_service_is_asked() {
-    use crate::kit::Service;
-    use mqtt_broker::config::{HttpAuthorization, HttpRequest};
-    let rules = r#"{ permission = "allow", topics = ["known"] }"#;
-    for (status, answer, cached, granted, ground) in [
-        (200, r#"{"result": "allow"}"#, true, 0x10, None),
-        (204, "", true, 0x10, None),
-        (200, r#"{"result": "deny"}"#, true, DENIED, Some("service")),
-        (
-            200,
-            r#"{"result": "ignore"}"#,
-            true,
-            DENIED,
-            Some("no_match"),
-        ),
-        (200, "{}", false, DENIED, Some("service_failed")),
-        (
-            500,
-            r#"{"result": "allow"}"#,
-            false,
-            DENIED,
-            Some("service_failed"),
-        ),
-    ] {
-        let service = Service::start(status, answer);
-        let url = service.url("/rights");
-        let request = HttpRequest::default();
-        let mut authorization = self::rules(rules);
-        let asked = HttpAuthorization { url, request };
-        authorization.sources = vec![AuthorizationSource::Http(asked)];
-        let server = server(authorization);
-        let mut alice = connect(&server, "a", "alice");
-        assert_eq!(publish(&mut alice, "known"), 0x10);
-        for _ in 0..3 {
-            assert_eq!(publish(&mut alice, "x"), granted, "{status} {answer}");
-        }
-        let asked = service.asked();
-        assert_eq!(asked.len(), if cached { 1 } else { 3 }, "{status} {answer}");
-        assert!(
-            asked[0].body.contains(r#""action":"publish""#),
-            "{}",
-            asked[0].body
-        );
-        assert!(
-            asked[0].body.contains(r#""username":"alice""#),
-            "{}",
-            asked[0].body
-        );
-        let denied = server.broker().totals().denied;
-        assert_eq!(denied.keys().next().copied(), ground, "{status} {answer}");
-    }
 }

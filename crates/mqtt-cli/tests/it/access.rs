@@ -53,7 +53,7 @@ fn the_rule_that_decides_is_named() {
             0,
             format!("allowed: the rule {acl}:2\n"),
         ),
-        ("--address 11.1.2.3 --subscribe home/+", 3, no_match.clone()),
+        ("--address 11.1.2.3 --subscribe home/+", 3, no_match),
         (
             "--user alice --receive home/door",
             0,

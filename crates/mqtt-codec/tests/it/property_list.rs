@@ -123,7 +123,7 @@ fn an_empty_list_is_written_as_no_properties() {
         ..PropertyList::default()
     };
     assert!(Properties::from(&list).is_empty());
-    assert_eq!(written(Properties::from(&list)), []);
+    assert_eq!(written(Properties::from(&list)), [0_u8; 0]);
     let list = PropertyList::new(&[]);
     assert!(Properties::from(&list).is_empty());
 }

@@ -331,7 +331,7 @@ fn v5_3_1_4_1_a_connect_that_is_none_is_answered_where_it_can_be() {
             16, 13, 0, 4, b'M', b'Q', b'T', b'T', level, 1, 0, 0, 0, 0, 0,
         ]
     };
-    assert_eq!(told(&flags(4)), [], "3.1.1 has no word for it");
+    assert_eq!(told(&flags(4)), [0_u8; 0], "3.1.1 has no word for it");
     assert_eq!(told(&flags(5)), [0x20, 3, 0, 0x81, 0]);
     assert_eq!(told(&flags(9)), [0x20, 2, 0, 1], "another version");
     // No Client Identifier, no Clean Session.

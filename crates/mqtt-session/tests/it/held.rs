@@ -84,7 +84,7 @@ fn at_qos_2(number: u16) -> Packet<'static> {
 /// A message that is new: its token.
 fn receive<S: Storage>(client: &mut Client<S>, number: u16) -> AckToken {
     let (out, token) = give(client, &at_qos_2(number));
-    assert_eq!(out, []);
+    assert_eq!(out, [0_u8; 0]);
     token.unwrap()
 }
 
@@ -223,7 +223,7 @@ fn a_refusal_before_v5_takes_the_message() {
     let mut client = connected::<Heap>(V311);
     let token = receive(&mut client, 1);
     let mut client = reconnected(client);
-    assert_eq!(repeat(&mut client, 1), []);
+    assert_eq!(repeat(&mut client, 1), [0_u8; 0]);
     let out = acknowledge(&mut client, token, NO);
     check(&client, &out, &[pubrec(1, OK)]);
 }
@@ -296,8 +296,8 @@ fn regress_what_the_application_holds_counts_on_each_connection() {
     let _tokens = [1, 2].map(|number| receive(&mut client, number));
     for _ in 0..3 {
         client = reconnected(client);
-        assert_eq!(repeat(&mut client, 1), []);
-        assert_eq!(repeat(&mut client, 2), []);
+        assert_eq!(repeat(&mut client, 1), [0_u8; 0]);
+        assert_eq!(repeat(&mut client, 2), [0_u8; 0]);
         let third = bytes(V5, &at_qos_2(3));
         let error = client.handle_frame(framed(&third), 0, &mut Vec::new());
         let reason = error.map(drop).unwrap_err().reason_code();

@@ -475,12 +475,15 @@ fn v5_3_8_4_6_each_filter_has_its_answer() {
 #[test]
 fn acknowledgements_of_nothing_are_answered_and_end_nothing() {
     let mut connection = connected(V5, &[]);
-    assert_eq!(handle(&mut connection, &Packet::PubAck(ack(1, OK))), []);
+    assert_eq!(
+        handle(&mut connection, &Packet::PubAck(ack(1, OK))),
+        [0_u8; 0]
+    );
     let answer = handle(&mut connection, &Packet::PubRec(ack(2, OK)));
     let unknown = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
     assert_eq!(packet(V5, &answer), Packet::PubRel(ack(2, unknown)));
     let refused = ack(3, ReasonCode::QUOTA_EXCEEDED);
-    assert_eq!(handle(&mut connection, &Packet::PubRec(refused)), []);
+    assert_eq!(handle(&mut connection, &Packet::PubRec(refused)), [0_u8; 0]);
     let answer = handle(&mut connection, &Packet::PubRel(ack(4, OK)));
     assert_eq!(packet(V5, &answer), Packet::PubComp(ack(4, unknown)));
     send(&mut connection, message("t", QOS_2));

@@ -6,7 +6,7 @@ use mqtt_broker::MemoryLog;
 use mqtt_broker::config::{Bind, Listener, ListenerKind};
 use mqtt_io::Connector;
 
-/// Covers: v5 [MQTT-4.2-1], v3.1.1 [MQTT-4.2.0-1].
+/// Covers: v5 [MQTT-4.2-1].
 #[test]
 fn messages_go_from_every_transport_to_every_other() {
     let (files, authority) = (Files::new(), Authority::new("test"));
