@@ -65,7 +65,7 @@ fn a_topic_is_said_once_and_somewhere() {
         ),
         (
             &["pub", "-n", "-t", "a", "-L", "http://h"],
-            "server address: scheme \"http\" is none of mqtt, tcp, mqtts, ssl, tls, ws, wss, unix",
+            "server address: scheme \"http\" is none of mqtt, tcp, mqtts, ssl, tls, ws, wss, unix, quic",
         ),
     ] {
         let ended = run(args);
