@@ -2,7 +2,10 @@
 
 mod acceptor;
 mod client;
+mod client_stream;
 mod error;
+mod frames;
+mod server_stream;
 mod stream;
 
 pub use acceptor::{WsAcceptor, WsRequest};
@@ -19,10 +22,13 @@ const SUBPROTOCOL: &str = "mqtt";
 /// Bytes of frames that wait for a write of their own accord; a flush writes less, too.
 const WRITE_BUFFER_LEN: usize = 16 * 1024;
 
-/// Bounds of one WebSocket, in bytes.
-fn config(read_buffer_len: usize, message_len_max: usize) -> WebSocketConfig {
+/// Bytes read at a time.
+const READ_BUFFER_LEN: usize = 16 * 1024;
+
+/// Bounds of a client's WebSocket; of a message in bytes.
+fn config(message_len_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(read_buffer_len)
+        .read_buffer_size(READ_BUFFER_LEN)
         .write_buffer_size(WRITE_BUFFER_LEN)
         .max_message_size(Some(message_len_max))
         .max_frame_size(Some(message_len_max))

@@ -1,24 +1,20 @@
 //! `WsAcceptor`: the server's side of the WebSocket handshake.
 
-use super::{SUBPROTOCOL, WsError, WsStream, config};
+use super::server_stream::ServerStream;
+use super::{SUBPROTOCOL, WsError, WsStream};
 use crate::Stream;
 use crate::endpoint::WS_PATH;
 use std::fmt::Write as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::machine::TryParse as _;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response, write_response};
 use tokio_tungstenite::tungstenite::http::header::{
     HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_PROTOCOL,
 };
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
 
 /// The longest message taken from a client when nothing is set, in bytes.
 const MESSAGE_LEN_MAX: usize = 1024 * 1024;
-
-/// Bytes read at a time, which a silent connection holds, too.
-const READ_BUFFER_LEN: usize = 4 * 1024;
 
 /// Bytes of a request that are looked at.
 const REQUEST_LEN_MAX: usize = 16 * 1024;
@@ -111,7 +107,7 @@ impl WsAcceptor {
         self
     }
 
-    /// Sets the longest message that is taken, in bytes; memory for it is taken as soon as a client announces it.
+    /// Sets the longest message that is taken, in bytes, all its frames together.
     pub const fn message_len_max(mut self, bytes: usize) -> Self {
         self.message_len_max = bytes;
         self
@@ -156,14 +152,12 @@ impl WsAcceptor {
         write_response(&mut answer, &response).map_err(WsError::of_handshake)?;
         stream.write_all(&answer).await?;
         stream.flush().await?;
-        let config = config(READ_BUFFER_LEN, self.message_len_max);
-        let ws =
-            WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config)).await;
+        let ws = ServerStream::new(stream, rest, self.message_len_max);
         let request = WsRequest {
             target: target(&request).into(),
             headers: request.headers().clone(),
         };
-        Ok((Stream::Ws(Box::new(WsStream::new(ws))), request))
+        Ok((Stream::Ws(Box::new(WsStream::server(ws))), request))
     }
 
     /// The subprotocol to agree on, or what is wrong with the request.

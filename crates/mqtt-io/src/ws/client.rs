@@ -1,5 +1,6 @@
 //! Opening a WebSocket.
 
+use super::client_stream::ClientStream;
 use super::{SUBPROTOCOL, WsError, WsStream, config};
 use crate::endpoint::request_target;
 use crate::{Endpoint, Stream};
@@ -14,9 +15,6 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, Request};
 
 /// The longest message taken from a server when nothing is set, in bytes: there may be many packets in one.
 const MESSAGE_LEN_MAX: usize = 16 * 1024 * 1024;
-
-/// Bytes read at a time.
-const READ_BUFFER_LEN: usize = 16 * 1024;
 
 /// What the handshake itself needs.
 const RESERVED: [HeaderName; 5] = [
@@ -138,8 +136,10 @@ pub(crate) async fn connect(
     options: &WsOptions,
 ) -> Result<Stream, WsError> {
     let request = options.request(endpoint)?;
-    let config = config(READ_BUFFER_LEN, options.message_len_max);
+    let config = config(options.message_len_max);
     let opened = client_async_with_config(request, stream, Some(config)).await;
     let (ws, _) = opened.map_err(WsError::of_handshake)?;
-    Ok(Stream::Ws(Box::new(WsStream::new(ws))))
+    Ok(Stream::Ws(Box::new(WsStream::client(ClientStream::new(
+        ws,
+    )))))
 }

@@ -1,10 +1,9 @@
-//! `WsStream`: a stream of bytes in WebSocket frames.
+//! `ClientStream`: a client's bytes in WebSocket frames, by the library.
 
 use crate::Stream;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream as _;
 use futures_sink::Sink;
-use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,10 +17,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 /// Bytes put into one frame, at most.
 const FRAME_LEN_MAX: usize = 16 * 1024;
 
-/// A stream of bytes in binary WebSocket frames. Where a frame begins or ends says nothing about packets.
-///
-/// Spec: v5 [MQTT-6.0.0-1], [MQTT-6.0.0-2].
-pub struct WsStream {
+/// A client's stream of bytes in binary frames, which it has to mask.
+pub(super) struct ClientStream {
     ws: WebSocketStream<Stream>,
     /// What the last frame has left.
     unread: Bytes,
@@ -29,7 +26,7 @@ pub struct WsStream {
     is_broken: bool,
 }
 
-impl WsStream {
+impl ClientStream {
     pub(super) const fn new(ws: WebSocketStream<Stream>) -> Self {
         Self {
             ws,
@@ -38,13 +35,11 @@ impl WsStream {
         }
     }
 
-    /// What the WebSocket runs over.
-    pub fn inner(&self) -> &Stream {
+    pub(super) fn inner(&self) -> &Stream {
         self.ws.get_ref()
     }
 
-    /// The same, to move it to another runtime.
-    pub(crate) fn inner_mut(&mut self) -> &mut Stream {
+    pub(super) fn inner_mut(&mut self) -> &mut Stream {
         self.ws.get_mut()
     }
 
@@ -123,13 +118,7 @@ fn io_error(error: Error) -> io::Error {
     }
 }
 
-impl fmt::Debug for WsStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WsStream").field(self.inner()).finish()
-    }
-}
-
-impl AsyncRead for WsStream {
+impl AsyncRead for ClientStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -152,7 +141,7 @@ impl AsyncRead for WsStream {
     }
 }
 
-impl AsyncWrite for WsStream {
+impl AsyncWrite for ClientStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
