@@ -1,5 +1,7 @@
 //! What a broker has counted and what it holds, by the names that Prometheus gets.
 
+mod doors;
+
 use crate::protocol::Counters;
 use mqtt_broker::{Manager, RequestRefused, Sizes, Totals};
 use prometheus_client::collector::Collector;
@@ -65,6 +67,8 @@ impl Snapshot {
         let mut all = traffic(&manager.totals());
         all.extend(causes(&manager.totals()));
         all.extend(holdings(&manager.sizes()));
+        all.extend(doors::listeners(manager));
+        all.extend(doors::authentication(manager));
         let up_s = info.uptime().as_secs();
         all.extend([
             gauge(

@@ -300,7 +300,13 @@ impl Builder {
             authorizer: authorizer.clone(),
         };
         let manager = Manager::new(
-            Reloader::new(Arc::clone(&door), self.config, rights, entrances.clone()),
+            Reloader::new(
+                Arc::clone(&door),
+                self.config,
+                rights,
+                entrances.clone(),
+                addresses,
+            ),
             Arc::clone(&events),
         );
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
@@ -317,7 +323,6 @@ impl Builder {
             ticks,
             certificates,
             entrances,
-            addresses,
             events,
             manager,
             guard,
@@ -337,7 +342,6 @@ pub struct Broker {
     /// Looks at the files of certificates.
     certificates: JoinHandle<()>,
     entrances: Vec<Arc<Entrance>>,
-    addresses: Vec<(Arc<Entrance>, Option<SocketAddr>)>,
     events: Arc<EventSource>,
     manager: Manager,
     guard: Option<Arc<Guard>>,
@@ -391,22 +395,13 @@ impl Broker {
     /// Its listeners, and what has come through them.
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerState> {
-        let state = |entrance: &Arc<Entrance>| {
-            let own = self.addresses.iter();
-            let own = own.filter(|(of, _)| Arc::ptr_eq(of, entrance));
-            entrance.state(own.filter_map(|(_, address)| *address).collect())
-        };
-        self.entrances.iter().map(state).collect()
+        self.manager.listeners()
     }
 
     /// The certificates its listeners show, with the time they are good until.
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateState> {
-        let doors = self
-            .entrances
-            .iter()
-            .filter_map(|entrance| entrance.tls.as_ref());
-        doors.flat_map(|door| door.states()).collect()
+        self.manager.certificates()
     }
 
     /// Takes over what can be changed about listeners while they listen: certificates, who may come, limits, time

@@ -111,6 +111,21 @@ impl Manager {
         self.reloader.users()
     }
 
+    /// What became of clients that said who they are; none where the embedding program answers for itself.
+    pub fn authentication(&self) -> Option<crate::AuthenticationCounts> {
+        self.reloader.authentication()
+    }
+
+    /// The listeners, with what they have counted.
+    pub fn listeners(&self) -> Vec<crate::ListenerState> {
+        self.reloader.listeners()
+    }
+
+    /// The certificates the listeners show, with the time they are good until.
+    pub fn certificates(&self) -> Vec<crate::CertificateState> {
+        self.reloader.certificates()
+    }
+
     /// What [`reload`](Self::reload) would do with a configuration; does nothing.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Another configuration for a running broker.
 
-use crate::access::{Authorizer, Guard, UserStore};
+use crate::access::{AuthenticationCounts, Authorizer, Guard, UserStore};
 use crate::broker::limits;
 use crate::config::{Change, Config, ConfigError, Effect};
 use crate::core::lane::Lane;
@@ -8,8 +8,9 @@ use crate::core::live::TooManyValues;
 use crate::core::retained::RetainedBounds;
 use crate::extensions::{AutoSubscriptions, Rewriter};
 use crate::manage::Rechecked;
-use crate::net::{Bounds, Door, Entrance, reload_listeners};
+use crate::net::{Bounds, CertificateState, Door, Entrance, ListenerState, reload_listeners};
 use parking_lot::Mutex;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -23,6 +24,7 @@ pub(crate) struct Reloader {
     last: Mutex<Config>,
     rights: Rights,
     entrances: Vec<Arc<Entrance>>,
+    addresses: Vec<(Arc<Entrance>, Option<SocketAddr>)>,
 }
 
 /// Who may connect and do what, as far as the configuration says it.
@@ -78,6 +80,7 @@ impl Reloader {
         config: Config,
         rights: Rights,
         entrances: Vec<Arc<Entrance>>,
+        addresses: Vec<(Arc<Entrance>, Option<SocketAddr>)>,
     ) -> Self {
         Self {
             door,
@@ -85,6 +88,7 @@ impl Reloader {
             started: config,
             rights,
             entrances,
+            addresses,
         }
     }
 
@@ -100,6 +104,25 @@ impl Reloader {
 
     pub(crate) fn users(&self) -> Option<&UserStore> {
         self.rights.guard.as_ref().map(|guard| guard.users())
+    }
+
+    pub(crate) fn authentication(&self) -> Option<AuthenticationCounts> {
+        self.rights.guard.as_ref().map(|guard| guard.counts())
+    }
+
+    pub(crate) fn listeners(&self) -> Vec<ListenerState> {
+        let state = |entrance: &Arc<Entrance>| {
+            let own = self.addresses.iter();
+            let own = own.filter(|(of, _)| Arc::ptr_eq(of, entrance));
+            entrance.state(own.filter_map(|(_, address)| *address).collect())
+        };
+        self.entrances.iter().map(state).collect()
+    }
+
+    pub(crate) fn certificates(&self) -> Vec<CertificateState> {
+        let doors = self.entrances.iter();
+        let doors = doors.filter_map(|entrance| entrance.tls.as_ref());
+        doors.flat_map(|door| door.states()).collect()
     }
 
     pub(crate) fn plan(&self, config: &Config) -> Result<ReloadReport, ReloadError> {
