@@ -14,6 +14,7 @@ pub mod packets;
 pub mod pair;
 pub mod raw;
 pub mod reference;
+pub mod replay;
 #[cfg(feature = "rules")]
 pub mod rules_oracles;
 pub mod seeds;

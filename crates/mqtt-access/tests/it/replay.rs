@@ -1,10 +1,8 @@
 //! What a fuzz target failed on or starts from, and any text, through the oracles of rules.
 
-use mqtt_testkit::rules_oracles;
+use mqtt_testkit::{replay, rules_oracles};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 /// What is called with each text.
 const ORACLES: [fn(&[u8]); 3] = [
@@ -18,13 +16,9 @@ const TARGETS: [&str; 3] = ["rules_toml", "rules_mosquitto", "rules_emqx"];
 
 /// Every file below `tests/it/inputs/<target>` goes through the oracle of that target.
 fn replay(target: &str, oracle: fn(&[u8])) {
-    let inputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/inputs");
-    let mut count = 0;
-    for entry in fs::read_dir(inputs.join(target)).unwrap() {
-        oracle(&fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
+    for bytes in replay::inputs(env!("CARGO_MANIFEST_DIR"), target).unwrap() {
+        oracle(&bytes);
     }
-    assert!(count > 0, "no input for {target}");
 }
 
 #[test]
@@ -36,17 +30,8 @@ fn inputs_of_fuzz_targets_pass() {
 
 #[test]
 fn every_fuzz_target_of_rules_is_replayed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let source = fs::read_to_string(&path).unwrap();
-        if source.contains("use mqtt_testkit::rules_oracles;") {
-            found.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
-        }
-    }
-    let known = TARGETS.map(str::to_owned);
-    assert_eq!(found, BTreeSet::from(known));
+    let found = replay::targets_of(env!("CARGO_MANIFEST_DIR"), "rules_oracles").unwrap();
+    assert_eq!(found, BTreeSet::from(TARGETS.map(str::to_owned)));
 }
 
 /// Pieces that mean something in one of the forms.

@@ -2,11 +2,9 @@
 //! crate.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 use std::sync::OnceLock;
 
-use mqtt_testkit::{dissect_oracles, seeds};
+use mqtt_testkit::{dissect_oracles, replay, seeds};
 use proptest::prelude::*;
 
 /// Every fuzz target that is a call to one of these oracles.
@@ -14,13 +12,9 @@ const TARGETS: [&str; 2] = ["dissect", "capture"];
 
 /// Every file below `tests/it/inputs/<target>` goes through the oracle of that target.
 fn replay(target: &str, oracle: fn(&[u8])) {
-    let inputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/inputs");
-    let mut count = 0;
-    for entry in fs::read_dir(inputs.join(target)).unwrap() {
-        oracle(&fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
+    for bytes in replay::inputs(env!("CARGO_MANIFEST_DIR"), target).unwrap() {
+        oracle(&bytes);
     }
-    assert!(count > 0, "no input for {target}");
 }
 
 #[test]
@@ -32,15 +26,7 @@ fn inputs_of_fuzz_targets_pass() {
 
 #[test]
 fn every_fuzz_target_of_this_crate_is_replayed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let source = fs::read_to_string(&path).unwrap();
-        if source.contains("use mqtt_testkit::dissect_oracles;") {
-            found.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
-        }
-    }
+    let found = replay::targets_of(env!("CARGO_MANIFEST_DIR"), "dissect_oracles").unwrap();
     assert_eq!(found, BTreeSet::from(TARGETS.map(str::to_owned)));
 }
 

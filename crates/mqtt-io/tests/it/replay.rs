@@ -1,23 +1,17 @@
 //! What a fuzz target failed on or starts from, and any bytes, through the oracles of this crate.
 
-use mqtt_testkit::io_oracles;
+use mqtt_testkit::{io_oracles, replay};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 /// Every fuzz target that is a call to one of these oracles.
 const TARGETS: [&str; 2] = ["proxy_header", "websocket"];
 
 /// Every file below `tests/it/inputs/<target>` goes through the oracle of that target.
 fn replay(target: &str, oracle: fn(&[u8])) {
-    let inputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/inputs");
-    let mut count = 0;
-    for entry in fs::read_dir(inputs.join(target)).unwrap() {
-        oracle(&fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
+    for bytes in replay::inputs(env!("CARGO_MANIFEST_DIR"), target).unwrap() {
+        oracle(&bytes);
     }
-    assert!(count > 0, "no input for {target}");
 }
 
 #[test]
@@ -29,17 +23,8 @@ fn inputs_of_fuzz_targets_pass() {
 
 #[test]
 fn every_fuzz_target_of_this_crate_is_replayed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let source = fs::read_to_string(&path).unwrap();
-        if source.contains("use mqtt_testkit::io_oracles;") {
-            found.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
-        }
-    }
-    let known = TARGETS.map(str::to_owned);
-    assert_eq!(found, BTreeSet::from(known));
+    let found = replay::targets_of(env!("CARGO_MANIFEST_DIR"), "io_oracles").unwrap();
+    assert_eq!(found, BTreeSet::from(TARGETS.map(str::to_owned)));
 }
 
 proptest! {
