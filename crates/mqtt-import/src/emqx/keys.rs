@@ -42,7 +42,30 @@ pub(super) enum Form {
 /// Keys outside of listeners, authentication and authorization.
 pub(super) const KEYS: &[(&str, &str, &str, Form)] = &[
     ("node.name", "node", "name", Form::Text),
-    ("log.console.level", "log", "level", Form::Level),
+    ("log.console.level", "log.console", "level", Form::Level),
+    ("log.console.enable", "log.console", "enable", Form::Flag),
+    (
+        "log.console.formatter",
+        "log.console",
+        "formatter",
+        Form::Text,
+    ),
+    ("log.file.level", "log.file", "level", Form::Level),
+    ("log.file.enable", "log.file", "enable", Form::Flag),
+    ("log.file.path", "log.file", "path", Form::Text),
+    ("log.file.formatter", "log.file", "formatter", Form::Text),
+    (
+        "log.file.rotation_count",
+        "log.file",
+        "rotation_count",
+        Form::Number,
+    ),
+    (
+        "log.file.rotation_size",
+        "log.file",
+        "rotation_size",
+        Form::Size,
+    ),
     (
         "mqtt.max_packet_size",
         "mqtt",
@@ -466,12 +489,6 @@ pub(super) const NOTES: &[(&str, Class, &str)] = &[
     ("retainer", Ignored, HERE),
     ("delayed", Ignored, HERE),
     ("sys_topics", Ignored, HERE),
-    ("log.console", Ignored, "the log goes to stderr"),
-    (
-        "log.file",
-        Ignored,
-        "the log goes to stderr: redirect it, or let the service manager take it",
-    ),
     ("log", Ignored, HERE),
     (
         "limiter",

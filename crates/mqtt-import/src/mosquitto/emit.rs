@@ -397,7 +397,9 @@ impl<'a> Emission<'a> {
             self.set("log", "level", &quoted(level.value), level.at);
         }
         if let Some(file) = &settings.log_file {
-            let text = "the log goes to stderr: redirect it to the file";
+            self.set("log.file", "enable", "true", file.at);
+            self.set("log.file", "path", &quoted(&file.value), file.at);
+            let text = "the log goes to stderr as well, and another file is begun at `log.file.rotation_size`";
             self.say(file.at, "log_dest", Class::Differs, text);
         }
     }

@@ -131,6 +131,9 @@ max_keepalive 600
             "mqueue_full = \"drop_newest\"",
             "max_keepalive = 600",
             "max_session_expiry_interval = 5184000",
+            "[log.file]",
+            "enable = true",
+            "path = \"/var/log/mosquitto/mosquitto.log\"",
         ]
     );
     assert_eq!(

@@ -57,6 +57,7 @@ authorization {
 rewrite = [ { action = publish, source_topic = "x/#", dest_topic = "z/$1", re = "^x/(.+)$" } ]
 auto_subscribe.topics = [ { topic = "c/${clientid}", qos = 1 } ]
 log.console { level = warning }
+log.file { enable = true, path = "log/emqx.log", formatter = json, rotation_count = 5, rotation_size = 10MB }
 "#;
     assert_eq!(
         own_lines(text),
@@ -94,8 +95,14 @@ deny_action = "disconnect"
 [authorization.cache]
 enable = true
 ttl = "1m"
-[log]
+[log.console]
 level = "warn"
+[log.file]
+enable = true
+path = "log/emqx.log"
+formatter = "json"
+rotation_count = 5
+rotation_size = "10MB"
 [[rewrite]]
 action = "publish"
 source_topic = "x/#"
