@@ -8,6 +8,7 @@ mod bench_client;
 mod bench_reconnect;
 mod bench_restart;
 mod configuration;
+mod disk;
 mod dist;
 mod fuzz;
 mod interop;

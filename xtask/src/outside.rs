@@ -112,7 +112,7 @@ fn manifest(root: &Path, package: &Package, features: Features, program: &str) -
     let folder = package.folder().display();
     let mut text = format!(
         "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
-         [workspace]\n\n[dependencies]\n{} = {{ path = '{folder}'{} }}\n",
+         [workspace]\n\n[profile.dev]\ndebug = false\nincremental = false\n\n[dependencies]\n{} = {{ path = '{folder}'{} }}\n",
         package.name,
         features.entry(package),
     );

@@ -14,7 +14,13 @@ const FOLDER: &str = "xtask/packages";
 /// Packs every published package and builds each from its archive; a warning is a failure.
 pub(crate) fn run(workspace: &Workspace) -> Outcome {
     match fresh_folder(workspace) {
-        Ok(folder) => Outcome::of_program(pack(workspace, &folder)),
+        Ok(folder) => Outcome::of_program(pack(workspace, &folder).and_then(|output| {
+            // What a failure left is there to be looked at.
+            if output.success {
+                remove(&folder)?;
+            }
+            Ok(output)
+        })),
         Err(error) => Outcome::of_program(Err(error)),
     }
 }
@@ -23,7 +29,9 @@ fn pack(workspace: &Workspace, folder: &Path) -> Result<Output, String> {
     let mut command = workspace
         .cargo(&["package", "--workspace"])
         .arg("--target-dir")
-        .arg(folder);
+        .arg(folder)
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_INCREMENTAL", "0");
     for package in workspace
         .metadata
         .members()

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::report::{Outcome, Report};
+use crate::report::{self, Outcome, Report};
 use crate::workspace::Workspace;
 use crate::{
-    configuration, dist, fuzz, interop, libtest, outside, packages, simulation, soak, spec,
+    configuration, disk, dist, fuzz, interop, libtest, outside, packages, simulation, soak, spec,
     structure,
 };
 
@@ -160,6 +160,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, 
             Check::Seeded(check) => check(workspace, options.seeds),
         });
     }
+    report::say(&format!(
+        "target folder    {:.1} GB",
+        disk::taken_gb(&workspace.metadata.target_directory)
+    ));
     Ok(report.finish())
 }
 
@@ -182,7 +186,7 @@ impl Options {
 /// What the comparison of tests and statements found.
 pub(crate) fn spec(workspace: &Workspace, check: bool) -> Result<ExitCode, String> {
     let summary = spec::run(&workspace.root, check)?;
-    crate::report::say(&summary.to_string());
+    report::say(&summary.to_string());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -53,7 +53,13 @@ impl Workspace {
     }
 }
 
+/// What decides whether cargo keeps what the next build of the same code needs.
+const INCREMENTAL: &str = "CARGO_INCREMENTAL";
+
 /// The cargo that runs this program, or the one on the path; without what it told us of ourselves.
+///
+/// On a build machine nothing is kept for a next build of changed code: it would be a third of the
+/// target folder.
 pub(crate) fn cargo(folder: &Path) -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program).current_dir(folder);
@@ -62,6 +68,9 @@ pub(crate) fn cargo(folder: &Path) -> Command {
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             command = command.env_remove(&*name);
         }
+    }
+    if is_ci() && env::var_os(INCREMENTAL).is_none() {
+        command = command.env(INCREMENTAL, "0");
     }
     command
 }
