@@ -2,11 +2,13 @@
 
 use std::{future::pending, io::Write, process::ExitCode, time::Duration};
 
-use mqtt_client::{Client, ClientBuilder, ConnectError, Endpoint, QoS, Reconnect, Will};
+use mqtt_client::{
+    Client, ClientBuilder, ConnectError, Disconnect, Endpoint, QoS, Reconnect, Will,
+};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    args::{ConnectionArgs, ServerError},
+    args::{ConnectProperties, ConnectionArgs, ServerError, WillProperties},
     exit::Failure,
     log::LogFilter,
     signals::Signals,
@@ -120,6 +122,7 @@ fn builder(args: &ConnectionArgs, endpoint: &Endpoint) -> Result<ClientBuilder, 
     }
     let username = args.username.as_deref().or(endpoint.username());
     let password = args.password.as_deref().map(str::as_bytes);
+    builder = with_properties(builder, &args.properties.connect());
     builder = match (username, password.or(endpoint.password())) {
         (Some(username), Some(password)) => builder.credentials(username, password),
         (Some(username), None) => builder.username(username),
@@ -131,6 +134,44 @@ fn builder(args: &ConnectionArgs, endpoint: &Endpoint) -> Result<ClientBuilder, 
     })
 }
 
+fn with_properties(mut builder: ClientBuilder, connect: &ConnectProperties) -> ClientBuilder {
+    if let Some(packets) = connect.receive_maximum {
+        builder = builder.receive_maximum(packets.get());
+    }
+    if let Some(bytes) = connect.packet_len_max {
+        builder = builder.max_packet_size(bytes.get());
+    }
+    if let Some(max) = connect.topic_alias_maximum {
+        builder = builder.topic_aliases(max);
+    }
+    if let Some(wanted) = connect.request_problem_information {
+        builder = builder.problem_information(wanted);
+    }
+    if connect.request_response_information == Some(true) {
+        builder = builder.response_information();
+    }
+    for (name, value) in &connect.user_properties {
+        builder = builder.user_property(name, value);
+    }
+    builder
+}
+
+/// Disconnects, with what `-D disconnect` says.
+pub(crate) fn disconnect(client: &Client, args: &ConnectionArgs) -> Disconnect {
+    let properties = args.properties.disconnect();
+    let mut disconnect = client.disconnect();
+    if let Some(seconds) = properties.session_expiry_s {
+        disconnect = disconnect.session_expiry(Duration::from_secs(seconds.into()));
+    }
+    if let Some(reason) = properties.reason_string {
+        disconnect = disconnect.reason_string(reason);
+    }
+    for (name, value) in properties.user_properties {
+        disconnect = disconnect.user_property(name, value);
+    }
+    disconnect
+}
+
 fn will(args: &ConnectionArgs) -> Option<Will> {
     let payload = args
         .will_payload
@@ -139,6 +180,12 @@ fn will(args: &ConnectionArgs) -> Option<Will> {
         .into_encoded_bytes();
     let will =
         Will::new(args.will_topic.as_ref()?, payload).qos(args.will_qos.unwrap_or(QoS::AtMostOnce));
+    let WillProperties {
+        delay_s,
+        properties,
+    } = args.properties.will();
+    let delay = Duration::from_secs(delay_s.unwrap_or(0).into());
+    let will = will.delay(delay).properties(properties);
     Some(if args.will_retain {
         will.retain()
     } else {

@@ -79,9 +79,22 @@ impl Failure {
 
     /// Prints the line and gives the code.
     pub(crate) fn report(self) -> ExitCode {
+        self.report_with("mqtt")
+    }
+
+    /// The same as Mosquitto's programs do, to which a mistake in the flags is no special case.
+    pub(crate) fn report_as_mosquitto(self) -> ExitCode {
+        let code = match self.code {
+            USAGE => RUN_TIME,
+            code => code,
+        };
+        Self { code, ..self }.report_with("Error")
+    }
+
+    fn report_with(self, prefix: &str) -> ExitCode {
         if let Some(line) = self.line {
             // With stderr closed nobody is left to tell.
-            let _ = writeln!(std::io::stderr(), "mqtt: {line}");
+            let _ = writeln!(std::io::stderr(), "{prefix}: {line}");
         }
         ExitCode::from(self.code)
     }

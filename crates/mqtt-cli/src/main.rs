@@ -14,6 +14,7 @@ mod exit;
 mod import;
 mod log;
 mod mosquitto;
+mod multicall;
 mod passwd;
 mod payload;
 mod plan;
@@ -25,19 +26,24 @@ mod subscribe;
 mod surroundings;
 mod torture;
 
-use std::{path::Path, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use args::{Cli, Command, MosquittoCli};
+use args::{Command, MosquittoCli};
 use clap::Parser;
+use multicall::Program;
 
 fn main() -> ExitCode {
-    let outcome = match is_called("mosquitto") {
-        true => match MosquittoCli::try_parse() {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some((program, words)) = Program::called(&words) {
+        return program.run(words);
+    }
+    let outcome = match is_called(&words, "mosquitto") {
+        true => match MosquittoCli::try_parse_from(words) {
             Ok(cli) => mosquitto::run(&cli.args),
             Err(error) => args::explain(&error),
         },
-        false => match Cli::try_parse() {
-            Ok(cli) => run(cli.command),
+        false => match args::parse(words) {
+            Ok(command) => run(command),
             Err(error) => args::explain(&error),
         },
     };
@@ -45,13 +51,9 @@ fn main() -> ExitCode {
 }
 
 /// Whether the program was started under this name, by a link or a copy.
-fn is_called(name: &str) -> bool {
-    let called = std::env::args_os().next();
-    called.is_some_and(|called| {
-        Path::new(&called)
-            .file_stem()
-            .is_some_and(|stem| stem == name)
-    })
+fn is_called(words: &[OsString], name: &str) -> bool {
+    let called = words.first().map(Path::new).and_then(Path::file_stem);
+    called.is_some_and(|stem| stem == name)
 }
 
 fn run(command: Command) -> Result<ExitCode, exit::Failure> {

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &PasswdArgs) -> Result<ExitCode, Failure> {
         true => UserFile::empty(&args.file),
         false => UserFile::open(&args.file).map_err(failure)?,
     };
-    file.hash_with(match args.hash {
+    file.hash_with(match args.hash.unwrap_or_default() {
         HashArg::Argon2id => HashForm::Argon2id,
         HashArg::Sha512Pbkdf2 => HashForm::Pbkdf2Sha512,
     });

@@ -2,17 +2,25 @@
 
 use std::{collections::VecDeque, future::pending, pin::pin, process::ExitCode, time::Duration};
 
-use mqtt_client::{Client, Publish, PublishError, Published, QoS, Receipt};
+use mqtt_client::{Client, MessageProperties, Publish, PublishError, Published, QoS, Receipt};
 
 use crate::{
-    args::PublishArgs,
-    connection::{self, connect, interruption},
+    args::{PropertyCommand, PublishArgs},
+    connection::{self, connect, disconnect, interruption},
     exit::Failure,
     payload::{Lines, Payloads},
 };
 
 /// Messages of `-l` that wait for the broker's answer; reading goes on when one has it.
 const UNANSWERED_MAX: usize = 1024;
+
+/// The packets that can be given properties.
+const SENDS: [PropertyCommand; 4] = [
+    PropertyCommand::Connect,
+    PropertyCommand::Will,
+    PropertyCommand::Publish,
+    PropertyCommand::Disconnect,
+];
 
 /// Runs the command.
 pub(crate) fn run(args: PublishArgs) -> Result<ExitCode, Failure> {
@@ -21,12 +29,17 @@ pub(crate) fn run(args: PublishArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
+    args.connection
+        .properties
+        .check("mqtt pub", &SENDS)
+        .map_err(Failure::usage)?;
     let topic_name = args.topic_name()?;
     let payloads = Payloads::open(args.source)?;
     let target = Target {
         topic_name,
         qos: args.qos,
         retain: args.retain,
+        properties: args.connection.properties.publish(),
     };
     let mut interruption = pin!(interruption(None)?);
     let client = tokio::select! {
@@ -40,18 +53,21 @@ async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
     match published {
         Ok(Ok(())) => {
             // A connection that is gone by now may have been lost before messages of QoS 0.
-            client
-                .disconnect()
+            disconnect(&client, &args.connection)
                 .await
                 .map_err(|error| target.failure(&error))?;
             Ok(ExitCode::SUCCESS)
         }
         Ok(Err(failure)) => {
-            let _ = client.disconnect().timeout(Duration::ZERO).await;
+            let _ = disconnect(&client, &args.connection)
+                .timeout(Duration::ZERO)
+                .await;
             Err(failure)
         }
         Err(code) => {
-            let _ = client.disconnect().timeout(Duration::ZERO).await;
+            let _ = disconnect(&client, &args.connection)
+                .timeout(Duration::ZERO)
+                .await;
             Ok(code)
         }
     }
@@ -62,6 +78,7 @@ struct Target {
     topic_name: String,
     qos: QoS,
     retain: bool,
+    properties: MessageProperties,
 }
 
 impl Target {
@@ -100,7 +117,10 @@ impl Target {
     }
 
     fn message(&self, client: &Client, payload: Vec<u8>) -> Publish {
-        let message = client.publish(&self.topic_name, payload).qos(self.qos);
+        let message = client
+            .publish(&self.topic_name, payload)
+            .qos(self.qos)
+            .properties(self.properties.clone());
         if self.retain {
             message.retain()
         } else {

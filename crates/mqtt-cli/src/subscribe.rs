@@ -11,8 +11,8 @@ use mqtt_client::{Client, SubscribeError, Subscription};
 use tokio::{runtime::Handle, sync::oneshot, task::spawn_blocking, time::timeout};
 
 use crate::{
-    args::SubscribeArgs,
-    connection::{self, connect, interruption},
+    args::{PropertyCommand, SubscribeArgs},
+    connection::{self, connect, disconnect, interruption},
     exit::Failure,
     print::{Form, Print},
 };
@@ -24,6 +24,14 @@ const WAITING_MAX: usize = 65_536;
 /// How long a signal waits for the last messages to be printed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// The packets that can be given properties.
+const SENDS: [PropertyCommand; 4] = [
+    PropertyCommand::Connect,
+    PropertyCommand::Will,
+    PropertyCommand::Subscribe,
+    PropertyCommand::Disconnect,
+];
+
 /// Runs the command.
 pub(crate) fn run(args: SubscribeArgs) -> Result<ExitCode, Failure> {
     let (debug, quiet) = (args.connection.debug, args.connection.quiet);
@@ -31,6 +39,10 @@ pub(crate) fn run(args: SubscribeArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn receive(args: SubscribeArgs) -> Result<ExitCode, Failure> {
+    args.connection
+        .properties
+        .check("mqtt sub", &SENDS)
+        .map_err(Failure::usage)?;
     let topic_filters = args.topic_filters()?;
     let mut interruption = pin!(interruption(args.timeout.map(Duration::from_secs))?);
     let client = tokio::select! {
@@ -52,7 +64,7 @@ async fn receive(args: SubscribeArgs) -> Result<ExitCode, Failure> {
         Err(failure) => Err(failure),
     };
     // Everything that was wanted is here: how the connection ends changes nothing.
-    let _ = client.disconnect().await;
+    let _ = disconnect(&client, &args.connection).await;
     outcome
 }
 
@@ -83,10 +95,13 @@ async fn subscribe(
     args: &SubscribeArgs,
     topic_filters: &[String],
 ) -> Result<Subscription, Failure> {
-    let request = client
+    let mut request = client
         .subscribe_many(topic_filters)
         .qos(args.qos)
         .capacity(WAITING_MAX);
+    for (name, value) in args.connection.properties.subscribe().user_properties {
+        request = request.user_property(name, value);
+    }
     request.await.map_err(|error| {
         let topics = topic_filters.iter().map(String::as_str);
         let refused: Vec<_> = match &error {

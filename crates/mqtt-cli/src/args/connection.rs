@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use clap::ArgAction;
 use mqtt_codec::{ProtocolVersion, QoS, TopicName};
 
-use super::server::ServerArgs;
+use super::{property::PropertyArgs, server::ServerArgs};
 
 /// Session Expiry Interval of a session that never expires, in seconds.
 const NEVER_S: u32 = u32::MAX;
@@ -65,6 +65,9 @@ pub(crate) struct ConnectionArgs {
     /// Retain the Will Message
     #[arg(long, requires = "will_topic")]
     pub(crate) will_retain: bool,
+    /// Properties of MQTT 5.
+    #[command(flatten)]
+    pub(crate) properties: PropertyArgs,
     /// Log packets and connections to stderr; twice for everything
     #[arg(short = 'd', long, action = ArgAction::Count)]
     pub(crate) debug: u8,
@@ -74,6 +77,15 @@ pub(crate) struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
+    /// What is not said is as Mosquitto's programs have it: MQTT 3.1.1, or 5 where there are properties.
+    pub(crate) fn as_mosquitto(&mut self) {
+        let unsaid = match self.properties.is_empty() {
+            true => ProtocolVersion::V311, // version: what mosquitto begins with
+            false => ProtocolVersion::V5,  // version: the one that has properties
+        };
+        self.protocol_version.get_or_insert(unsaid);
+    }
+
     /// The Client Identifier asked for; `None` leaves it to the broker, where the version can.
     pub(crate) fn client_id(&self) -> Option<String> {
         if let Some(prefix) = &self.id_prefix {
@@ -95,7 +107,10 @@ impl ConnectionArgs {
         } else {
             0
         };
-        self.session_expiry_interval.unwrap_or(unsaid)
+        let of_properties = self.properties.connect().session_expiry_s;
+        self.session_expiry_interval
+            .or(of_properties)
+            .unwrap_or(unsaid)
     }
 }
 

@@ -11,15 +11,17 @@ mod ctl;
 mod decode;
 mod import;
 mod passwd;
+mod property;
 mod publish;
 mod server;
 mod store;
 mod subscribe;
 mod torture;
+mod words;
 
-use std::{io::Write, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use clap::{ArgAction, error::ErrorKind};
+use clap::{ArgAction, CommandFactory, FromArgMatches, error::ErrorKind};
 
 pub(crate) use access::{AccessArgs, AccessCommand, ExplainArgs};
 pub(crate) use broker::{BrokerArgs, BrokerCommand, PlanArgs};
@@ -30,6 +32,7 @@ pub(crate) use ctl::{BannedArgs, BansCommand, ClientsCommand, CtlArgs, CtlComman
 pub(crate) use decode::{DecodeArgs, FormatArg};
 pub(crate) use import::{ImportArgs, ImportKind, MosquittoArgs, MosquittoCli};
 pub(crate) use passwd::{HashArg, PasswdArgs};
+pub(crate) use property::{ConnectProperties, PropertyCommand, WillProperties};
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use server::ServerError;
 pub(crate) use store::{StoreArgs, StoreCommand};
@@ -37,6 +40,7 @@ pub(crate) use subscribe::SubscribeArgs;
 pub(crate) use torture::TortureArgs;
 
 use crate::exit::Failure;
+use words::{Behind, Words};
 
 /// MQTT 3.1, 3.1.1 and 5.0: a broker and its tools in one program
 #[derive(clap::Parser)]
@@ -49,10 +53,10 @@ use crate::exit::Failure;
     arg_required_else_help = true,
     subcommand_required = true
 )]
-pub(crate) struct Cli {
+struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Command,
     /// Print help
     #[arg(long, global = true, display_order = 1000, action = ArgAction::Help)]
     help: Option<bool>,
@@ -91,6 +95,50 @@ pub(crate) enum Command {
     Torture(TortureArgs),
 }
 
+/// A program of Mosquitto's: the flags of one command without its name.
+#[derive(clap::Parser)]
+#[command(
+    disable_help_flag = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
+struct Alone<A: clap::Args> {
+    /// Its flags.
+    #[command(flatten)]
+    args: A,
+    /// Print help
+    #[arg(long, display_order = 1000, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// Reads the words of `mqtt`, the program's name first.
+pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, clap::Error> {
+    let mut command = Cli::command();
+    command.build();
+    let words = Words::read(&command, words, Behind::AFlagIsAFlag);
+    let matches = command.try_get_matches_from_mut(words.with([]))?;
+    Cli::from_arg_matches(&matches).map(|cli| cli.command)
+}
+
+/// Reads the words of a program of Mosquitto's that has the flags of one of our commands.
+pub(crate) fn parse_as<A: clap::Args>(
+    name: &'static str,
+    words: Vec<OsString>,
+) -> Result<A, clap::Error> {
+    let mut command = Alone::<A>::command()
+        .name(name)
+        .bin_name(name)
+        .about(format!("{name}, as `mqtt` has it"))
+        .version(concat!("version ", env!("CARGO_PKG_VERSION"), " of mqtt"));
+    command.build();
+    let words = Words::read(&command, words, Behind::Anything);
+    let matches = command.try_get_matches_from_mut(words.with([]))?;
+    Alone::<A>::from_arg_matches(&matches).map(|alone| alone.args)
+}
+
 /// Help and version are printed as they are; a mistake becomes one line.
 pub(crate) fn explain(error: &clap::Error) -> Result<ExitCode, Failure> {
     match error.kind() {
@@ -103,7 +151,11 @@ pub(crate) fn explain(error: &clap::Error) -> Result<ExitCode, Failure> {
             let _ = write!(std::io::stderr(), "{error}");
             Ok(ExitCode::from(crate::exit::USAGE))
         }
-        _ => Err(Failure::usage(one_line(&error.to_string()))),
+        _ => {
+            // The words of a property are one for clap.
+            let text = error.to_string().replace(property::SEPARATOR, " ");
+            Err(Failure::usage(one_line(&text)))
+        }
     }
 }
 

@@ -28,9 +28,9 @@ pub(crate) struct PasswdArgs {
     /// Print the user names
     #[arg(long, conflicts_with = "username")]
     pub(crate) list: bool,
-    /// How passwords are hashed; mosquitto reads the second from 2.0 on
-    #[arg(short = 'H', long = "hash", value_enum, default_value_t)]
-    pub(crate) hash: HashArg,
+    /// How passwords are hashed; mosquitto reads the second from 2.0 on [default: argon2id]
+    #[arg(short = 'H', long = "hash", value_enum)]
+    pub(crate) hash: Option<HashArg>,
     /// The password file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
@@ -42,6 +42,14 @@ pub(crate) struct PasswdArgs {
     pub(crate) password: Option<String>,
 }
 
+impl PasswdArgs {
+    /// What is not said is as `mosquitto_passwd` has it: a hash that Mosquitto reads from 2.0 on.
+    pub(crate) fn as_mosquitto(self) -> Self {
+        let hash = self.hash.or(Some(HashArg::Sha512Pbkdf2));
+        Self { hash, ..self }
+    }
+}
+
 /// How passwords are hashed.
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
 pub(crate) enum HashArg {
@@ -49,5 +57,6 @@ pub(crate) enum HashArg {
     #[default]
     Argon2id,
     /// PBKDF2 with SHA-512, 210,000 rounds
+    #[value(alias = "pbkdf2-sha512")]
     Sha512Pbkdf2,
 }
