@@ -39,10 +39,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mqtt-admin", &["mqtt-broker", "mqtt-codec"]),
     // The broker for its tests alone: what is written must be what the broker reads.
     ("mqtt-import", &["mqtt-codec", "mqtt-store", "mqtt-broker"]),
-    ("mqtt-bench", &["mqtt-codec"]),
+    ("mqtt-bench", &["mqtt-codec", "mqtt-template"]),
     ("mqtt-torture", &["mqtt-codec"]),
     ("mqtt-dissect", &["mqtt-codec"]),
     ("mqtt-format", &[]),
+    ("mqtt-template", &[]),
     (
         "mqtt-cli",
         &[
@@ -57,6 +58,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mqtt-format",
             "mqtt-import",
             "mqtt-store",
+            "mqtt-template",
             "mqtt-torture",
         ],
     ),
@@ -79,7 +81,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that need no runtime.
-const WITHOUT_RUNTIME: [&str; 8] = [
+const WITHOUT_RUNTIME: [&str; 9] = [
+    "mqtt-template",
     "mqtt-format",
     "mqtt-dissect",
     "mqtt-codec",
