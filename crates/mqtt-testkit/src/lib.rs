@@ -12,6 +12,8 @@ pub mod io_oracles;
 pub mod oracles;
 pub mod packets;
 pub mod pair;
+#[cfg(feature = "payload")]
+pub mod payload_oracles;
 pub mod raw;
 pub mod reference;
 pub mod replay;

@@ -44,6 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mqtt-dissect", &["mqtt-codec"]),
     ("mqtt-format", &[]),
     ("mqtt-template", &[]),
+    ("mqtt-payload", &[]),
     (
         "mqtt-cli",
         &[
@@ -57,6 +58,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mqtt-dissect",
             "mqtt-format",
             "mqtt-import",
+            "mqtt-payload",
             "mqtt-store",
             "mqtt-template",
             "mqtt-torture",
@@ -69,6 +71,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mqtt-codec",
             "mqtt-dissect",
             "mqtt-import",
+            "mqtt-payload",
             "mqtt-session",
             "mqtt-io",
         ],
@@ -81,9 +84,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that need no runtime.
-const WITHOUT_RUNTIME: [&str; 9] = [
+const WITHOUT_RUNTIME: [&str; 10] = [
     "mqtt-template",
     "mqtt-format",
+    "mqtt-payload",
     "mqtt-dissect",
     "mqtt-codec",
     "mqtt-session",

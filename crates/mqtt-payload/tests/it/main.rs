@@ -1,0 +1,9 @@
+//! What payloads hold, and how they are made.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod codecs;
+mod guesses;
+#[cfg(feature = "protobuf")]
+mod protobuf;
+mod replay;
