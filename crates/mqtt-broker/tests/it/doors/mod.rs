@@ -2,6 +2,7 @@
 
 mod authority;
 mod proxies;
+mod reload;
 mod strangers;
 mod tls;
 mod transports;
