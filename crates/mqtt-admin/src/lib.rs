@@ -22,7 +22,8 @@ pub use log_file::{LogFile, Reopen};
 pub use metrics::metrics;
 pub use protocol::{
     BanEntry, BannedEntry, ChangeEntry, ClientEntry, ClientFilter, Counters, Fault, FaultKind,
-    LIST_MAX, List, ReloadEntry, Request, Secret, Status, SubscriptionEntry, UserEntry,
+    ForecastEntry, LIST_MAX, List, LoserEntry, LossEntry, ReloadEntry, Request, Secret, Status,
+    SubscriptionEntry, UserEntry,
 };
 pub use service::Service;
 

@@ -337,6 +337,56 @@ pub struct ReloadEntry {
     pub clients_disconnected: u64,
     /// Subscriptions that were removed because their clients lost the right to them.
     pub subscriptions_removed: u64,
+    /// Who would lose what by it; there is one in the answer to a plan alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastEntry>,
+}
+
+/// Who would lose what by another configuration.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ForecastEntry {
+    /// Sessions that were looked at.
+    pub sessions: u64,
+    /// Of these, sessions whose client is not known, as it has not connected since the broker was started.
+    pub unknown: u64,
+    /// Clients that are connected and would lose something, up to 250.
+    pub clients: Vec<LoserEntry>,
+    /// How many more there are.
+    pub more: u64,
+    /// Sessions whose client is away and would lose something.
+    pub away: u64,
+    /// Whether there was no time to look at all sessions.
+    pub cut_short: bool,
+}
+
+/// A client that would lose something.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LoserEntry {
+    /// Its Client Identifier.
+    pub client_id: String,
+    /// As whom it is connected.
+    pub username: Option<String>,
+    /// From where.
+    pub peer: String,
+    /// Through which listener.
+    pub listener: String,
+    /// Whether its connection would be ended.
+    pub disconnected: bool,
+    /// What it would lose, up to 16.
+    pub losses: Vec<LossEntry>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+/// What a client would lose.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LossEntry {
+    /// `user`, `subscription`, `will`, or `address` and `listener` for the way back.
+    pub what: String,
+    /// The Topic Filter or Topic Name it is about, if it is about one.
+    pub topic: Option<String>,
+    /// Why, for people.
+    pub why: String,
 }
 
 /// A key of the configuration whose value differs; the value of a secret is not shown.

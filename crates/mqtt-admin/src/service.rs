@@ -3,11 +3,11 @@
 use crate::host::Host;
 use crate::metrics::{counters, metrics};
 use crate::protocol::{
-    ChangeEntry, ClientEntry, ClientFilter, Fault, LIST_MAX, List, ReloadEntry, Request, Status,
-    SubscriptionEntry,
+    ChangeEntry, ClientEntry, ClientFilter, Fault, ForecastEntry, LIST_MAX, List, LoserEntry,
+    LossEntry, ReloadEntry, Request, Status, SubscriptionEntry,
 };
 use mqtt_broker::config::{Change, Effect};
-use mqtt_broker::manage::{ClientView, Cursor, Rechecked, SubscriptionView};
+use mqtt_broker::manage::{ClientView, Cursor, Forecast, Loser, Rechecked, SubscriptionView};
 use mqtt_broker::{Manager, ReloadReport};
 use serde::Serialize;
 use serde_json::Value;
@@ -83,7 +83,12 @@ impl Service {
             Request::Plan { origin, text } => {
                 let config = self.host.read(text, origin).map_err(Fault::invalid)?;
                 let report = manager.plan(&config).map_err(Fault::invalid)?;
-                written(&reload_entry(&report))
+                let forecast = manager.forecast(&config).await;
+                let forecast = forecast.map_err(Fault::invalid)?;
+                written(&ReloadEntry {
+                    forecast: Some(forecast_entry(&forecast)),
+                    ..reload_entry(&report)
+                })
             }
             Request::Bans => written(&self.bans()),
             Request::Ban {
@@ -298,6 +303,7 @@ fn reload_entry(report: &ReloadReport) -> ReloadEntry {
         failed: report.failed.clone(),
         clients_disconnected: report.rechecked.clients_disconnected,
         subscriptions_removed: report.rechecked.subscriptions_removed,
+        forecast: None,
     }
 }
 
@@ -314,7 +320,36 @@ impl ReloadEntry {
             failed: Vec::new(),
             clients_disconnected: 0,
             subscriptions_removed: 0,
+            forecast: None,
         }
+    }
+}
+
+fn forecast_entry(forecast: &Forecast) -> ForecastEntry {
+    ForecastEntry {
+        sessions: forecast.sessions,
+        unknown: forecast.unknown,
+        clients: forecast.clients.iter().map(loser_entry).collect(),
+        more: forecast.more,
+        away: forecast.away,
+        cut_short: forecast.is_cut_short,
+    }
+}
+
+fn loser_entry(loser: &Loser) -> LoserEntry {
+    let losses = loser.losses.iter().map(|loss| LossEntry {
+        what: loss.label().to_owned(),
+        topic: loss.topic().map(str::to_owned),
+        why: loss.to_string(),
+    });
+    LoserEntry {
+        client_id: loser.client_id.to_string(),
+        username: loser.username.as_deref().map(str::to_owned),
+        peer: loser.peer.to_string(),
+        listener: loser.listener.to_string(),
+        disconnected: loser.is_disconnected,
+        losses: losses.collect(),
+        more: loser.more,
     }
 }
 

@@ -39,7 +39,7 @@ pub use crate::core::share_group::SharedStrategy;
 pub use access::{
     Access, AccessRequest, AllowAll, Answer, AsyncAccess, AuthenticationCounts, Authorizer,
     ClientInfo, Decision, Deferred, Explanation, Ground, Guard, Identity, OwnedAccessRequest,
-    RULE_FILE_LEN_MAX, UserStore, UserStoreError, UserView,
+    RULE_FILE_LEN_MAX, UserLoss, UserStore, UserStoreError, UserView,
 };
 pub use authenticate::{
     AuthAnswer, AuthStep, Authenticate, ConnectRequest, Exchange, Grant, Refusal,

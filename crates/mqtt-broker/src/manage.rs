@@ -3,6 +3,7 @@
 //! Lists come in pages, and no lock is held for longer than a page takes.
 
 mod bans;
+mod forecast;
 mod page;
 mod publish;
 mod recheck;
@@ -11,6 +12,7 @@ mod views;
 pub use crate::core::bans::{BANS_MAX, Ban, Banned, BansFull};
 pub use bans::BanError;
 pub(crate) use bans::load as load_bans;
+pub use forecast::{FORECAST_CLIENTS_MAX, FORECAST_LOSSES_MAX, Forecast, Loser, Loss};
 pub use page::{Cursor, PAGE_MAX, Page};
 pub use publish::{NotPublished, Post, Published};
 pub use recheck::Rechecked;
@@ -126,7 +128,8 @@ impl Manager {
         self.reloader.certificates()
     }
 
-    /// What [`reload`](Self::reload) would do with a configuration; does nothing.
+    /// What [`reload`](Self::reload) would do with a configuration; does nothing. Who would lose what by it says
+    /// [`forecast`](Self::forecast).
     ///
     /// # Errors
     /// [`ReloadError`]: the configuration would be refused.

@@ -1,11 +1,12 @@
 //! Another configuration for a running broker.
 
-use crate::access::{AuthenticationCounts, Authorizer, Guard, UserStore};
+use crate::access::{AuthenticationCounts, Authorizer, ClientInfo, Guard, UserLoss, UserStore};
 use crate::broker::limits;
 use crate::config::{Change, Config, ConfigError, Effect};
 use crate::core::lane::Lane;
 use crate::core::live::TooManyValues;
 use crate::core::retained::RetainedBounds;
+use crate::core::rights::Judges;
 use crate::extensions::{AutoSubscriptions, Rewriter};
 use crate::manage::Rechecked;
 use crate::net::{Bounds, CertificateState, Door, Entrance, ListenerState, reload_listeners};
@@ -33,6 +34,31 @@ pub(crate) struct Rights {
     pub(crate) is_open: bool,
     pub(crate) guard: Option<Arc<Guard>>,
     pub(crate) authorizer: Option<Arc<Authorizer>>,
+}
+
+/// Who would decide by a configuration that is not in force.
+pub(crate) struct Planned<'a> {
+    pub(crate) config: &'a Config,
+    guard: Option<Guard>,
+    authorizer: Option<Authorizer>,
+    auto_subscriptions: AutoSubscriptions,
+}
+
+impl Planned<'_> {
+    /// Those of the configuration in the place of those in force; an embedding program's own stay.
+    pub(crate) fn judges<'a>(&'a self, now: Judges<'a>) -> Judges<'a> {
+        let authorizer = self.authorizer.as_ref();
+        let guard = self.guard.as_ref();
+        Judges {
+            access: authorizer.map_or(now.access, |authorizer| authorizer),
+            authenticate: guard.map_or(now.authenticate, |guard| Some(guard)),
+            auto_subscriptions: &self.auto_subscriptions,
+        }
+    }
+
+    pub(crate) fn user_loss(&self, client: &ClientInfo) -> Option<UserLoss> {
+        self.guard.as_ref()?.user_loss(client)
+    }
 }
 
 /// What another configuration changes.
@@ -128,6 +154,24 @@ impl Reloader {
     pub(crate) fn plan(&self, config: &Config) -> Result<ReloadReport, ReloadError> {
         self.check(config)?;
         Ok(self.report(&self.last.lock(), config))
+    }
+
+    /// Who would decide by `config`; nothing is changed.
+    pub(crate) fn planned<'a>(&self, config: &'a Config) -> Result<Planned<'a>, ReloadError> {
+        let runtime = self.door.lanes.runtime(Lane::FIRST);
+        let _inside = runtime.map(Handle::enter);
+        self.check(config)?;
+        let Rights {
+            guard, authorizer, ..
+        } = &self.rights;
+        let guard = guard.as_ref().map(|guard| guard.planned(config));
+        let authorizer = authorizer.as_ref().map(|_| Authorizer::from_config(config));
+        Ok(Planned {
+            config,
+            guard: guard.transpose()?,
+            authorizer: authorizer.transpose()?,
+            auto_subscriptions: AutoSubscriptions::new(&config.auto_subscribe),
+        })
     }
 
     pub(crate) fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError> {

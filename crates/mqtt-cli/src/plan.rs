@@ -1,12 +1,13 @@
 //! `mqtt broker plan`: what another configuration would change.
 
 use std::{
+    borrow::Cow,
     fmt::Write as _,
     io::{self, Write},
     process::ExitCode,
 };
 
-use mqtt_admin::{ChangeEntry, ReloadEntry};
+use mqtt_admin::{ChangeEntry, ForecastEntry, LoserEntry, ReloadEntry};
 
 use crate::{args::PlanArgs, broker::from_file, exit::Failure};
 
@@ -88,7 +89,80 @@ pub(crate) fn report_text(report: &ReloadEntry) -> String {
             let _ = writeln!(text, "{what}, which have no right any more: {count}");
         }
     }
+    if let Some(forecast) = &report.forecast {
+        forecast_text(&mut text, forecast);
+    }
     text
+}
+
+/// Who would lose what, a line for each loss.
+fn forecast_text(text: &mut String, forecast: &ForecastEntry) {
+    let (ended, kept): (Vec<_>, Vec<_>) = forecast
+        .clients
+        .iter()
+        .partition(|client| client.disconnected);
+    for (head, clients) in [
+        ("clients that would be disconnected:", ended),
+        ("clients that would stay and lose something:", kept),
+    ] {
+        if !clients.is_empty() {
+            let _ = writeln!(text, "{head}");
+        }
+        for client in clients {
+            loser_text(text, client);
+        }
+    }
+    if forecast.more > 0 {
+        let _ = writeln!(text, "and more clients, not shown: {}", forecast.more);
+    }
+    for (count, what) in [
+        (
+            forecast.away,
+            "clients that are away and would lose something",
+        ),
+        (
+            forecast.unknown,
+            "sessions whose client has not come back since the start, which nobody can be asked about",
+        ),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "{what}: {count}");
+        }
+    }
+    if forecast.cut_short {
+        let sessions = forecast.sessions;
+        let _ = writeln!(
+            text,
+            "services took too long, no more than {sessions} sessions were asked about"
+        );
+    } else if forecast.clients.is_empty() && forecast.away == 0 {
+        text.push_str("no client would lose anything\n");
+    }
+}
+
+fn loser_text(text: &mut String, client: &LoserEntry) {
+    let user = match &client.username {
+        Some(username) => format!("user {}", harmless(username)),
+        None => "no user name".to_owned(),
+    };
+    let (client_id, peer) = (harmless(&client.client_id), &client.peer);
+    let _ = writeln!(text, "  {client_id} ({user}, {peer}):");
+    for loss in &client.losses {
+        let topic = loss.topic.as_ref();
+        let topic = topic.map_or_else(String::new, |topic| format!(" {}", harmless(topic)));
+        let _ = writeln!(text, "    {}{topic}: {}", loss.what, loss.why);
+    }
+    if client.more > 0 {
+        let _ = writeln!(text, "    and more: {}", client.more);
+    }
+}
+
+/// What would move the cursor or worse is shown as it is written in a string.
+fn harmless(name: &str) -> Cow<'_, str> {
+    match name.contains(char::is_control) {
+        true => name.escape_debug().to_string().into(),
+        false => name.into(),
+    }
 }
 
 fn shown(value: Option<&str>) -> &str {

@@ -189,5 +189,7 @@ fn a_reload_takes_over_what_it_can_and_names_the_rest() {
         let report: ReloadEntry = admin.ask(&plan).unwrap();
         let expected = (vec!["log.level", "mqtt.max_subscriptions"], vec![]);
         assert_eq!(told(&report), expected, "a plan changes nothing");
+        let forecast = report.forecast.unwrap();
+        assert_eq!((forecast.sessions, forecast.clients.len()), (0, 0));
     }
 }

@@ -39,6 +39,34 @@ pub struct Guard {
     runtime: Option<Handle>,
 }
 
+/// Why a client that was let in would not be let in again.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum UserLoss {
+    /// Its user is gone, or has another password.
+    GoneOrChanged,
+    /// The authenticator that let it in is not asked at its listener.
+    NotAsked,
+    /// What it showed has expired.
+    Expired,
+    /// It has a user name that nobody proved.
+    Unproved,
+    /// It has said nothing of itself, which is not enough.
+    Nobody,
+}
+
+impl fmt::Display for UserLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GoneOrChanged => "its user is gone or has another password",
+            Self::NotAsked => "who let it in is not asked at its listener",
+            Self::Expired => "what it showed has expired",
+            Self::Unproved => "its user name was never proved",
+            Self::Nobody => "it has not said who it is",
+        })
+    }
+}
+
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
@@ -95,6 +123,27 @@ impl Guard {
         Ok(())
     }
 
+    /// One that goes by another configuration, to ask it about clients that this one has let in.
+    ///
+    /// # Errors
+    /// As of [`reload`](Self::reload).
+    pub(crate) fn planned(&self, config: &Config) -> Result<Self, ConfigError> {
+        let _inside = self.runtime.as_ref().map(Handle::enter);
+        // A database that is filled from a file when it is empty stays empty.
+        let store = match self.store.is_empty() {
+            true => UserStore::in_memory(),
+            false => self.store.clone(),
+        };
+        let policy = Policy::of(config, &store)?;
+        Ok(Self {
+            desk: Arc::clone(&self.desk),
+            store,
+            policy: RwLock::new(Arc::new(policy)),
+            expiries: Expiries::default(),
+            runtime: self.runtime.clone(),
+        })
+    }
+
     /// The users of the built-in database.
     #[must_use]
     pub const fn users(&self) -> &UserStore {
@@ -111,12 +160,23 @@ impl Guard {
     /// it showed has not expired.
     #[must_use]
     pub fn still_valid(&self, client: &ClientInfo) -> bool {
+        self.user_loss(client).is_none()
+    }
+
+    /// Why a client that is connected would not be let in again; none where it would.
+    #[must_use]
+    pub fn user_loss(&self, client: &ClientInfo) -> Option<UserLoss> {
         let policy = self.policy();
         let chain = policy.at(&client.listener);
         match client.identity.as_deref() {
-            Some(identity) => !is_over(identity) && chain.is_valid(&self.desk, identity),
-            None if chain.is_empty() => !chain.is_anonymous || client.username.is_none(),
-            None => chain.allow_anonymous && client.username.is_none(),
+            Some(identity) if is_over(identity) => Some(UserLoss::Expired),
+            Some(identity) if !chain.asks(&identity.authenticator) => Some(UserLoss::NotAsked),
+            Some(identity) => {
+                (!chain.is_valid(&self.desk, identity)).then_some(UserLoss::GoneOrChanged)
+            }
+            None if chain.is_empty() && !chain.is_anonymous => None,
+            None if client.username.is_some() => Some(UserLoss::Unproved),
+            None => (!chain.is_empty() && !chain.allow_anonymous).then_some(UserLoss::Nobody),
         }
     }
 

@@ -14,7 +14,7 @@ mod template;
 
 pub use authn::{AuthenticationCounts, UserStore, UserStoreError, UserView};
 pub use authorizer::Authorizer;
-pub use guard::Guard;
+pub use guard::{Guard, UserLoss};
 pub use identity::Identity;
 pub(crate) use policy::Policy;
 pub use policy::{Explanation, Ground, RULE_FILE_LEN_MAX};

@@ -35,7 +35,7 @@ pub(crate) mod refusals;
 pub(crate) mod restore;
 pub(crate) mod retained;
 mod retained_tree;
-mod rights;
+pub(crate) mod rights;
 mod router;
 mod seldom_vec;
 mod session_aliases;

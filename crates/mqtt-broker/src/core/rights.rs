@@ -4,8 +4,9 @@ use super::cause::{EndCause, RequestRefused};
 use super::session_cell::SessionCell;
 use super::{Batch, Core};
 use crate::access::{Access, AccessRequest, Answer, ClientInfo, Decision};
+use crate::authenticate::Authenticate;
 use crate::config::LostRight;
-use crate::extensions::Subscribed;
+use crate::extensions::{AutoSubscriptions, Subscribed};
 use mqtt_codec::{QoS, ReasonCode};
 use std::fmt;
 use std::future::Future;
@@ -74,6 +75,14 @@ impl LastRight {
     }
 }
 
+/// Who is asked about clients that are in.
+#[derive(Clone, Copy)]
+pub(crate) struct Judges<'a> {
+    pub(crate) access: &'a dyn Access,
+    pub(crate) authenticate: Option<&'a dyn Authenticate>,
+    pub(crate) auto_subscriptions: &'a AutoSubscriptions,
+}
+
 impl Lost {
     fn take(self, asked: Vec<Asked>) -> Vec<Box<str>> {
         match self {
@@ -91,62 +100,27 @@ impl Core {
         self.rights_hold.store(holds, Ordering::Relaxed);
     }
 
+    /// Who is asked now.
+    pub(crate) fn judges(&self) -> Judges<'_> {
+        Judges {
+            access: &*self.access,
+            authenticate: self.authenticate.as_deref(),
+            auto_subscriptions: &self.extensions.auto_subscriptions,
+        }
+    }
+
     /// The subscriptions of a session that are to be asked about for `client`, which has come back to it.
     pub(crate) fn to_ask_again(&self, client: &ClientInfo) -> Vec<Asked> {
         let found = match self.access.on_lost_right() {
             Some(_) if !client.superuser => self.session(&client.client_id),
             _ => None,
         };
-        found.map_or_else(Vec::new, |cell| self.asked_of(&cell, client))
-    }
-
-    fn asked_of(&self, cell: &SessionCell, client: &ClientInfo) -> Vec<Asked> {
-        // Nobody was asked about these.
-        let auto = &self.extensions.auto_subscriptions;
-        let auto = match auto.is_empty() {
-            true => Vec::new(),
-            false => auto.of(client),
-        };
-        let state = cell.state.lock();
-        let asked = state.subscriptions.iter().map(|subscription| Asked {
-            topic_filter: subscription.topic_filter.clone(),
-            qos: subscription.options.qos,
-        });
-        let is_asked = |asked: &Asked| {
-            auto.iter()
-                .all(|(filter, _)| **filter != *asked.topic_filter)
-        };
-        asked.filter(is_asked).collect()
+        found.map_or_else(Vec::new, |cell| self.judges().asked_of(&cell, client))
     }
 
     /// Which of these subscriptions `client` may not have any more.
     pub(crate) fn ask_again(&self, client: &ClientInfo, all: &[Asked]) -> LostAnswer {
-        let mut lost = Vec::new();
-        let mut pending = Vec::new();
-        for asked in all {
-            let subscribed = Subscribed::of(&asked.topic_filter);
-            let request = AccessRequest::Subscribe {
-                client,
-                topic_filter: subscribed.matched(),
-                qos: asked.qos,
-            };
-            match self.access.decide(&request) {
-                Answer::Ready(Decision::Allow) => {}
-                Answer::Ready(_) => lost.push(asked.topic_filter.clone()),
-                Answer::Pending(promise) => pending.push((asked.topic_filter.clone(), promise)),
-            }
-        }
-        if pending.is_empty() {
-            return LostAnswer::Ready(Lost::These(lost));
-        }
-        LostAnswer::Pending(Box::pin(async move {
-            for (topic_filter, promise) in pending {
-                if promise.await != Decision::Allow {
-                    lost.push(topic_filter);
-                }
-            }
-            Lost::These(lost)
-        }))
+        self.judges().ask_again(client, all)
     }
 
     /// Ends the subscriptions of a session that its client has no right to; how many there were.
@@ -174,41 +148,6 @@ impl Core {
             }
         }
         removed
-    }
-
-    /// What there is to be asked about a session whose client is known.
-    pub(crate) fn to_recheck(&self, cell: &Arc<SessionCell>) -> Option<ToRecheck> {
-        let state = cell.state.lock();
-        let client = state.client.clone()?;
-        let will = state.will.as_ref();
-        let will = will.map(|will| Arc::clone(&will.message));
-        drop(state);
-        let is_valid = self
-            .authenticate
-            .as_ref()
-            .is_none_or(|authenticate| authenticate.still_valid(&client));
-        let asks = self.access.on_lost_right().is_some() && !client.superuser;
-        let will = will.filter(|_| asks && is_valid).map(|message| {
-            let request = AccessRequest::Publish {
-                client: &client,
-                topic_name: message.topic_name(),
-                qos: message.qos,
-                retain: message.retain,
-            };
-            self.access.decide(&request)
-        });
-        let asked = match asks && is_valid {
-            true => self.asked_of(cell, &client),
-            false => Vec::new(),
-        };
-        let lost = self.ask_again(&client, &asked);
-        Some(ToRecheck {
-            client,
-            is_valid,
-            will,
-            asked,
-            lost,
-        })
     }
 
     /// Takes away what was lost.
@@ -247,6 +186,89 @@ impl Core {
     }
 }
 
+impl Judges<'_> {
+    /// What there is to be asked about a session whose client is known.
+    pub(crate) fn to_recheck(self, cell: &Arc<SessionCell>) -> Option<ToRecheck> {
+        let state = cell.state.lock();
+        let client = state.client.clone()?;
+        let will = state.will.as_ref();
+        let will = will.map(|will| Arc::clone(&will.message));
+        drop(state);
+        let is_valid = self
+            .authenticate
+            .is_none_or(|authenticate| authenticate.still_valid(&client));
+        let asks = self.access.on_lost_right().is_some() && !client.superuser;
+        let will = will.filter(|_| asks && is_valid).map(|message| {
+            let request = AccessRequest::Publish {
+                client: &client,
+                topic_name: message.topic_name(),
+                qos: message.qos,
+                retain: message.retain,
+            };
+            self.access.decide(&request)
+        });
+        let asked = match asks && is_valid {
+            true => self.asked_of(cell, &client),
+            false => Vec::new(),
+        };
+        let lost = self.ask_again(&client, &asked);
+        Some(ToRecheck {
+            client,
+            is_valid,
+            will,
+            asked,
+            lost,
+        })
+    }
+
+    fn asked_of(self, cell: &SessionCell, client: &ClientInfo) -> Vec<Asked> {
+        // Nobody was asked about these.
+        let auto = match self.auto_subscriptions.is_empty() {
+            true => Vec::new(),
+            false => self.auto_subscriptions.of(client),
+        };
+        let state = cell.state.lock();
+        let asked = state.subscriptions.iter().map(|subscription| Asked {
+            topic_filter: subscription.topic_filter.clone(),
+            qos: subscription.options.qos,
+        });
+        let is_asked = |asked: &Asked| {
+            auto.iter()
+                .all(|(filter, _)| **filter != *asked.topic_filter)
+        };
+        asked.filter(is_asked).collect()
+    }
+
+    fn ask_again(self, client: &ClientInfo, all: &[Asked]) -> LostAnswer {
+        let mut lost = Vec::new();
+        let mut pending = Vec::new();
+        for asked in all {
+            let subscribed = Subscribed::of(&asked.topic_filter);
+            let request = AccessRequest::Subscribe {
+                client,
+                topic_filter: subscribed.matched(),
+                qos: asked.qos,
+            };
+            match self.access.decide(&request) {
+                Answer::Ready(Decision::Allow) => {}
+                Answer::Ready(_) => lost.push(asked.topic_filter.clone()),
+                Answer::Pending(promise) => pending.push((asked.topic_filter.clone(), promise)),
+            }
+        }
+        if pending.is_empty() {
+            return LostAnswer::Ready(Lost::These(lost));
+        }
+        LostAnswer::Pending(Box::pin(async move {
+            for (topic_filter, promise) in pending {
+                if promise.await != Decision::Allow {
+                    lost.push(topic_filter);
+                }
+            }
+            Lost::These(lost)
+        }))
+    }
+}
+
 /// A session with what was asked about it.
 pub(crate) struct ToRecheck {
     client: Arc<ClientInfo>,
@@ -265,6 +287,23 @@ pub(crate) struct Settled {
     may_leave_will: bool,
     asked: Vec<Asked>,
     lost: Lost,
+}
+
+impl Settled {
+    /// Whether its client is still who it proved to be.
+    pub(crate) const fn is_valid(&self) -> bool {
+        self.is_valid
+    }
+
+    /// Whether a Will Message it has may be published.
+    pub(crate) const fn may_leave_will(&self) -> bool {
+        self.may_leave_will
+    }
+
+    /// Whose session it is, and the Topic Filters that client has no right to.
+    pub(crate) fn into_lost(self) -> (Arc<ClientInfo>, Vec<Box<str>>) {
+        (self.client, self.lost.take(self.asked))
+    }
 }
 
 /// What was taken away.

@@ -42,7 +42,7 @@ impl Manager {
             last = end.key;
             for cell in cells {
                 rechecked.sessions += 1;
-                let Some(asked) = self.core.to_recheck(&cell) else {
+                let Some(asked) = self.core.judges().to_recheck(&cell) else {
                     rechecked.unknown += 1;
                     continue;
                 };

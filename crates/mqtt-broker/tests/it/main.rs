@@ -19,6 +19,7 @@ mod disk;
 mod doors;
 mod extensions;
 mod flows;
+mod forecast;
 mod guard;
 mod guard_http;
 mod guard_tokens;

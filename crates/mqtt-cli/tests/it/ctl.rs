@@ -175,13 +175,14 @@ fn a_plan_tells_what_each_change_takes() {
     let expected = "at once:\n  log.level: \"info\" -> \"debug\"\n  rewrite: 0 entries -> 1 entry\n\
          for new connections:\n  mqtt.max_inflight: 20 -> 32\n\
          after a restart:\n  durability: \"fsync\" -> \"os\"\n  node.name: \"mqtt\" -> \"b\"\n";
+    let asked = format!("{expected}no client would lose anything\n");
     let new = new.to_str().unwrap();
-    assert_eq!(well(fixture.ctl(&["plan", new])), expected);
+    assert_eq!(well(fixture.ctl(&["plan", new])), asked);
     let data_dir = fixture.dir.path().join("data");
     let data_dir = data_dir.to_str().unwrap();
     assert_eq!(
         well(run(["broker", "plan", new, "--data-dir", data_dir])),
-        expected
+        asked
     );
     let old = fixture.file();
     let old = old.to_str().unwrap();
@@ -204,6 +205,42 @@ fn a_plan_tells_what_each_change_takes() {
     assert_eq!(alone.code, Some(1));
     let hint = "admin.sock; name another configuration to compare with by --config FILE\n";
     assert!(alone.stderr.ends_with(hint), "{}", alone.stderr);
+}
+
+/// The whole output, as a golden text.
+#[test]
+fn a_plan_tells_which_clients_would_lose_what() {
+    let fixture = Fixture::start("");
+    let mut client = fixture.client();
+    client.write_all(b"\x82\x06\0\x01\0\x01a\0").unwrap();
+    let mut suback = [0; 5];
+    client.read_exact(&mut suback).unwrap();
+    assert_eq!(suback, [0x90, 3, 0, 1, 0]);
+    let peer = client.local_addr().unwrap();
+    let new = fixture.dir.path().join("new.toml");
+    let rules = |rest: &str| {
+        let rule = "[[authorization.rules]]\npermission = \"deny\"\ntopics = [\"a\"]\n";
+        fs::write(&new, format!("{rest}{rule}")).unwrap();
+    };
+    let new = new.to_str().unwrap();
+    let change = "at once:\n  authorization.rules: 0 entries -> 1 entry\n";
+    rules("");
+    let expected = format!(
+        "{change}clients that would be disconnected:\n  c (no user name, {peer}):\n    \
+         subscription a: the rule {new}:1\n"
+    );
+    assert_eq!(well(fixture.ctl(&["plan", new])), expected);
+    let json = well(fixture.ctl(&["--json", "plan", new]));
+    let forecast =
+        "\"forecast\":{\"away\":0,\"clients\":[{\"client_id\":\"c\",\"disconnected\":true,";
+    assert!(json.contains(forecast), "{json}");
+    rules("authorization.on_lost_right = \"unsubscribe\"\n");
+    let stays = well(fixture.ctl(&["plan", new]));
+    let line = "clients that would stay and lose something:\n  c (no user name, ";
+    assert!(stays.contains(line), "{stays}");
+    client.write_all(&[0xC0, 0]).unwrap();
+    client.read_exact(suback.get_mut(..2).unwrap()).unwrap();
+    assert!(suback.starts_with(&[0xD0, 0]), "it is still there");
 }
 
 #[test]

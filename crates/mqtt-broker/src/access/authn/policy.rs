@@ -150,6 +150,11 @@ impl Chain {
         })
     }
 
+    /// Whether the authenticator of that name is asked.
+    pub(in crate::access) fn asks(&self, authenticator: &str) -> bool {
+        self.ones.iter().any(|one| *one.name == *authenticator)
+    }
+
     /// Whether who proved this identity would be let in with it still.
     pub(in crate::access) fn is_valid(&self, desk: &Desk, identity: &Identity) -> bool {
         let one = self
