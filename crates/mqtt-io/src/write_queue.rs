@@ -55,6 +55,33 @@ struct WovenPiece {
     woven: Vec<Woven>,
     /// INVARIANT: the bytes in `buffer` and in `woven`.
     len: usize,
+    /// How many of `woven`, from the first, have left with all that stands before them.
+    left: usize,
+    /// INVARIANT: the bytes up to the end of the last one that has left.
+    left_len: usize,
+}
+
+impl WovenPiece {
+    /// Where in the buffer the bytes behind what has left begin.
+    fn begin(&self) -> usize {
+        let last = self.left.checked_sub(1).and_then(|at| self.woven.get(at));
+        last.map_or(0, |woven| woven.at)
+    }
+
+    /// The first `written` bytes have left.
+    fn leave(&mut self, written: usize) {
+        let mut from = self.begin();
+        while let Some(next) = self.woven.get_mut(self.left) {
+            let until = self.left_len + (next.at - from) + next.bytes.len();
+            if until > written {
+                break;
+            }
+            from = next.at;
+            next.bytes = Bytes::new();
+            self.left += 1;
+            self.left_len = until;
+        }
+    }
 }
 
 impl WriteQueue {
@@ -93,7 +120,13 @@ impl WriteQueue {
         let shared: usize = woven.iter().map(|woven| woven.bytes.len()).sum();
         let len = buffer.len() + shared;
         self.len += len;
-        let piece = WovenPiece { buffer, woven, len };
+        let piece = WovenPiece {
+            buffer,
+            woven,
+            len,
+            left: 0,
+            left_len: 0,
+        };
         self.pieces.push_back(Piece::Woven(Box::new(piece)));
     }
 
@@ -151,8 +184,8 @@ impl WriteQueue {
         Poll::Ready(Ok(waiting))
     }
 
-    fn poll_write<S: AsyncWrite>(
-        &self,
+    fn poll_write<'a, S: AsyncWrite>(
+        &'a self,
         stream: Pin<&mut S>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
@@ -161,28 +194,42 @@ impl WriteQueue {
         {
             return stream.poll_write(cx, front.get(self.front_written..).unwrap_or_default());
         }
-        let mut written = self.front_written;
-        let mut parts = self.pieces.iter().flat_map(Piece::parts);
-        let mut parts = std::iter::from_fn(|| {
-            loop {
-                let part = parts.next()?;
-                let left = part.get(written..).unwrap_or_default();
-                written = written.saturating_sub(part.len());
-                if !left.is_empty() {
-                    return Some(left);
-                }
-            }
-        });
-        if !stream.is_write_vectored() {
-            return stream.poll_write(cx, parts.next().unwrap_or_default());
-        }
+        let front = self.pieces.front().map(Piece::left_len);
+        let mut skipped = self.front_written - front.unwrap_or(0);
+        let is_vectored = stream.is_write_vectored();
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let most = if is_vectored { SLICES_MAX } else { 1 };
+        let mut places = slices.iter_mut().take(most);
         let mut count = 0;
-        for (slice, bytes) in slices.iter_mut().zip(parts) {
-            *slice = IoSlice::new(bytes);
+        let mut add = |part: &'a [u8]| {
+            let part = match skipped {
+                0 => part,
+                _ => {
+                    let rest = part.get(skipped..).unwrap_or_default();
+                    skipped = skipped.saturating_sub(part.len());
+                    rest
+                }
+            };
+            if part.is_empty() {
+                return true;
+            }
+            let Some(place) = places.next() else {
+                return false;
+            };
+            *place = IoSlice::new(part);
             count += 1;
+            true
+        };
+        for piece in &self.pieces {
+            if !piece.show(&mut add) {
+                break;
+            }
         }
-        stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
+        let slices = slices.get(..count).unwrap_or_default();
+        match slices {
+            [one] => stream.poll_write(cx, one),
+            many => stream.poll_write_vectored(cx, many),
+        }
     }
 
     fn advance(&mut self, written: usize) {
@@ -197,6 +244,9 @@ impl WriteQueue {
                 Some(Piece::Woven(piece)) => self.keep_spare(piece.buffer),
                 Some(Piece::Shared(_)) | None => {}
             }
+        }
+        if let Some(Piece::Woven(front)) = self.pieces.front_mut() {
+            front.leave(self.front_written);
         }
         if self.pieces.is_empty() && self.pieces.capacity() > PLACES_KEPT_MAX {
             self.pieces = VecDeque::new();
@@ -227,21 +277,31 @@ impl Piece {
         }
     }
 
-    /// Its bytes, in order.
-    fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let (buffer, woven): (&[u8], &[Woven]) = match self {
-            Self::Owned(buffer) => (buffer, &[]),
-            Self::Shared(bytes) => (bytes, &[]),
-            Self::Woven(piece) => (&piece.buffer, &piece.woven),
+    /// How many of its bytes [`Piece::show`] passes over, which have left.
+    fn left_len(&self) -> usize {
+        match self {
+            Self::Woven(piece) => piece.left_len,
+            Self::Owned(_) | Self::Shared(_) => 0,
+        }
+    }
+
+    /// Shows its bytes in order, from [`Piece::left_len`] on, until `use_part` says `false`; whether it has not.
+    #[inline]
+    fn show<'a>(&'a self, mut use_part: impl FnMut(&'a [u8]) -> bool) -> bool {
+        let piece = match self {
+            Self::Owned(buffer) => return use_part(buffer),
+            Self::Shared(bytes) => return use_part(bytes),
+            Self::Woven(piece) => piece,
         };
-        let mut from = 0;
-        let between = woven.iter().flat_map(move |woven| {
-            let before = buffer.get(from..woven.at).unwrap_or_default();
+        let mut from = piece.begin();
+        for woven in piece.woven.get(piece.left..).unwrap_or_default() {
+            let before = piece.buffer.get(from..woven.at).unwrap_or_default();
+            if !use_part(before) || !use_part(&woven.bytes) {
+                return false;
+            }
             from = woven.at;
-            [before, &woven.bytes]
-        });
-        let last = woven.last().map_or(0, |woven| woven.at);
-        between.chain([buffer.get(last..).unwrap_or_default()])
+        }
+        use_part(piece.buffer.get(from..).unwrap_or_default())
     }
 }
 
