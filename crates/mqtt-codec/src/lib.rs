@@ -50,7 +50,7 @@ pub use packet::disconnect::Disconnect;
 #[cfg(feature = "bytes")]
 pub use packet::publish::KnownHead;
 pub use packet::publish::{
-    Head, MeasuredHead, Publish, PublishHead, patch_packet_id, set_publish_flags,
+    AliasedHead, Head, MeasuredHead, Publish, PublishHead, patch_packet_id, set_publish_flags,
 };
 pub use packet::reason_codes::ReasonCodes;
 pub use packet::suback::SubAck;

@@ -2,12 +2,12 @@
 
 #[cfg(feature = "alloc")]
 use crate::Heap;
-use crate::stamp::append_publish_within;
+use crate::stamp::{append_publish_within, check_len};
 use crate::storage::{Queue, TopicNameAt, TopicNames};
 use crate::{Negotiated, Output, SendRefusal, Stamp, Storage};
 use core::fmt;
 use core::num::NonZeroU16;
-use mqtt_codec::{Publish, TopicName};
+use mqtt_codec::{AliasedHead, EncodeError, Publish, TopicName};
 
 /// Aliases this side sets on one connection unless it is told otherwise.
 pub const OUTBOUND_ALIASES_DEFAULT: u16 = 16;
@@ -106,6 +106,8 @@ pub struct OutboundAliases<
     /// PUBLISH packets so far; wraps, which at worst costs an alias.
     sent: u32,
     maximum: u16,
+    /// The alias that was sent last, alone; whose name comes next is likely to be the same.
+    last: Option<NonZeroU16>,
 }
 
 #[cfg(feature = "alloc")]
@@ -129,6 +131,7 @@ impl<S: Storage> OutboundAliases<S> {
             sightings: Queue::EMPTY,
             sent: 0,
             maximum: maximum.min(ALIASES_MAX).min(room),
+            last: None,
         }
     }
 
@@ -170,6 +173,7 @@ impl<S: Storage> OutboundAliases<S> {
                 if let Some(known) = self.entries.get_mut(place(alias)) {
                     *known = entry;
                 }
+                self.last = Some(alias);
             }
             TopicForm::NameAndAlias(alias) => {
                 let is_kept = match self.entries.get_mut(place(alias)) {
@@ -200,7 +204,12 @@ impl<S: Storage> OutboundAliases<S> {
         negotiated: &Negotiated,
         out: &mut impl Output,
     ) -> Result<(), SendRefusal> {
-        let topic = AliasTopic::new(publish.topic_name.map_or("", TopicName::as_str));
+        let topic_name = publish.topic_name.map_or("", TopicName::as_str);
+        let is_plain = stamp.expiry_left_s.is_none() && !stamp.dup && publish.properties.is_empty();
+        if is_plain && let Some(alias) = self.again(topic_name) {
+            return self.append_again(publish, &stamp, alias, negotiated, out);
+        }
+        let topic = AliasTopic::new(topic_name);
         stamp.topic = self.plan(topic);
         let mut write = |stamp: &Stamp| {
             stamp.show(publish, &[], |shown| {
@@ -216,6 +225,38 @@ impl<S: Storage> OutboundAliases<S> {
             self.sent(topic, stamp.topic);
         }
         written
+    }
+
+    /// The alias of `topic_name`, if it was the last one sent: found without its hash.
+    fn again(&self, topic_name: &str) -> Option<NonZeroU16> {
+        let is_it =
+            |alias: &NonZeroU16| self.names.get(place(*alias)) == TopicNameAt::Name(topic_name);
+        self.last.filter(is_it)
+    }
+
+    /// Encodes a PUBLISH without properties that goes where the last one went.
+    fn append_again(
+        &mut self,
+        publish: &Publish<'_>,
+        stamp: &Stamp,
+        alias: NonZeroU16,
+        negotiated: &Negotiated,
+        out: &mut impl Output,
+    ) -> Result<(), SendRefusal> {
+        let (payload, at) = (publish.payload, out.len());
+        let head = AliasedHead::new(stamp.delivery, publish.retain, alias, payload.len())?;
+        let needed = head.packet_len();
+        check_len(needed, negotiated)?;
+        let has_room = out.room() >= needed;
+        if !has_room || !out.extend_from(head.as_bytes()) || !out.extend_from(payload) {
+            out.truncate(at);
+            return Err(EncodeError::BufferTooSmall { needed }.into());
+        }
+        self.sent = self.sent.wrapping_add(1);
+        if let Some(entry) = self.entries.get_mut(place(alias)) {
+            entry.used = self.sent;
+        }
+        Ok(())
     }
 
     fn find(&self, topic: AliasTopic<'_>) -> Option<NonZeroU16> {

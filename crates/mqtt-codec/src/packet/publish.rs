@@ -1,5 +1,6 @@
 //! PUBLISH: read and written by hand, because nearly all traffic is this.
 
+mod aliased;
 mod known;
 
 use crate::encode_error::{EncodeError, Field};
@@ -11,6 +12,7 @@ use crate::{
     PropertyId, PropertyScope, PropertySet, ProtocolVersion, QoS, TopicName,
 };
 
+pub use aliased::AliasedHead;
 pub use known::Head;
 #[cfg(feature = "bytes")]
 pub use known::KnownHead;
