@@ -457,10 +457,15 @@ impl Core {
             }
             _ => return Some(outgoing),
         };
-        if self.is_vectored {
-            self.out.expect(&outgoing.payload);
+        match outgoing.qos {
+            _ if !self.is_vectored => {}
+            QoS::AtMostOnce => self.out.expect_promised(&outgoing.payload),
+            QoS::AtLeastOnce | QoS::ExactlyOnce => self.out.expect(&outgoing.payload),
         }
-        let published = connection.publish(outgoing, self.now_ms, &mut self.out);
+        let mut published = connection.publish(outgoing, self.now_ms, &mut self.out);
+        if let Ok(Some(outgoing)) = &mut published {
+            self.out.give(mem::take(&mut outgoing.payload));
+        }
         self.out.expect_nothing();
         match published {
             Ok(None) => None,

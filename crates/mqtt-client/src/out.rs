@@ -15,21 +15,59 @@ pub(crate) struct Out {
     pub(crate) woven: Vec<Woven>,
     /// INVARIANT: the bytes in `woven`.
     woven_len: usize,
-    /// What is not copied when it is to be put to the end.
-    expected: Option<Bytes>,
+    expected: Expected,
+}
+
+/// What is not copied when it is to be put to the end.
+#[derive(Debug, Default)]
+enum Expected {
+    #[default]
+    Nothing,
+    Shared(Bytes),
+    /// What lies at this address, and is [given](Out::give) afterwards.
+    Promised {
+        addr: usize,
+        len: usize,
+    },
+    /// It is in its place, which is empty until it is given.
+    Owed {
+        len: usize,
+    },
 }
 
 impl Out {
     /// The next packet is a PUBLISH with `payload`, as it lies there.
     pub(crate) fn expect(&mut self, payload: &Bytes) {
         if payload.len() >= SHARED_LEN_MIN {
-            self.expected = Some(payload.clone());
+            self.expected = Expected::Shared(payload.clone());
+        }
+    }
+
+    /// As [`Out::expect`], where the payload comes back and can be [given](Out::give): it is not counted twice.
+    pub(crate) fn expect_promised(&mut self, payload: &Bytes) {
+        if payload.len() >= SHARED_LEN_MIN {
+            let (addr, len) = (payload.as_ptr().addr(), payload.len());
+            self.expected = Expected::Promised { addr, len };
+        }
+    }
+
+    /// The payload that was promised, if it was put to the end.
+    pub(crate) fn give(&mut self, payload: Bytes) {
+        if let Expected::Owed { .. } = self.expected
+            && let Some(last) = self.woven.last_mut()
+        {
+            last.bytes = payload;
+            self.expected = Expected::Nothing;
         }
     }
 
     /// The packet is there, or is not to be.
     pub(crate) fn expect_nothing(&mut self) {
-        self.expected = None;
+        debug_assert!(
+            !matches!(self.expected, Expected::Owed { .. }),
+            "a promise is kept"
+        );
+        self.expected = Expected::Nothing;
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -59,19 +97,38 @@ impl Output for Out {
     }
 
     fn extend_from(&mut self, bytes: &[u8]) -> bool {
-        let is_it = |expected: &mut Bytes| std::ptr::eq(&**expected, bytes);
-        match self.expected.take_if(is_it) {
+        let taken = match &mut self.expected {
+            Expected::Shared(expected) if std::ptr::eq(&**expected, bytes) => {
+                let expected = std::mem::take(expected);
+                self.expected = Expected::Nothing;
+                Some(expected)
+            }
+            Expected::Promised { addr, len }
+                if *addr == bytes.as_ptr().addr() && *len == bytes.len() =>
+            {
+                self.expected = Expected::Owed { len: bytes.len() };
+                Some(Bytes::new())
+            }
+            _ => None,
+        };
+        match taken {
             None => self.bytes.extend_from_slice(bytes),
-            Some(bytes) => {
+            Some(shared) => {
                 self.woven_len += bytes.len();
                 let at = self.bytes.len();
-                self.woven.push(Woven { at, bytes });
+                self.woven.push(Woven { at, bytes: shared });
             }
         }
         true
     }
 
     fn truncate(&mut self, len: usize) {
+        if let Expected::Owed { len } = self.expected {
+            // What is cut off at all is cut off from the last packet on.
+            self.woven.pop();
+            self.woven_len -= len;
+            self.expected = Expected::Nothing;
+        }
         while let Some(last) = self.woven.last_mut() {
             let before = self.woven_len - last.bytes.len();
             let start = last.at + before;
@@ -108,6 +165,34 @@ mod tests {
         assert_eq!(out.woven.len(), 1);
         assert!(out.extend_from(&payload), "once");
         assert_eq!((out.woven.len(), out.len()), (1, 4 + 3 * SHARED_LEN_MIN));
+    }
+
+    #[test]
+    fn a_payload_that_is_promised_is_put_where_it_belongs() {
+        let payload = Bytes::from(vec![1; SHARED_LEN_MIN]);
+        let mut out = Out::default();
+        out.expect_promised(&payload);
+        assert!(out.extend_from(b"head") && out.extend_from(&payload));
+        out.give(payload.clone());
+        out.expect_nothing();
+        let woven = Woven {
+            at: 4,
+            bytes: payload.clone(),
+        };
+        assert_eq!(out.woven, [woven]);
+        assert_eq!(out.len(), 4 + SHARED_LEN_MIN);
+
+        out.expect_promised(&payload);
+        assert!(out.extend_from(b"more") && out.extend_from(&payload));
+        out.truncate(4 + SHARED_LEN_MIN);
+        out.give(payload.clone());
+        assert_eq!((out.woven.len(), out.len()), (1, 4 + SHARED_LEN_MIN));
+
+        let short = payload.slice(1..);
+        out.expect_promised(&short);
+        assert!(out.extend_from(&short), "copied");
+        out.give(short);
+        assert_eq!((out.woven.len(), out.bytes.len()), (1, 3 + SHARED_LEN_MIN));
     }
 
     #[test]
