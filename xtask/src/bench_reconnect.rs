@@ -1,51 +1,62 @@
 //! `cargo xtask bench reconnect`: how long clients with argon2id passwords take to come back, and what others notice.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+mod crowd;
+mod pair;
+mod wire;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 use std::{fs, thread};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use mqtt_bench::ProcessUsage;
 
 use crate::bench_restart::{Folder, Started, build};
 use crate::report::say;
-
-/// How long a client waits before it tries again, when the broker is busy.
-const RETRY: Duration = Duration::from_millis(200);
-
-/// Time between two messages of the pair.
-const PAIR_EVERY: Duration = Duration::from_millis(5);
+use wire::PASSWORD;
 
 /// How long the pair is watched without anything else.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// A password that all have; each user is checked all the same.
-const PASSWORD: &str = "a password as good as any";
+/// By how much the clients that come back give way to broker and pair, where both want the same core.
+const NICENESS: &str = "15";
 
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask bench reconnect",
-    about = "Connects clients with argon2id passwords, cuts all their connections at once, and measures until all are back",
+    about = "Connects clients with argon2id passwords, cuts all their connections, and measures until all are back and what a pair of others notices",
     no_binary_name = true
 )]
 struct Options {
     /// Clients, each a user of its own
     #[arg(long, default_value_t = 10_000)]
     clients: usize,
-    /// Threads that connect, each one client at a time
+    /// Connections that are under way together
     #[arg(long, default_value_t = 256)]
     at_once: usize,
-    /// Times that all connections are cut
+    /// Seconds over which the clients spread their coming back, in half of the runs
+    #[arg(long, default_value_t = 20)]
+    over: u64,
+    /// Times that all connections are cut, for each way of coming back
     #[arg(long, default_value_t = 3)]
     runs: usize,
     /// Measure this `mqtt` program, and build nothing of the broker
     #[arg(long, value_name = "PATH")]
     broker_bin: Option<PathBuf>,
+    /// What this process is: part of a measurement that another one makes
+    #[arg(long, hide = true, requires = "address")]
+    role: Option<Role>,
+    #[arg(long, hide = true)]
+    address: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Role {
+    Crowd,
+    Pair,
 }
 
 /// Connects, cuts and connects again.
@@ -59,6 +70,14 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Ok(());
     };
     let _files = mqtt_bench::raise_open_files_limit();
+    match (options.role, options.address) {
+        (Some(Role::Crowd), Some(address)) => crowd::run(address, options.clients, options.at_once),
+        (Some(Role::Pair), Some(address)) => pair::run(address, options.clients),
+        _ => measure(&options),
+    }
+}
+
+fn measure(options: &Options) -> Result<(), String> {
     let program = match &options.broker_bin {
         Some(program) => program.clone(),
         None => build(&crate::bench_broker::root()?)?,
@@ -73,36 +92,102 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let started = Started::of(&program, &data, &["--password-file", &flag])?;
     let usage = || ProcessUsage::of(started.pid());
 
-    let pair = Pair::start(started.address(), options.clients)?;
+    let mut pair = Part::start(options, Role::Pair, started.address())?;
+    // Answered once they are connected.
+    pair.ask("take")?;
     thread::sleep(QUIET);
-    say(&format!("pair alone: {}", pair.take()));
+    say(&format!("pair alone: {}", pair.ask("take")?));
+    let mut crowd = Part::start(options, Role::Crowd, started.address())?;
     let cpu = usage();
-    let (mut connected, took, tries) = connect_all(started.address(), &options)?;
+    let took = crowd.ask("connect 0")?;
+    let clients = options.clients;
     say(&format!(
-        "{} clients in, each password checked: {:.1} s, {tries} tries{}; pair: {}",
-        options.clients,
-        took.as_secs_f64(),
+        "{clients} clients in, each password checked: {took}{}; pair: {}",
         cpu_since(cpu, usage()),
-        pair.take(),
+        pair.ask("take")?,
     ));
-    for run in 1..=options.runs {
-        drop(connected);
-        let _while_nobody_was_there = pair.take();
-        let cpu = usage();
-        let (again, took, tries) = connect_all(started.address(), &options)?;
-        connected = again;
-        say(&format!(
-            "run {run}: all back after {:.2} s, {tries} tries{}; pair: {}",
-            took.as_secs_f64(),
-            cpu_since(cpu, usage()),
-            pair.take(),
-        ));
+    for over in [0, options.over] {
+        let way = match over {
+            0 => "at once".to_owned(),
+            over => format!("over {over} s"),
+        };
+        for run in 1..=options.runs {
+            crowd.ask("cut")?;
+            // The broker sees them off, which is not what is measured.
+            thread::sleep(QUIET);
+            pair.ask("take")?;
+            let cpu = usage();
+            let took = crowd.ask(&format!("connect {over}"))?;
+            say(&format!(
+                "back {way}, run {run}: {took}{}; pair: {}",
+                cpu_since(cpu, usage()),
+                pair.ask("take")?,
+            ));
+        }
     }
-    pair.stop()
+    Ok(())
+}
+
+/// A process of its own, which does what it is told line by line; killed when dropped.
+struct Part {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Part {
+    fn start(options: &Options, role: Role, address: SocketAddr) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("{role:?}: {error}");
+        let own = std::env::current_exe().map_err(failed)?;
+        let role_name = format!("{role:?}").to_lowercase();
+        let spawn = |mut command: Command| {
+            command.args(["bench", "reconnect", "--role", &role_name]);
+            command.args(["--address", &address.to_string()]);
+            command.args(["--clients", &options.clients.to_string()]);
+            command.args(["--at-once", &options.at_once.to_string()]);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            command.spawn()
+        };
+        let mut child = match role {
+            Role::Pair => spawn(Command::new(&own)),
+            Role::Crowd => {
+                let mut nice = Command::new("nice");
+                nice.args(["-n", NICENESS]).arg(&own);
+                spawn(nice).or_else(|_| spawn(Command::new(&own)))
+            }
+        }
+        .map_err(failed)?;
+        let input = child.stdin.take().ok_or("no standard input")?;
+        let output = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        Ok(Self {
+            child,
+            input,
+            output,
+        })
+    }
+
+    /// What it answers.
+    fn ask(&mut self, words: &str) -> Result<String, String> {
+        let failed = |error: std::io::Error| format!("{words}: {error}");
+        writeln!(self.input, "{words}").map_err(failed)?;
+        let mut line = String::new();
+        match self.output.read_line(&mut line).map_err(failed)? {
+            0 => Err(format!("{words}: it has ended")),
+            _ => Ok(line.trim_end().to_owned()),
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// One hash, made by the program itself, for all users.
-fn write_users(program: &PathBuf, path: &PathBuf, clients: usize) -> Result<(), String> {
+fn write_users(program: &Path, path: &Path, clients: usize) -> Result<(), String> {
     let said = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let status = Command::new(program)
         .args(["passwd", "-c", "-b"])
@@ -120,159 +205,6 @@ fn write_users(program: &PathBuf, path: &PathBuf, clients: usize) -> Result<(), 
         .map(|nth| format!("u{nth}:{hash}\n"))
         .collect();
     fs::write(path, lines).map_err(|error| said(&error))
-}
-
-/// All clients, the time until the last was in, and how often they tried.
-fn connect_all(
-    address: SocketAddr,
-    options: &Options,
-) -> Result<(Vec<TcpStream>, Duration, u64), String> {
-    let (next, tries) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let streams = Mutex::new(Vec::with_capacity(options.clients));
-    let begun = Instant::now();
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..options.at_once)
-            .map(|_| {
-                scope.spawn(|| -> Result<(), String> {
-                    loop {
-                        let nth = next.fetch_add(1, Ordering::Relaxed);
-                        if nth >= options.clients {
-                            return Ok(());
-                        }
-                        let stream = until_in(address, nth, &tries)?;
-                        if let Ok(mut streams) = streams.lock() {
-                            streams.push(stream);
-                        }
-                    }
-                })
-            })
-            .collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().map_err(|_| "a thread panicked")?)
-    })?;
-    let took = begun.elapsed();
-    let streams = streams.into_inner().map_err(|_| "a thread panicked")?;
-    Ok((streams, took, tries.into_inner()))
-}
-
-/// Tries until it is in, as clients do; a refusal that is no passing one ends the measurement.
-fn until_in(address: SocketAddr, nth: usize, tries: &AtomicU64) -> Result<TcpStream, String> {
-    loop {
-        tries.fetch_add(1, Ordering::Relaxed);
-        match connect(address, nth) {
-            Ok(stream) => return Ok(stream),
-            Err(Refused::ForNow) => thread::sleep(RETRY),
-            Err(Refused::For(cause)) => return Err(format!("client {nth}: {cause}")),
-        }
-    }
-}
-
-/// Why a client is not in.
-enum Refused {
-    /// Busy, or the connection was closed.
-    ForNow,
-    /// For good.
-    For(String),
-}
-
-fn connect(address: SocketAddr, nth: usize) -> Result<TcpStream, Refused> {
-    let passing = |_| Refused::ForNow;
-    let mut stream = TcpStream::connect(address).map_err(passing)?;
-    let name = format!("u{nth}");
-    // 3.1.1, Clean Session, User Name and Password.
-    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 4, 0xC2, 0, 0];
-    for text in [name.as_str(), name.as_str(), PASSWORD] {
-        let len = u16::try_from(text.len()).unwrap_or(u16::MAX);
-        body.extend(len.to_be_bytes());
-        body.extend(text.as_bytes());
-    }
-    send(&mut stream, 0x10, &body).map_err(passing)?;
-    let mut answer = [0; 4];
-    stream.read_exact(&mut answer).map_err(passing)?;
-    match answer {
-        [0x20, 2, _, 0] => Ok(stream),
-        [0x20, 2, _, 3] => Err(Refused::ForNow),
-        other => Err(Refused::For(format!("refused: {other:?}"))),
-    }
-}
-
-/// A packet of less than 128 bytes.
-fn send(stream: &mut TcpStream, first: u8, body: &[u8]) -> std::io::Result<()> {
-    let len = u8::try_from(body.len()).unwrap_or(u8::MAX);
-    let mut packet = vec![first, len];
-    packet.extend_from_slice(body);
-    stream.write_all(&packet)
-}
-
-/// A publisher and a subscriber that have nothing to do with the others.
-struct Pair {
-    stop: Arc<AtomicBool>,
-    times: Arc<Mutex<Vec<Duration>>>,
-    thread: thread::JoinHandle<Result<(), String>>,
-}
-
-impl Pair {
-    fn start(address: SocketAddr, clients: usize) -> Result<Self, String> {
-        let tries = AtomicU64::new(0);
-        let mut publisher = until_in(address, clients, &tries)?;
-        let mut subscriber = until_in(address, clients + 1, &tries)?;
-        let failed = |error: std::io::Error| format!("the pair: {error}");
-        for stream in [&publisher, &subscriber] {
-            stream.set_nodelay(true).map_err(failed)?;
-        }
-        send(&mut subscriber, 0x82, b"\x00\x01\x00\x04pair\x00").map_err(failed)?;
-        subscriber.read_exact(&mut [0; 5]).map_err(failed)?;
-        let (stop, times) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::<Mutex<Vec<_>>>::default(),
-        );
-        let (stops, gathered) = (Arc::clone(&stop), Arc::clone(&times));
-        let thread = thread::spawn(move || {
-            while !stops.load(Ordering::Relaxed) {
-                let sent = Instant::now();
-                send(&mut publisher, 0x30, b"\x00\x04pairx").map_err(failed)?;
-                subscriber.read_exact(&mut [0; 9]).map_err(failed)?;
-                let took = sent.elapsed();
-                if let Ok(mut gathered) = gathered.lock() {
-                    gathered.push(took);
-                }
-                thread::sleep(PAIR_EVERY);
-            }
-            Ok(())
-        });
-        Ok(Self {
-            stop,
-            times,
-            thread,
-        })
-    }
-
-    /// Median, 99th hundredth and longest of the messages since the last call.
-    fn take(&self) -> String {
-        let mut times = match self.times.lock() {
-            Ok(mut times) => std::mem::take(&mut *times),
-            Err(_) => Vec::new(),
-        };
-        times.sort_unstable();
-        let at = |hundredth: usize| {
-            times.get((times.len() * hundredth / 100).min(times.len().saturating_sub(1)))
-        };
-        let shown = [at(50), at(99), times.last()].map(|time| {
-            time.map_or_else(
-                || "-".to_owned(),
-                |time| format!("{:.2}", time.as_secs_f64() * 1e3),
-            )
-        });
-        let [median, p99, longest] = shown;
-        let count = times.len();
-        format!("{count} messages, median {median} ms, p99 {p99} ms, longest {longest} ms")
-    }
-
-    fn stop(self) -> Result<(), String> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| "the pair panicked")?
-    }
 }
 
 fn cpu_since(before: Option<ProcessUsage>, now: Option<ProcessUsage>) -> String {
