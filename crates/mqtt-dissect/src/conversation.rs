@@ -121,6 +121,15 @@ impl Conversation {
         cut.map(|packet| self.speak(side, time, packet))
     }
 
+    /// Whether a packet with an unreadable length has ended the reading of one side.
+    #[must_use]
+    pub const fn is_lost(&self, side: Side) -> bool {
+        match side {
+            Side::Client => self.client.is_lost(),
+            Side::Server => self.server.is_lost(),
+        }
+    }
+
     /// How many packets were sent so far, both ways.
     #[must_use]
     pub const fn len(&self) -> u64 {

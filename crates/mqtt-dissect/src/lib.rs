@@ -21,7 +21,8 @@ mod text;
 mod walk;
 
 pub use capture::{
-    CaptureError, CaptureReport, CaptureSettings, Heard, Stream, What, is_capture, read_capture,
+    CaptureError, CaptureReport, CaptureSettings, CaptureWriter, Heard, Stream, What, is_capture,
+    read_capture, utc_text,
 };
 pub use citation::Citation;
 pub use conversation::{Conversation, Side, Spoken, Start};

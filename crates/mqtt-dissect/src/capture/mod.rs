@@ -7,6 +7,7 @@ mod reassembly;
 mod streams;
 mod text;
 mod websocket;
+mod writer;
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -19,6 +20,9 @@ use serde::{Serialize, Serializer};
 use crate::conversation::micros;
 use crate::{Settings, Side, Spoken};
 use streams::Streams;
+
+pub use text::utc_text;
+pub use writer::CaptureWriter;
 
 /// What is to be looked for in a capture.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,6 +95,20 @@ pub enum What {
     Compressed,
     /// The server did not agree to a WebSocket.
     NoWebSocket,
+    /// The connection was opened. Said by those who relay it, not of a capture.
+    Opened,
+    /// One side sends nothing more. Said by those who relay it, not of a capture.
+    Ended {
+        /// Who.
+        side: Side,
+    },
+    /// The connection is over. Said by those who relay it, not of a capture.
+    Closed {
+        /// What cut it off, in words; `None` when both sides have ended it.
+        reason: Option<String>,
+        /// Bytes of both sides that no packet could be made of.
+        unread: u64,
+    },
 }
 
 /// What a capture held.
@@ -181,6 +199,18 @@ impl Serialize for Heard<'_> {
             What::WebSocket => event("websocket"),
             What::Compressed => event("compressed websocket"),
             What::NoWebSocket => event("no websocket"),
+            What::Opened => event("opened"),
+            What::Ended { side } => {
+                map.serialize_entry("side", side.name())?;
+                event("ended")
+            }
+            What::Closed { reason, unread } => {
+                if let Some(reason) = reason {
+                    map.serialize_entry("reason", reason)?;
+                }
+                map.serialize_entry("unread", unread)?;
+                event("closed")
+            }
         };
         map.serialize_entry("time_us", &micros(self.time))?;
         map.serialize_entry(key, name)?;

@@ -16,7 +16,7 @@ impl Heard<'_> {
         line.push_str("  ");
         match &self.what {
             What::Packet(spoken) => line.push_str(&spoken.to_line(style)),
-            what => line.push_str(&style.paint(Part::Fault, &event_text(what))),
+            what => line.push_str(&style.paint(part_of(what), &event_text(what))),
         }
         line
     }
@@ -44,6 +44,13 @@ impl Heard<'_> {
     }
 }
 
+const fn part_of(what: &What) -> Part {
+    match what {
+        What::Opened | What::Ended { .. } | What::Closed { reason: None, .. } => Part::Name,
+        _ => Part::Fault,
+    }
+}
+
 fn event_text(what: &What) -> String {
     match what {
         What::Packet(_) => String::new(),
@@ -54,11 +61,26 @@ fn event_text(what: &What) -> String {
         What::WebSocket => "WebSocket".to_owned(),
         What::Compressed => "compressed WebSocket, which cannot be read".to_owned(),
         What::NoWebSocket => "HTTP, and no WebSocket for MQTT".to_owned(),
+        What::Opened => "opened".to_owned(),
+        What::Ended { side } => format!("{} sends no more", side.name()),
+        What::Closed { reason, unread } => closed_text(reason.as_deref(), *unread),
     }
 }
 
+fn closed_text(reason: Option<&str>, unread: u64) -> String {
+    let mut text = "closed".to_owned();
+    if let Some(reason) = reason {
+        let _ = write!(text, ": {reason}");
+    }
+    if unread > 0 {
+        let _ = write!(text, ", {unread} bytes were no packets");
+    }
+    text
+}
+
 /// A time since the start of 1970 in UTC, to the microsecond.
-fn utc_text(time: Duration) -> String {
+#[must_use]
+pub fn utc_text(time: Duration) -> String {
     let days = time.as_secs() / SECONDS_OF_A_DAY;
     let second = time.as_secs() % SECONDS_OF_A_DAY;
     let (year, month, day) = date(days);

@@ -9,6 +9,7 @@
 
 mod capture;
 mod capture_file;
+mod capture_writer;
 mod conversation;
 mod golden;
 mod malformed;
