@@ -1,9 +1,8 @@
 //! `mqtt decode`: prints packets field by field.
 
 use std::{
-    env,
     fs::File,
-    io::{self, BufWriter, IsTerminal, Read, Stdout, Write},
+    io::{self, BufWriter, Read, Stdout, Write},
     ops::ControlFlow,
     path::Path,
     process::ExitCode,
@@ -18,6 +17,7 @@ use serde::Serialize;
 use crate::{
     args::{DecodeArgs, FormatArg},
     exit::{self, Failure},
+    terminal,
 };
 
 /// The longest input that is no capture. Unit: bytes.
@@ -182,14 +182,9 @@ struct Printer {
 
 impl Printer {
     fn new(args: &DecodeArgs) -> Self {
-        let is_coloured = io::stdout().is_terminal()
-            && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
             out: BufWriter::new(io::stdout()),
-            style: match is_coloured {
-                true => Style::Coloured,
-                false => Style::Plain,
-            },
+            style: terminal::style_of_stdout(),
             line: args.line,
             json: args.json,
             is_first: true,

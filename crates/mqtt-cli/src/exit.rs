@@ -14,6 +14,9 @@ pub(crate) const DENIED: u8 = 3;
 /// `mqtt decode` found something malformed, cut off, or wrong at its place.
 pub(crate) const MALFORMED: u8 = 3;
 
+/// `mqtt retained get`: there is nothing.
+pub(crate) const NOTHING_RETAINED: u8 = 3;
+
 /// `mqtt sub -W` ran out; mosquitto's code for it.
 pub(crate) const TIMED_OUT: u8 = 27;
 

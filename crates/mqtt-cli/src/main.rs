@@ -19,11 +19,15 @@ mod passwd;
 mod payload;
 mod plan;
 mod print;
+mod progress;
 mod publish;
+mod retained;
 mod signals;
+mod spy;
 mod store;
 mod subscribe;
 mod surroundings;
+mod terminal;
 mod torture;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
@@ -66,6 +70,8 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
         Command::Decode(args) => decode::run(&args),
+        Command::Retained(args) => retained::run(args.command),
+        Command::Spy(args) => spy::run(*args),
         Command::Store(args) => store::run(args.command),
         Command::Certs(args) => certs::run(&args.command),
         Command::Access(args) => access::run(&args.command),

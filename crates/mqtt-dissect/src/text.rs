@@ -35,6 +35,12 @@ pub(crate) enum Part {
 }
 
 impl Style {
+    /// `text` in the colour of what stands beside packets, such as times.
+    #[must_use]
+    pub fn aside(self, text: &str) -> String {
+        self.paint(Part::Offset, text)
+    }
+
     /// `text` in the colour of `part`.
     pub(crate) fn paint(self, part: Part, text: &str) -> String {
         let code = match part {

@@ -45,6 +45,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mqtt-format", &[]),
     ("mqtt-template", &[]),
     ("mqtt-payload", &[]),
+    // The broker for its tests alone.
+    ("mqtt-probe", &["mqtt-client", "mqtt-broker"]),
+    ("mqtt-spy", &["mqtt-codec", "mqtt-dissect", "mqtt-io"]),
     (
         "mqtt-cli",
         &[
@@ -59,6 +62,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mqtt-format",
             "mqtt-import",
             "mqtt-payload",
+            "mqtt-probe",
+            "mqtt-spy",
             "mqtt-store",
             "mqtt-template",
             "mqtt-torture",

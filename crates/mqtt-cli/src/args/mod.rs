@@ -13,7 +13,9 @@ mod import;
 mod passwd;
 mod property;
 mod publish;
+mod retained;
 mod server;
+mod spy;
 mod store;
 mod subscribe;
 mod torture;
@@ -34,7 +36,9 @@ pub(crate) use import::{ImportArgs, ImportKind, MosquittoArgs, MosquittoCli};
 pub(crate) use passwd::{HashArg, PasswdArgs};
 pub(crate) use property::{ConnectProperties, PropertyCommand, WillProperties};
 pub(crate) use publish::{PublishArgs, SourceArgs};
+pub(crate) use retained::{ClearArgs, GetArgs, ListArgs, RetainedArgs, RetainedCommand};
 pub(crate) use server::ServerError;
+pub(crate) use spy::SpyArgs;
 pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use subscribe::SubscribeArgs;
 pub(crate) use torture::TortureArgs;
@@ -81,12 +85,16 @@ pub(crate) enum Command {
     Pub(PublishArgs),
     /// Subscribe to topics and print their messages
     Sub(SubscribeArgs),
+    /// List, print and clear retained messages
+    Retained(RetainedArgs),
     /// Make certificates to develop with, and look at some
     Certs(CertsArgs),
     /// Ask who may do what, and why
     Access(AccessArgs),
     /// Print packets field by field, from bytes or from a capture
     Decode(DecodeArgs),
+    /// Relay between clients and a broker, and show every packet
+    Spy(Box<SpyArgs>),
     /// Make and change a file of users and their passwords
     Passwd(PasswdArgs),
     /// Look at what a broker that does not run has kept

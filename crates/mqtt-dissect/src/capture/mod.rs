@@ -181,14 +181,24 @@ pub fn read_capture(
 impl Serialize for Heard<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
+        self.serialize_entries(&mut map)?;
+        map.end()
+    }
+}
+
+impl Heard<'_> {
+    /// The entries of the JSON object, for those who put others beside them.
+    ///
+    /// # Errors
+    /// What `map` says.
+    pub fn serialize_entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("stream", &self.stream.number)?;
         map.serialize_entry("client", &self.stream.client)?;
         map.serialize_entry("server", &self.stream.server)?;
         let event = |name| ("event", name);
         let (key, name) = match &self.what {
             What::Packet(spoken) => {
-                spoken.serialize_entries(&mut map)?;
-                return map.end();
+                return spoken.serialize_entries(map);
             }
             What::Gap { side, len } => {
                 map.serialize_entry("side", side.name())?;
@@ -213,7 +223,6 @@ impl Serialize for Heard<'_> {
             }
         };
         map.serialize_entry("time_us", &micros(self.time))?;
-        map.serialize_entry(key, name)?;
-        map.end()
+        map.serialize_entry(key, name)
     }
 }

@@ -14,10 +14,7 @@ impl Heard<'_> {
     pub fn to_line(&self, style: Style) -> String {
         let mut line = self.head(style);
         line.push_str("  ");
-        match &self.what {
-            What::Packet(spoken) => line.push_str(&spoken.to_line(style)),
-            what => line.push_str(&style.paint(part_of(what), &event_text(what))),
-        }
+        line.push_str(&self.what.to_line(style));
         line
     }
 
@@ -41,6 +38,17 @@ impl Heard<'_> {
             stream.number, stream.client, stream.server
         );
         style.paint(Part::Offset, &head)
+    }
+}
+
+impl What {
+    /// What it is, on one line.
+    #[must_use]
+    pub fn to_line(&self, style: Style) -> String {
+        match self {
+            Self::Packet(spoken) => spoken.to_line(style),
+            what => style.paint(part_of(what), &event_text(what)),
+        }
     }
 }
 

@@ -1,0 +1,204 @@
+//! `mqtt spy`: relays between clients and a broker, and shows what passes.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Stdout, Write},
+    path::Path,
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
+
+use mqtt_spy::{Capture, Event, Limits, Listener, Observer, Proxy, Seen, Settings, Style, Totals};
+use tokio::{
+    sync::mpsc::{Receiver, error::TryRecvError},
+    task::spawn_blocking,
+    time::timeout,
+};
+
+use crate::{
+    args::SpyArgs,
+    connection::{self, interruption},
+    exit::Failure,
+    terminal,
+};
+
+/// How long a signal waits for the last packets to be shown.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Runs the command.
+pub(crate) fn run(args: SpyArgs) -> Result<ExitCode, Failure> {
+    connection::run(0, false, spy(args))
+}
+
+async fn spy(mut args: SpyArgs) -> Result<ExitCode, Failure> {
+    let (server, connector) = args.server()?;
+    let door = args.door()?;
+    let watcher = Watcher::new(&args)?;
+    let interruption = pin!(interruption(None)?);
+    let listener = Listener::bind(args.listen.addr).map_err(|error| {
+        Failure::run_time(format_args!(
+            "cannot listen on {}: {error}",
+            args.listen.addr
+        ))
+    })?;
+    let limits = Limits {
+        clients_max: usize::try_from(args.clients_max).unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
+    let shown = server.to_string();
+    let (proxy, events) = Proxy::new(listener, door, connector, server, limits);
+    let mut listen = args.listen.clone();
+    if let Ok(addr) = proxy.local_addr() {
+        listen.addr = addr;
+    }
+    if let Some(warning) = args.server.warning() {
+        tell(format_args!("{warning}"));
+    }
+    tell(format_args!("listening on {listen} for {shown}"));
+    // A thread of its own may wait for whoever reads stdout without keeping a signal from ending
+    // the command.
+    let mut watching = spawn_blocking(move || watcher.watch(events));
+    let outcome = tokio::select! {
+        code = interruption => Ok(Err(code)),
+        // It ends when nobody watches any more.
+        () = proxy.run() => Ok(Ok(())),
+        watched = &mut watching => Err(watched),
+    };
+    // The proxy is gone by now, and what it told comes to its end.
+    let (code, watched) = match outcome {
+        Ok(Err(code)) => (code, timeout(LAST_WORDS, watching).await.ok()),
+        Ok(Ok(())) => (ExitCode::SUCCESS, Some(watching.await)),
+        Err(watched) => (ExitCode::SUCCESS, Some(watched)),
+    };
+    match watched {
+        Some(Ok(totals)) => {
+            let totals = totals?;
+            tell(format_args!(
+                "{} connections, {} failed, {} packets, {} of them wrong, {} bytes",
+                totals.connections, totals.failed, totals.packets, totals.faults, totals.bytes
+            ));
+            Ok(code)
+        }
+        Some(Err(error)) => Err(Failure::run_time(format_args!("cannot print: {error}"))),
+        // Nobody reads stdout.
+        None => Ok(code),
+    }
+}
+
+fn tell(line: std::fmt::Arguments<'_>) {
+    // With stderr closed nobody is left to tell.
+    let _ = writeln!(io::stderr(), "mqtt: {line}");
+}
+
+/// How packets are shown.
+#[derive(Clone, Copy)]
+enum Form {
+    Nothing,
+    Json,
+    Line,
+    Tree,
+    Dump,
+}
+
+/// Takes the events and shows and writes them.
+struct Watcher {
+    observer: Observer,
+    form: Form,
+    style: Style,
+    out: BufWriter<Stdout>,
+    capture: Option<Capture<BufWriter<File>>>,
+}
+
+impl Watcher {
+    fn new(args: &SpyArgs) -> Result<Self, Failure> {
+        let settings = Settings {
+            version: args.version,
+            ..Settings::default()
+        };
+        let capture = args.write.as_deref().map(|path| {
+            let file = File::create(path).map(BufWriter::new);
+            file.and_then(Capture::begin)
+                .map_err(|error| unwritten(path, &error))
+        });
+        Ok(Self {
+            observer: Observer::new(settings, args.filter()?),
+            form: match (args.quiet, args.json, args.verbose) {
+                (true, ..) => Form::Nothing,
+                (_, true, _) => Form::Json,
+                (_, _, 0) => Form::Line,
+                (_, _, 1) => Form::Tree,
+                _ => Form::Dump,
+            },
+            style: terminal::style_of_stdout(),
+            out: BufWriter::new(io::stdout()),
+            capture: capture.transpose()?,
+        })
+    }
+
+    /// Shows everything until the events end, or nobody reads what is shown.
+    fn watch(mut self, mut events: Receiver<Event>) -> Result<Totals, Failure> {
+        while let Some(event) = events.blocking_recv() {
+            let mut next = Some(event);
+            while let Some(event) = next {
+                self.write(&event)?;
+                for seen in self.observer.take(&event) {
+                    match self.show(&seen) {
+                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                            return Ok(self.observer.totals());
+                        }
+                        shown => shown.map_err(unshown)?,
+                    }
+                }
+                next = match events.try_recv() {
+                    Ok(event) => Some(event),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+                };
+            }
+            // A reader has each packet at once, but a burst is written as one.
+            match self.flush() {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                flushed => flushed.map_err(unshown)?,
+            }
+        }
+        Ok(self.observer.totals())
+    }
+
+    fn write(&mut self, event: &Event) -> Result<(), Failure> {
+        let Some(capture) = &mut self.capture else {
+            return Ok(());
+        };
+        capture
+            .take(event)
+            .map_err(|error| Failure::run_time(format_args!("cannot write the capture: {error}")))
+    }
+
+    fn show(&mut self, seen: &Seen) -> io::Result<()> {
+        let (out, style) = (&mut self.out, self.style);
+        match self.form {
+            Form::Nothing => Ok(()),
+            Form::Json => {
+                serde_json::to_writer(&mut *out, seen)?;
+                out.write_all(b"\n")
+            }
+            Form::Line => writeln!(out, "{}", seen.to_line(style)),
+            Form::Tree => write!(out, "{}", seen.to_tree(style)),
+            Form::Dump => write!(out, "{}", seen.to_dump(style)),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if let Some(capture) = &mut self.capture {
+            capture.flush()?;
+        }
+        self.out.flush()
+    }
+}
+
+fn unshown(error: io::Error) -> Failure {
+    Failure::run_time(format_args!("cannot write: {error}"))
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    Failure::run_time(format_args!("cannot write {}: {error}", path.display()))
+}

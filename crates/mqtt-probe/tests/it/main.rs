@@ -1,0 +1,5 @@
+//! Brokers asked from outside.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod broker;
+mod retained;
