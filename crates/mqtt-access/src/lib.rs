@@ -11,6 +11,7 @@ mod mosquitto_acl;
 mod password;
 mod rule;
 mod rule_error;
+mod rule_text;
 mod rules;
 mod subject;
 mod toml_rules;

@@ -33,6 +33,28 @@ pub struct ConnectRequest<'a> {
     pub certificate: Option<&'a PeerCertificate>,
 }
 
+impl<'a> ConnectRequest<'a> {
+    /// One that says nothing but a Client Identifier.
+    #[must_use]
+    pub const fn new(
+        client_id: &'a str,
+        version: ProtocolVersion,
+        peer: SocketAddr,
+        listener: &'a str,
+    ) -> Self {
+        Self {
+            client_id,
+            username: None,
+            password: None,
+            version,
+            peer,
+            listener,
+            method: None,
+            certificate: None,
+        }
+    }
+}
+
 /// What an accepted client gets besides its connection.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Grant {

@@ -37,8 +37,9 @@ pub use crate::core::retained::{RetainedBounds, RetainedFull, RetainedLookup, Re
 pub use crate::core::session_cell::SessionKey;
 pub use crate::core::share_group::SharedStrategy;
 pub use access::{
-    Access, AccessRequest, AllowAll, Answer, AsyncAccess, AuthenticationCounts, Authorizer,
-    ClientInfo, Decision, Deferred, Explanation, Ground, Guard, Identity, OwnedAccessRequest,
+    Access, AccessAnswer, AccessQuestion, AccessRequest, Admission, AdmissionGround, AllowAll,
+    Answer, AsyncAccess, AuthenticationCounts, AuthenticatorAnswer, Authorizer, ClientInfo,
+    Decision, Deferred, Explainer, Explanation, Ground, Guard, Identity, OwnedAccessRequest,
     RULE_FILE_LEN_MAX, UserLoss, UserStore, UserStoreError, UserView,
 };
 pub use authenticate::{
@@ -54,6 +55,7 @@ pub use hooks::{
     PublishVerdict,
 };
 pub use manage::{Manager, Rechecked, Sizes};
+pub use mqtt_io::PeerCertificate;
 pub use mqtt_store::{Event as StoreEvent, OpenError as StoreError};
 pub use net::{CertificateError, CertificateState, ListenerState, ListenersReload};
 pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};

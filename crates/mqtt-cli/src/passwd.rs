@@ -63,16 +63,8 @@ fn list(file: &UserFile) -> io::Result<()> {
 
 /// Twice from a terminal, which does not show it; else the first line of standard input.
 pub(crate) fn asked_for() -> Result<Zeroizing<String>, Failure> {
-    let unread = |error| Failure::run_time(format_args!("cannot read the password: {error}"));
     if !io::stdin().is_terminal() {
-        let mut line = Zeroizing::new(String::new());
-        let len = io::stdin().lock().read_line(&mut line).map_err(unread)?;
-        if len == 0 {
-            return Err(Failure::usage("no password on standard input"));
-        }
-        let kept = line.trim_end_matches(['\r', '\n']).len();
-        line.truncate(kept);
-        return Ok(line);
+        return first_line();
     }
     let ask = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new);
     let password = ask("Password: ").map_err(unread)?;
@@ -81,6 +73,22 @@ pub(crate) fn asked_for() -> Result<Zeroizing<String>, Failure> {
         true => Ok(password),
         false => Err(Failure::usage("the two passwords are not the same")),
     }
+}
+
+/// The first line of standard input.
+pub(crate) fn first_line() -> Result<Zeroizing<String>, Failure> {
+    let mut line = Zeroizing::new(String::new());
+    let len = io::stdin().lock().read_line(&mut line).map_err(unread)?;
+    if len == 0 {
+        return Err(Failure::usage("no password on standard input"));
+    }
+    let kept = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(kept);
+    Ok(line)
+}
+
+fn unread(error: io::Error) -> Failure {
+    Failure::run_time(format_args!("cannot read the password: {error}"))
 }
 
 fn failure(error: UserFileError) -> Failure {

@@ -80,8 +80,7 @@ impl Authorizer {
                 retain,
             } => match topic_of_rights(policy.delays, topic_name) {
                 Err(_) => {
-                    let (is_allowed, ground) = (false, Ground::OfBroker);
-                    return Explanation { is_allowed, ground };
+                    return Explanation::new(false, Ground::OfBroker);
                 }
                 Ok(topic_name) => Action::Publish {
                     topic_name,
@@ -97,16 +96,12 @@ impl Authorizer {
             Action::Receive { .. } => *action,
         };
         let ruling = policy.ask_all(own, subject, &meant).await;
-        ruling.explanation()
+        ruling.explanation_in_full()
     }
 
     fn explain_for(&self, client: &ClientInfo, action: &Action<'_>) -> Explanation {
         if client.superuser {
-            let ground = Ground::Superuser;
-            return Explanation {
-                is_allowed: true,
-                ground,
-            };
+            return Explanation::new(true, Ground::Superuser);
         }
         let policy = self.policy.read();
         let ruling = policy.ask(client.rules.as_deref(), &client.subject(), action);

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
 /// The file of the built-in user database, in the data directory.
-const USERS_FILE: &str = "users";
+pub(super) const USERS_FILE: &str = "users";
 
 /// How often it is looked whose token has expired.
 const EXPIRY_TICK: Duration = Duration::from_secs(1);

@@ -1,8 +1,10 @@
 //! Who may connect, publish and subscribe. An answer may be pending: only that client waits.
 
+mod admission;
 mod authn;
 mod authorizer;
 mod expiries;
+mod explainer;
 mod guard;
 #[cfg(feature = "http")]
 mod http_client;
@@ -12,8 +14,10 @@ mod identity;
 mod policy;
 mod template;
 
+pub use admission::{Admission, AdmissionGround, AuthenticatorAnswer};
 pub use authn::{AuthenticationCounts, UserStore, UserStoreError, UserView};
 pub use authorizer::Authorizer;
+pub use explainer::{AccessAnswer, AccessQuestion, Explainer};
 pub use guard::{Guard, UserLoss};
 pub use identity::Identity;
 pub(crate) use policy::Policy;

@@ -6,7 +6,7 @@ use crate::config::{
     AuthorizationCache, AuthorizationSource, Config, ConfigError, DenyAction, HttpAuthorization,
     LostRight,
 };
-use mqtt_access::{Action, Permit, Rules, Source as Written, Subject, Verdict};
+use mqtt_access::{Action, Permit, Rule, Rules, Source as Written, Subject, Verdict};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,6 +22,19 @@ pub struct Explanation {
     pub is_allowed: bool,
     /// What decided.
     pub ground: Ground,
+    /// What the rule says that decided, in one line; none where none did, and where nobody asked for that.
+    pub rule: Option<Box<str>>,
+}
+
+impl Explanation {
+    pub(crate) const fn new(is_allowed: bool, ground: Ground) -> Self {
+        let rule = None;
+        Self {
+            is_allowed,
+            ground,
+            rule,
+        }
+    }
 }
 
 /// What a decision rests on. Its text names files and rules: it is for the log and for operators, not for clients.
@@ -49,6 +62,15 @@ pub enum Ground {
 }
 
 impl Ground {
+    /// Where the rule is written that decided, if one did.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&Written> {
+        match self {
+            Self::OwnRule(written) | Self::Rule(written) => Some(written),
+            _ => None,
+        }
+    }
+
     /// A short stable word for counters.
     pub const fn label(&self) -> &'static str {
         match self {
@@ -262,8 +284,7 @@ pub(crate) enum Ruling<'a> {
     )]
     ServiceFailed,
     Rule {
-        permit: Permit,
-        source: &'a Written,
+        rule: &'a Rule,
         is_own: bool,
     },
 }
@@ -273,11 +294,7 @@ impl<'a> Ruling<'a> {
         match verdict {
             Verdict::NoMatch => None,
             Verdict::DecidedOnReceipt => Some(Self::OnReceipt),
-            Verdict::Allowed(rule) | Verdict::Denied(rule) => Some(Self::Rule {
-                permit: rule.permit,
-                source: &rule.source,
-                is_own,
-            }),
+            Verdict::Allowed(rule) | Verdict::Denied(rule) => Some(Self::Rule { rule, is_own }),
         }
     }
 
@@ -298,9 +315,8 @@ impl<'a> Ruling<'a> {
         match self {
             Self::NoRules | Self::OnReceipt => true,
             Self::Unknown | Self::ServiceFailed => false,
-            Self::NoMatch(permit) | Self::Service(permit) | Self::Rule { permit, .. } => {
-                permit == Permit::Allow
-            }
+            Self::NoMatch(permit) | Self::Service(permit) => permit == Permit::Allow,
+            Self::Rule { rule, .. } => rule.permit == Permit::Allow,
         }
     }
 
@@ -312,14 +328,22 @@ impl<'a> Ruling<'a> {
             Self::OnReceipt => Ground::OnReceipt,
             Self::Service(_) => Ground::Service,
             Self::Unknown | Self::ServiceFailed => Ground::ServiceFailed,
-            Self::Rule {
-                source,
-                is_own: true,
-                ..
-            } => Ground::OwnRule(source.clone()),
-            Self::Rule { source, .. } => Ground::Rule(source.clone()),
+            Self::Rule { rule, is_own: true } => Ground::OwnRule(rule.source.clone()),
+            Self::Rule { rule, .. } => Ground::Rule(rule.source.clone()),
         };
-        Explanation { is_allowed, ground }
+        Explanation::new(is_allowed, ground)
+    }
+
+    /// The same with what the rule says, for people who have asked.
+    pub(crate) fn explanation_in_full(self) -> Explanation {
+        let rule = match self {
+            Self::Rule { rule, .. } => Some(rule.to_string().into()),
+            _ => None,
+        };
+        Explanation {
+            rule,
+            ..self.explanation()
+        }
     }
 }
 

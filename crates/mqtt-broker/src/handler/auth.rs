@@ -277,7 +277,7 @@ impl Open {
 }
 
 /// Puts what authentication found over what the client said of itself.
-pub(super) fn take_grant(client: &mut ClientInfo, grant: Grant) {
+pub(crate) fn take_grant(client: &mut ClientInfo, grant: Grant) {
     if grant.username.is_some() || grant.anonymous {
         client.username = grant.username;
     }

@@ -10,5 +10,6 @@ mod subscribe;
 mod unsubscribe;
 
 pub(crate) use auth::AuthState;
+pub(crate) use auth::take_grant;
 pub(crate) use prepare::topic_of_rights;
 pub(crate) use publish::settled;

@@ -61,6 +61,17 @@ impl fmt::Debug for Asked {
     }
 }
 
+/// What came of an authenticator that was to be asked by somebody who wants to know why.
+#[derive(Debug)]
+pub(in crate::access) enum Heard {
+    /// It has said this.
+    Said(Verdict),
+    /// It cannot be asked without a password.
+    NeedsPassword,
+    /// It is for clients with an Authentication Method.
+    NotForConnect,
+}
+
 /// What an authenticator says.
 #[derive(Debug)]
 pub(in crate::access) enum Verdict {

@@ -11,6 +11,10 @@ use mqtt_access::{Claims, JwtError, JwtKeyError, JwtKeys, Rules};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked whether keys have come, by who waits for them.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// One authenticator with keys.
 pub(in crate::access) struct JwtAuthenticator {
@@ -80,6 +84,18 @@ impl JwtAuthenticator {
                 }
                 Verdict::Ignore
             }
+        }
+    }
+
+    /// Whether the token comes as the password.
+    pub(super) fn is_in_password(&self) -> bool {
+        self.from == TokenFrom::Password
+    }
+
+    /// Returns when there are keys, which may have to be fetched first.
+    pub(super) async fn have_keys(&self) {
+        while self.keys.now().is_none() {
+            tokio::time::sleep(LOOK).await;
         }
     }
 

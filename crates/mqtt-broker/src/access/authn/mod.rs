@@ -15,7 +15,7 @@ mod scram;
 mod user_store;
 mod users;
 
-pub(in crate::access) use asked::{Asked, Verdict};
+pub(in crate::access) use asked::{Asked, Heard, Verdict};
 pub(in crate::access) use attempts::Attempts;
 pub(in crate::access) use checks::Checks;
 pub(in crate::access) use policy::{Chain, Policy};

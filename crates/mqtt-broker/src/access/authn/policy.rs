@@ -3,7 +3,9 @@
 #[cfg(feature = "http")]
 use super::http::HttpAuthenticator;
 use super::jwt::JwtAuthenticator;
-use super::{Asked, Desk, ScramAuthenticator, UserStore, UserTable, Users, Verdict, certificate};
+use super::{
+    Asked, Desk, Heard, ScramAuthenticator, UserStore, UserTable, Users, Verdict, certificate,
+};
 use crate::access::Identity;
 use crate::authenticate::ConnectRequest;
 use crate::config::{Authenticator, AuthenticatorKind, CertificateName, Config, ConfigError};
@@ -133,6 +135,26 @@ impl Chain {
         (Verdict::Ignore, None)
     }
 
+    /// What each says, in their order, up to the first that decides or would need a password to.
+    pub(in crate::access) async fn ask_each(
+        &self,
+        desk: &Arc<Desk>,
+        asked: &Asked,
+        patience: Duration,
+    ) -> Vec<(Arc<str>, Heard)> {
+        let mut all = Vec::new();
+        for one in &self.ones {
+            let heard = tokio::time::timeout(patience, one.hear(desk, asked)).await;
+            let heard = heard.unwrap_or(Heard::Said(Verdict::Unavailable));
+            let goes_on = matches!(heard, Heard::Said(Verdict::Ignore) | Heard::NotForConnect);
+            all.push((Arc::clone(&one.name), heard));
+            if !goes_on {
+                break;
+            }
+        }
+        all
+    }
+
     /// What is checked, for the time it takes, when nobody knows the user.
     pub(in crate::access) fn decoy(&self, request: &ConnectRequest<'_>) -> Option<StoredPassword> {
         let tables = self.ones.iter().map(|one| match &one.kind {
@@ -224,6 +246,20 @@ impl One {
             Kind::Scram(_) => Some(Verdict::Ignore),
             Kind::Certificate(field) => Some(certificate::ask(&self.name, *field, request)),
         }
+    }
+
+    /// What it says to somebody who has time, and may have no password.
+    async fn hear(&self, desk: &Arc<Desk>, asked: &Asked) -> Heard {
+        let has_password = asked.password.is_some() || asked.username.is_none();
+        match &self.kind {
+            Kind::Scram(_) if has_password => return Heard::NotForConnect,
+            Kind::Certificate(_) => {}
+            Kind::Users(table) if !has_password && !table.knows(&asked.request()) => {}
+            Kind::Jwt(jwt) if has_password || !jwt.is_in_password() => jwt.have_keys().await,
+            _ if has_password => {}
+            _ => return Heard::NeedsPassword,
+        }
+        Heard::Said(self.ask(desk, asked).await)
     }
 
     async fn ask(&self, desk: &Arc<Desk>, asked: &Asked) -> Verdict {

@@ -133,6 +133,12 @@ impl UserStore {
         Ok(Self::of(Some(path.to_owned()), users))
     }
 
+    /// The same users, which changes do not reach, and whose changes nobody keeps.
+    #[must_use]
+    pub(in crate::access) fn copy(&self) -> Self {
+        Self::of(None, self.0.users.read().clone())
+    }
+
     fn of(path: Option<PathBuf>, users: BTreeMap<Box<str>, Entry>) -> Self {
         Self(Arc::new(Inner {
             path,

@@ -56,6 +56,12 @@ impl UserTable {
         Some(Verdict::Allow(self.grant(desk, user, &found)))
     }
 
+    /// Whether there is such a user.
+    pub(in crate::access) fn knows(&self, request: &ConnectRequest<'_>) -> bool {
+        self.user(request)
+            .is_some_and(|user| self.find(user).is_some())
+    }
+
     /// Checks the password of a user that was there a moment ago.
     pub(in crate::access) async fn ask(&self, desk: &Arc<Desk>, asked: &Asked) -> Verdict {
         let request = asked.request();
