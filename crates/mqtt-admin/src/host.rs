@@ -19,6 +19,11 @@ pub trait Host: Send + Sync + 'static {
     /// The broker has taken over what [`load`](Self::load) gave: the rest of it is for the program.
     fn taken_over(&self, config: &Config);
 
+    /// Lines of the log that were left out, by output, since the program was started; none by default.
+    fn log_lines_lost(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// How much is logged now: the name of a level, or a filter.
     fn log_level(&self) -> String;
 

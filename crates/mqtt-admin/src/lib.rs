@@ -8,9 +8,11 @@ mod channel;
 mod client;
 mod host;
 mod log_file;
+mod log_lines;
 mod metrics;
 mod people;
 mod protocol;
+mod refusals;
 mod service;
 
 #[cfg(unix)]
@@ -18,12 +20,13 @@ pub use channel::{Channel, ChannelError};
 #[cfg(unix)]
 pub use client::{CallError, Client};
 pub use host::Host;
-pub use log_file::{LogFile, Reopen};
+pub use log_file::{LogFile, Reopen, Rotation};
+pub use log_lines::{LostLines, Undisturbed};
 pub use metrics::metrics;
 pub use protocol::{
     BanEntry, BannedEntry, ChangeEntry, ClientEntry, ClientFilter, Counters, Fault, FaultKind,
-    ForecastEntry, LIST_MAX, List, LoserEntry, LossEntry, ReloadEntry, Request, Secret, Status,
-    SubscriptionEntry, UserEntry,
+    ForecastEntry, LIST_MAX, List, LoserEntry, LossEntry, RefusalEntry, ReloadEntry, Request,
+    Secret, Status, SubscriptionEntry, UserEntry,
 };
 pub use service::Service;
 

@@ -2,6 +2,7 @@
 
 mod doors;
 
+use crate::host::Host;
 use crate::protocol::Counters;
 use mqtt_broker::{Manager, RequestRefused, Sizes, Totals};
 use prometheus_client::collector::Collector;
@@ -40,8 +41,17 @@ struct Snapshot(Vec<Metric>);
 
 /// The broker's metrics in the text form of Prometheus (OpenMetrics 1.0).
 pub fn metrics(manager: &Manager) -> String {
+    page(Snapshot::of(manager))
+}
+
+/// The same with those of the program that runs it.
+pub(crate) fn all_metrics(manager: &Manager, host: &dyn Host) -> String {
+    page(Snapshot::with_host(manager, host))
+}
+
+fn page(snapshot: Snapshot) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot::of(manager)));
+    registry.register_collector(Box::new(snapshot));
     let mut page = String::new();
     // Writing to a `String` cannot fail.
     let _ = text::encode(&mut page, &registry);
@@ -49,15 +59,18 @@ pub fn metrics(manager: &Manager) -> String {
 }
 
 /// The same as numbers by name; a label's value stands in braces.
-pub(crate) fn counters(manager: &Manager) -> Counters {
-    let all = Snapshot::of(manager).0.into_iter().flat_map(|metric| {
-        let name = metric.full_name();
-        let values = metric.values.into_iter();
-        values.map(move |(value, number)| match metric.label {
-            None => (name.clone(), number),
-            Some(label) => (format!("{name}{{{label}=\"{value}\"}}"), number),
-        })
-    });
+pub(crate) fn counters(manager: &Manager, host: &dyn Host) -> Counters {
+    let all = Snapshot::with_host(manager, host)
+        .0
+        .into_iter()
+        .flat_map(|metric| {
+            let name = metric.full_name();
+            let values = metric.values.into_iter();
+            values.map(move |(value, number)| match metric.label {
+                None => (name.clone(), number),
+                Some(label) => (format!("{name}{{{label}=\"{value}\"}}"), number),
+            })
+        });
     Counters(all.collect())
 }
 
@@ -90,6 +103,21 @@ impl Snapshot {
             ),
         ]);
         Self(all)
+    }
+}
+
+impl Snapshot {
+    fn with_host(manager: &Manager, host: &dyn Host) -> Self {
+        let mut all = Self::of(manager);
+        let outputs = host.log_lines_lost().into_iter();
+        all.0.push(labelled(
+            Kind::Counter,
+            "mqtt_logging_lines_lost",
+            "Lines of the log that could not be written, or found no room to wait for it, by output",
+            "output",
+            outputs.map(|(output, lines)| (output.to_owned(), lines)).collect(),
+        ));
+        all
     }
 }
 

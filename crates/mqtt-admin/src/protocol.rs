@@ -79,6 +79,21 @@ pub enum Request {
         /// Whose.
         who: BannedEntry,
     },
+    /// The last requests that were refused on the ground of rights, oldest first; answered by a [`List`] of
+    /// [`RefusalEntry`], whose `next` is never set.
+    Refusals {
+        /// Of this client alone.
+        #[serde(default)]
+        client_id: Option<String>,
+        /// How many at most, 1 to [`LIST_MAX`]: the last of them.
+        #[serde(default = "list_max")]
+        limit: usize,
+    },
+    /// What a client was refused that was told this reference; answered by [`RefusalEntry`].
+    Refusal {
+        /// Six hexadecimal digits.
+        reference: String,
+    },
     /// The users of the built-in database; answered by a [`List`] of [`UserEntry`], whose `next` is never set.
     Users {
         /// Those behind this name.
@@ -313,6 +328,31 @@ pub struct BanEntry {
     pub until_s: Option<u64>,
     /// Whether the broker made it by itself.
     pub automatic: bool,
+}
+
+/// A request that was refused, once or again and again.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RefusalEntry {
+    /// What the client was told, if it may be told anything: six hexadecimal digits.
+    pub reference: String,
+    /// Who asked.
+    pub client_id: String,
+    /// The User Name it had.
+    pub username: Option<String>,
+    /// Where it came from, the last time.
+    pub peer: String,
+    /// What it wanted: `publish` or `subscribe`.
+    pub action: String,
+    /// The Reason Code it was refused with.
+    pub reason: u8,
+    /// To which Topic Name or Topic Filter, as it wrote it.
+    pub topic: String,
+    /// What decided; with names of files and rules.
+    pub ground: String,
+    /// How often.
+    pub times: u64,
+    /// When, the last time, in seconds of Unix time.
+    pub at_s: u64,
 }
 
 /// A user of the built-in database.

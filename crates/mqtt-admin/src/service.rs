@@ -1,7 +1,7 @@
 //! Answers requests from the management interface of a broker.
 
 use crate::host::Host;
-use crate::metrics::{counters, metrics};
+use crate::metrics::{all_metrics, counters};
 use crate::protocol::{
     ChangeEntry, ClientEntry, ClientFilter, Fault, ForecastEntry, LIST_MAX, List, LoserEntry,
     LossEntry, ReloadEntry, Request, Status, SubscriptionEntry,
@@ -77,8 +77,8 @@ impl Service {
                     next: page.next.as_ref().and_then(place),
                 })
             }
-            Request::Counters => written(&counters(manager)),
-            Request::Metrics => written(&metrics(manager)),
+            Request::Counters => written(&counters(manager, &*self.host)),
+            Request::Metrics => written(&all_metrics(manager, &*self.host)),
             Request::Reload => written(&reload_entry(&self.reload().await?)),
             Request::Plan { origin, text } => {
                 let config = self.host.read(text, origin).map_err(Fault::invalid)?;
@@ -97,6 +97,10 @@ impl Service {
                 seconds,
             } => self.ban(who, reason, *seconds),
             Request::Unban { who } => self.unban(who),
+            Request::Refusals { client_id, limit } => {
+                written(&self.refusals(client_id.as_deref(), *limit))
+            }
+            Request::Refusal { reference } => self.refusal(reference),
             Request::Users { after } => self.users(after.as_deref()),
             Request::AddUser {
                 username,

@@ -50,9 +50,15 @@ pub(crate) fn run_with(
     let log = LogHandle::start(&config.log, log_flag.as_ref())?;
     let host = RunningHost {
         sources,
-        log,
+        log: log.clone(),
         has_log_flag,
     };
+    let outcome = run_logged(host, config, lanes);
+    log.finish();
+    outcome
+}
+
+fn run_logged(host: RunningHost, config: Config, lanes: usize) -> Result<ExitCode, Failure> {
     let data_dir = DataDir::open(data_path(&config)?).map_err(Failure::run_time)?;
     let runtime = lane().map_err(Failure::no_runtime)?;
     let lanes = start_lanes(lanes).map_err(Failure::no_runtime)?;
@@ -272,6 +278,10 @@ impl Host for RunningHost {
 
     fn taken_over(&self, config: &Config) {
         self.log.taken_over(&config.log, self.has_log_flag);
+    }
+
+    fn log_lines_lost(&self) -> Vec<(&'static str, u64)> {
+        self.log.lines_lost()
     }
 
     fn log_level(&self) -> String {

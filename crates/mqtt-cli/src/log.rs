@@ -1,14 +1,14 @@
 //! The log, on stderr and in files.
 
 use std::{
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Write, stderr},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use mqtt_admin::{LogFile, Reopen};
-use mqtt_broker::config::{Log, LogFormat, LogLevel};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use mqtt_admin::{LogFile, LostLines, Reopen, Rotation, Undisturbed};
+use mqtt_broker::config::{Log, LogFile as FileSettings, LogFormat, LogLevel};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     fmt::{self, MakeWriter},
@@ -19,7 +19,7 @@ use tracing_subscriber::{
 
 use crate::exit::Failure;
 
-/// Lines that wait for the disk; more are left out.
+/// Lines that wait for an output, a disk or who reads stderr; more are left out.
 const LINES_MAX: usize = 16_384;
 
 /// What of the log is shown: a level's name, or a filter such as `mqtt_broker=debug,warn`.
@@ -67,40 +67,60 @@ pub(crate) struct LogHandle {
     reopen: Option<Reopen>,
     /// What the console, or the file where there is no console, shows now.
     now: Arc<Mutex<LogFilter>>,
-    /// Writes what waits when the last of these goes.
-    _writer: Option<Arc<WorkerGuard>>,
+    writers: Arc<Mutex<Vec<Writer>>>,
+}
+
+/// What writes the lines of one output, on a thread of its own: whatever an output is slow with or full of costs lines
+/// of it, and nothing else.
+struct Writer {
+    output: &'static str,
+    lost: LostLines,
+    /// Writes what waits when this goes.
+    _guard: WorkerGuard,
+}
+
+impl Writer {
+    fn start(output: &'static str, inner: impl Write + Send + 'static) -> (NonBlocking, Self) {
+        let inner = Undisturbed::new(inner);
+        let lost = inner.lost();
+        let (lines, guard) = NonBlockingBuilder::default()
+            .buffered_lines_limit(LINES_MAX)
+            .lossy(true)
+            .thread_name("log")
+            .finish(inner);
+        let skipped = lines.error_counter();
+        lost.count_skipped_by(move || u64::try_from(skipped.dropped_lines()).unwrap_or(u64::MAX));
+        let writer = Self {
+            output,
+            lost,
+            _guard: guard,
+        };
+        (lines, writer)
+    }
 }
 
 impl LogHandle {
     /// Begins to log as the configuration says; `flag` wins over its levels.
     pub(crate) fn start(config: &Log, flag: Option<&LogFilter>) -> Result<Self, Failure> {
         let console_filter = flag.cloned().unwrap_or(LogFilter::up_to(config.level));
-        let mut outputs: Vec<Output> = Vec::new();
-        let (mut console, mut file, mut reopen, mut writer) = (None, None, None, None);
+        let (mut outputs, mut writers): (Vec<Output>, Vec<Writer>) = (Vec::new(), Vec::new());
+        let (mut console, mut file, mut reopen) = (None, None, None);
         if config.console.enable {
             let format = config.console.formatter;
-            let (output, filter) = layer(&console_filter, stderr, format, is_coloured());
+            let (lines, writer) = Writer::start("console", stderr());
+            let (output, filter) = layer(&console_filter, lines, format, is_coloured());
             outputs.push(output);
+            writers.push(writer);
             console = Some(filter);
         }
         if config.file.enable {
-            let settings = &config.file;
-            let (len_max, kept) = (settings.rotation_size.get(), settings.rotation_count);
-            let opened = LogFile::open(&settings.path, len_max, kept);
-            let opened = opened.map_err(|error| {
-                let path = settings.path.display();
-                Failure::run_time(format_args!("cannot write the log to {path}: {error}"))
-            })?;
+            let opened = open(&config.file)?;
             reopen = Some(opened.reopen_handle());
-            // A disk that is slow or full costs lines of this file, and nothing else.
-            let (lines, guard) = NonBlockingBuilder::default()
-                .buffered_lines_limit(LINES_MAX)
-                .lossy(true)
-                .finish(opened);
-            writer = Some(Arc::new(guard));
+            let (lines, writer) = Writer::start("file", opened);
             let wanted = file_filter(config, flag);
-            let (output, filter) = layer(&wanted, lines, settings.formatter, false);
+            let (output, filter) = layer(&wanted, lines, config.file.formatter, false);
             outputs.push(output);
+            writers.push(writer);
             file = Some(filter);
         }
         tracing_subscriber::registry().with(outputs).init();
@@ -109,8 +129,23 @@ impl LogHandle {
             file,
             reopen,
             now: Arc::new(Mutex::new(console_filter)),
-            _writer: writer,
+            writers: Arc::new(Mutex::new(writers)),
         })
+    }
+
+    /// Lines that were left out, by output.
+    pub(crate) fn lines_lost(&self) -> Vec<(&'static str, u64)> {
+        let writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        writers
+            .iter()
+            .map(|writer| (writer.output, writer.lost.count()))
+            .collect()
+    }
+
+    /// Writes what waits, as far as that can be done within a moment; nothing is logged from here on.
+    pub(crate) fn finish(&self) {
+        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        writers.clear();
     }
 
     /// The filter in force.
@@ -148,6 +183,18 @@ impl LogHandle {
     }
 }
 
+fn open(settings: &FileSettings) -> Result<LogFile, Failure> {
+    let rotation = Rotation {
+        len_max: u64::try_from(settings.rotation_size.get()).unwrap_or(u64::MAX),
+        period_s: settings.rotation_period.seconds(),
+        kept: settings.rotation_count,
+    };
+    LogFile::open(&settings.path, rotation).map_err(|error| {
+        let path = settings.path.display();
+        Failure::run_time(format_args!("cannot write the log to {path}: {error}"))
+    })
+}
+
 fn put(output: Option<&Filter>, filter: &LogFilter) -> Result<(), String> {
     match output {
         Some(output) => output
@@ -173,7 +220,9 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let (wanted, handle) = reload::Layer::new(filter.filter());
+    // What cannot be written must not be complained of on a stderr that cannot be written either.
     let lines = fmt::layer().with_writer(writer).with_ansi(ansi);
+    let lines = lines.log_internal_errors(false);
     let output = match format {
         LogFormat::Text => lines.with_filter(wanted).boxed(),
         LogFormat::Json => lines.json().with_filter(wanted).boxed(),

@@ -43,6 +43,8 @@ settings! {
         formatter: LogFormat = LogFormat::Text, FORMATS;
         /// files that are kept besides the one that is written
         rotation_count: u16 = 10, Number(1..=128);
+        /// when another is begun, whatever its size: at midnight or at the full hour, of UTC
+        rotation_period: RotationPeriod = RotationPeriod::None, PERIODS;
         /// bytes of a file, from which on another is begun
         rotation_size: ByteSize = ByteSize::from_mb(50),
             Size(ByteSize::from_kb(4)..=ByteSize::from_mb(1024 * 1024));
@@ -60,6 +62,36 @@ pub enum LogFormat {
 }
 
 const FORMATS: Choice<LogFormat> = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+
+/// After what time another file of the log is begun.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RotationPeriod {
+    /// After none: the size alone decides.
+    #[default]
+    None,
+    /// Each hour.
+    Hour,
+    /// Each day.
+    Day,
+}
+
+impl RotationPeriod {
+    /// Its length, in seconds; none where there is none.
+    #[must_use]
+    pub const fn seconds(self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Hour => Some(3_600),
+            Self::Day => Some(86_400),
+        }
+    }
+}
+
+const PERIODS: Choice<RotationPeriod> = Choice(&[
+    ("none", RotationPeriod::None),
+    ("hour", RotationPeriod::Hour),
+    ("day", RotationPeriod::Day),
+]);
 
 /// How much is told; each level holds those before it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -68,7 +68,7 @@ pub use extensions::{
 pub use http::{HttpMethod, HttpService};
 pub use jwt::{Jwt, TokenFrom};
 pub use listener::{AccessRule, Listener, ListenerKind};
-pub use log::{Log, LogConsole, LogFile, LogFormat, LogLevel};
+pub use log::{Log, LogConsole, LogFile, LogFormat, LogLevel, RotationPeriod};
 pub use mqtt::{FlappingDetect, Mqtt, Retainer};
 pub use reader::KeyDescription;
 pub use secret::Secret;

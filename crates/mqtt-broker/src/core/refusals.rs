@@ -9,6 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::time::SystemTime;
 
 /// Refusals that can be looked up; of more the oldest are forgotten.
 pub const REFUSALS_MAX: usize = 1024;
@@ -66,6 +67,8 @@ pub struct RefusalView {
     pub ground: Box<str>,
     /// How often.
     pub times: u64,
+    /// When, the last time.
+    pub at: SystemTime,
 }
 
 #[derive(Debug)]
@@ -157,13 +160,13 @@ impl Refusals {
             }
             recent.order.push_back(reference);
         }
-        let peer = view.peer;
+        let (peer, at) = (view.peer, view.at);
         let kept = recent.kept.entry(reference).or_insert(Kept {
             view,
             next_line_ms: 0,
         });
         kept.view.times += 1;
-        kept.view.peer = peer;
+        (kept.view.peer, kept.view.at) = (peer, at);
         let is_due = kept.next_line_ms <= now_ms && recent.lines.take(LINES_MAX, LINES_MS, now_ms);
         if is_due {
             kept.next_line_ms = now_ms.saturating_add(SAME_MS);
@@ -204,6 +207,7 @@ impl Core {
             topic: topic.into(),
             ground: ground.to_string().into(),
             times: 0,
+            at: SystemTime::now(),
         };
         let (reference, times) = self.refusals.note(view, now_ms);
         if let Some(times) = times {
@@ -248,6 +252,7 @@ mod tests {
             topic: topic.into(),
             ground: "acl:1".into(),
             times: 0,
+            at: SystemTime::UNIX_EPOCH,
         }
     }
 

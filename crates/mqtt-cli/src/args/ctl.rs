@@ -48,6 +48,23 @@ pub(crate) enum CtlCommand {
         #[command(subcommand)]
         command: UsersCommand,
     },
+    /// What clients were refused for want of a right, and what decided
+    Refusals {
+        /// The reference a client was told: `not authorized (ref 8f3a21)` [default: lists the last ones]
+        #[arg(value_name = "REF")]
+        reference: Option<String>,
+        /// Only those of this client
+        #[arg(long, value_name = "CLIENTID", conflicts_with = "reference")]
+        client_id: Option<String>,
+        /// The last N
+        #[arg(
+            long,
+            value_name = "N",
+            default_value_t = 20,
+            conflicts_with = "reference"
+        )]
+        limit: usize,
+    },
     /// Read the configuration again and take over what needs no restart, as SIGHUP does
     Reload,
     /// Say what another configuration would change; change nothing

@@ -3,6 +3,7 @@
 mod clients;
 mod people;
 mod print;
+mod refusals;
 
 use std::{
     fs,
@@ -41,6 +42,13 @@ pub(crate) fn run(args: CtlArgs) -> Result<ExitCode, Failure> {
         CtlCommand::Subscriptions { client_id } => ctl.subscriptions(client_id),
         CtlCommand::Bans { command } => ctl.bans(command),
         CtlCommand::Users { command } => ctl.users(command),
+        CtlCommand::Refusals {
+            reference: Some(reference),
+            ..
+        } => ctl.refusal(reference),
+        CtlCommand::Refusals {
+            client_id, limit, ..
+        } => ctl.refusals(client_id, limit),
         CtlCommand::Reload => ctl.reload(),
         CtlCommand::Plan { file } => ctl.plan(&file),
         CtlCommand::Counters => ctl.counters(),

@@ -96,6 +96,104 @@ fn clients_are_listed_shown_and_kicked() {
     );
 }
 
+/// Sessions, messages, users and bans are for nobody but the user the broker runs as.
+#[test]
+fn nobody_else_may_look_into_the_data_directory() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = Fixture::start("");
+    let mut client = fixture.client();
+    // A message to be retained, and a subscription.
+    client
+        .write_all(b"\x31\x04\0\x01xy\x82\x06\0\x01\0\x01#\x01")
+        .unwrap();
+    let mut suback = [0; 5];
+    client.read_exact(&mut suback).unwrap();
+    well(fixture.ctl(&["bans", "add", "--client-id", "bad"]));
+    let data = fixture.dir.path().join("data");
+    let (mut found, mut folders) = (Vec::new(), vec![data]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path.clone());
+            }
+            found.push(path);
+        }
+        found.push(folder);
+    }
+    assert!(found.len() > 5, "{found:?}");
+    for path in found {
+        // A file of the log may be on its way out.
+        let Ok(known) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let mode = known.permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+}
+
+/// What a client is told on the wire is enough to find the rule.
+#[test]
+fn a_refusal_is_looked_up_by_what_the_client_was_told() {
+    let fixture = Fixture::start(
+        "[[authorization.rules]]\npermission = \"deny\"\ntopics = [\"secret/#\"]\n\n\
+         [[authorization.rules]]\npermission = \"allow\"\n",
+    );
+    assert_eq!(well(fixture.ctl(&["refusals", "--json"])), "");
+    let port = fixture.broker.addrs.first().unwrap().port().to_string();
+    let publish = |topic: &str| {
+        let host = ["-h", "127.0.0.1", "-p", &port, "-i", "c9", "-q", "1"];
+        run(["pub", "-m", "x", "-t", topic].into_iter().chain(host)).stderr
+    };
+    let told = publish("secret/a");
+    let words = "not authorized (ref ";
+    let reference = told
+        .split_once(words)
+        .and_then(|(_, rest)| rest.get(..6))
+        .unwrap_or_else(|| panic!("{told}"));
+    publish("secret/b");
+    publish("secret/b");
+    let config = fixture.file().display().to_string();
+    let shown = well(fixture.ctl(&["refusals", reference]));
+    for line in [
+        format!("reference    {reference}\n"),
+        "client       c9\n".to_owned(),
+        "wanted to    publish\n".to_owned(),
+        "topic        secret/a\n".to_owned(),
+        format!("decided by   the rule {config}:1\n"),
+        "reason code  0x87\n".to_owned(),
+        "times        1\n".to_owned(),
+    ] {
+        assert!(shown.contains(&line), "{line} is not in\n{shown}");
+    }
+    let whole = format!("{words}{reference})");
+    assert_eq!(
+        well(fixture.ctl(&["refusals", &whole, "--json"])),
+        well(fixture.ctl(&["refusals", reference, "--json"]))
+    );
+    let list = well(fixture.ctl(&["refusals", "--client-id", "c9"]));
+    let mut lines = list.lines();
+    assert!(lines.next().unwrap().starts_with("REF     WHEN"), "{list}");
+    assert!(lines.next().unwrap().contains("secret/a"), "{list}");
+    let last = lines.next().unwrap();
+    assert!(last.contains("  2      c9"), "twice: {list}");
+    assert_eq!(lines.next(), None);
+    let list = well(fixture.ctl(&["refusals", "--limit", "1", "--json"]));
+    let last: serde_json::Value = serde_json::from_str(list.trim()).unwrap();
+    assert_eq!(
+        (&last["topic"], &last["times"]),
+        (&"secret/b".into(), &2.into())
+    );
+    assert_eq!(
+        well(fixture.ctl(&["refusals", "--client-id", "x", "--json"])),
+        ""
+    );
+    for (text, code) in [("zzzzzz", 2), ("000001", 1)] {
+        let ended = fixture.ctl(&["refusals", text]);
+        assert_eq!((ended.code, ended.stderr.lines().count()), (Some(code), 1));
+    }
+}
+
 #[test]
 fn where_no_broker_runs_it_says_so() {
     let dir = tempdir().unwrap();

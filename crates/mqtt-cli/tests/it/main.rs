@@ -14,6 +14,8 @@ mod certs;
 mod ctl;
 mod decode;
 mod import;
+#[cfg(unix)]
+mod log;
 mod messages;
 mod passwd;
 mod process;

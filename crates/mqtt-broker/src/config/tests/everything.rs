@@ -84,6 +84,7 @@ level = "error"
 path = "x.log"
 formatter = "json"
 rotation_count = 3
+rotation_period = "day"
 rotation_size = "8KB"
 
 [mqtt]
@@ -321,6 +322,7 @@ fn every_key_reaches_its_field() {
                 path: "x.log".into(),
                 formatter: LogFormat::Json,
                 rotation_count: 3,
+                rotation_period: RotationPeriod::Day,
                 rotation_size: ByteSize::from_kb(8),
             },
         },
