@@ -507,7 +507,7 @@ pub(super) const LISTENER_NOTES: &[(&str, Class, &str)] = &[
     (
         "mountpoint",
         Refused,
-        "topics of this listener would no longer be apart from those of the others",
+        "topics of this listener would no longer be apart from those of the others: have its clients write the prefix themselves, and hold them to it by a rule with `listener` and `topics`",
     ),
     (
         "zone",

@@ -159,7 +159,7 @@ pub(super) const NOTES: &[(&str, Class, &str)] = &[
     (
         "mount_point",
         Refused,
-        "topics of this listener would no longer be apart from those of the others",
+        "topics of this listener would no longer be apart from those of the others: have its clients write the prefix themselves, and hold them to it by a rule with `listener` and `topics`",
     ),
     ("packet_buffer_size", Ignored, BUILT_IN),
     (
