@@ -32,13 +32,36 @@ pub(crate) fn checkpoint(dir: &Path) -> PathBuf {
 
 /// Makes the directory if it is missing, and looks whether it is of this version.
 pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
-    fs::create_dir_all(dir).map_err(|source| unusable(dir, source))?;
+    make(dir).map_err(|source| unusable(dir, source))?;
     match look(dir) {
         Err(OpenError::Io { path, source }) if source.kind() == io::ErrorKind::NotFound => {
-            fs::write(&path, format!("{FORMAT}\n")).map_err(|source| unusable(&path, source))
+            let written = private()
+                .create(true)
+                .truncate(true)
+                .open(&path)
+                .and_then(|mut file| writeln!(file, "{FORMAT}"));
+            written.map_err(|source| unusable(&path, source))
         }
         looked => looked,
     }
+}
+
+/// Makes the directory, on Unix for its owner only.
+fn make(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Opens files to be written, which on Unix are for their owner only.
+fn private() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Looks whether the directory is there and of this version.
@@ -96,12 +119,10 @@ pub(crate) fn alive_ms(dir: &Path) -> u64 {
 /// Notes the time; it is synced, as a power cut ends a broker as well as a kill does.
 pub(crate) fn note_alive(dir: &Path) {
     let text = format!("{:<14}\n", now_ms());
-    let mut options = fs::OpenOptions::new();
     // In place, and always as long: it is never there in half.
-    let file = options
+    let file = private()
         .create(true)
         .truncate(false)
-        .write(true)
         .open(dir.join("alive"));
     let noted = file.and_then(|mut file| {
         file.write_all(text.as_bytes())?;

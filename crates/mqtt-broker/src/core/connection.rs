@@ -178,6 +178,15 @@ impl Connection {
         }
     }
 
+    /// Ends a connection that begins with something else than CONNECT; what it may be the beginning of need not come.
+    pub(crate) fn look_at_first(&mut self, bytes: &[u8], now_ms: u64) {
+        let is_connect = bytes.first().is_none_or(|first| first >> 4 == 1);
+        if !is_connect && self.end.is_none() && !self.is_authenticating() {
+            self.note_mistake(bytes, now_ms);
+            self.end_with(EndCause::ConnectExpected);
+        }
+    }
+
     /// Says so when what came instead of CONNECT shows what the client mistakes this listener for.
     pub(crate) fn note_mistake(&self, bytes: &[u8], now_ms: u64) {
         let what = match bytes {
@@ -490,7 +499,8 @@ impl Connection {
             // Anybody can have these written.
             _ if self.arrival.is_some() => {
                 if let Some(times) = self.core.strangers.due(1, now_ms) {
-                    tracing::info!(peer, %cause, times, "connection closed before CONNECT");
+                    let listener = self.origin().map(|(_, listener)| &**listener);
+                    tracing::info!(listener, peer, %cause, times, "connection closed before CONNECT");
                 }
             }
             _ => tracing::info!(peer, client_id, %cause, "connection closed"),

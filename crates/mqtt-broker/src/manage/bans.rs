@@ -3,7 +3,7 @@
 use super::Manager;
 use crate::core::bans::{Ban, Banned, Bans, BansFull};
 use serde_json::{Value, json};
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -119,7 +119,11 @@ pub(crate) fn load(bans: &Bans, data_dir: &Path, now_ms: u64) {
 /// One takes the place of the other at once or not at all.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(new, path)

@@ -57,7 +57,7 @@ enum Failure {
     Tls(TlsError),
     #[error("the client's certificate has expired")]
     Expired,
-    #[error("no HTTP came; is this a client of a `tcp` or `ssl` listener?")]
+    #[error("no HTTP came; is this a client of a `tcp`, `ssl` or `wss` listener?")]
     NotHttp,
     #[error("WebSocket: {0}")]
     WebSocket(WsError),

@@ -468,6 +468,9 @@ fn feed(
             if fed == Fed::Stopped && !connection.is_open() {
                 connection.note_mistake(bytes, now_ms);
             }
+            if !connection.is_open() && reader.buffered() == bytes.len() {
+                connection.look_at_first(bytes, now_ms);
+            }
             if !connection.is_open() && reader.buffered() > CONNECT_LEN_MAX {
                 connection.end_with(EndCause::ConnectExpected);
             }
