@@ -18,6 +18,7 @@ mod connect;
 mod defaults;
 mod disk;
 mod doors;
+mod explainer;
 mod extensions;
 mod flows;
 mod forecast;
