@@ -371,8 +371,11 @@ pub struct ReloadEntry {
     pub live: Vec<ChangeEntry>,
     /// What does not.
     pub needs_restart: Vec<ChangeEntry>,
-    /// What is wrong with certificates of listeners, which go on with those they had.
+    /// Where it cannot be listened, and why: a new listener is left out, one that was there stays where it was.
     pub failed: Vec<String>,
+    /// Clients that were disconnected because their listener is not in the configuration any more.
+    #[serde(default)]
+    pub listener_closed: u64,
     /// Clients that were disconnected because they lost a right.
     pub clients_disconnected: u64,
     /// Subscriptions that were removed because their clients lost the right to them.

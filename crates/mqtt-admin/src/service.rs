@@ -129,6 +129,7 @@ impl Service {
         match &taken {
             Ok(report) => {
                 let (live, restart) = (report.live.len(), report.needs_restart.len());
+                let listener_closed = report.listener_closed;
                 let Rechecked {
                     clients_disconnected,
                     subscriptions_removed,
@@ -137,6 +138,7 @@ impl Service {
                 tracing::info!(
                     live,
                     restart,
+                    listener_closed,
                     clients_disconnected,
                     subscriptions_removed,
                     "configuration reloaded"
@@ -305,6 +307,7 @@ fn reload_entry(report: &ReloadReport) -> ReloadEntry {
         live: entries(&report.live),
         needs_restart: entries(&report.needs_restart),
         failed: report.failed.clone(),
+        listener_closed: report.listener_closed,
         clients_disconnected: report.rechecked.clients_disconnected,
         subscriptions_removed: report.rechecked.subscriptions_removed,
         forecast: None,
@@ -322,6 +325,7 @@ impl ReloadEntry {
             live: entries(live),
             needs_restart: entries(restart),
             failed: Vec::new(),
+            listener_closed: 0,
             clients_disconnected: 0,
             subscriptions_removed: 0,
             forecast: None,

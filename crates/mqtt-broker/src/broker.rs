@@ -20,9 +20,8 @@ use crate::hub::Hub;
 use crate::manage::Manager;
 use crate::manage::{Sizes, load_bans};
 use crate::net::{
-    Arrivals, Bound, Bounds, CertificateError, CertificateState, Clock, Door, Entrance, Lanes,
-    ListenerState, ListenersReload, available_memory, listen, reload_listeners, run_handshakes,
-    run_loads, run_ticks, serve, watch_certificates,
+    Arrivals, Bounds, CertificateError, CertificateState, Clock, Door, Lanes, ListenerState,
+    Listeners, available_memory, listen, run_loads, run_ticks, watch_certificates,
 };
 use crate::ownership::{Fabric, Ownership, SingleNode};
 use crate::reload::{ReloadError, ReloadReport, Reloader, Rights};
@@ -36,8 +35,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -270,15 +269,6 @@ impl Builder {
             .filter_map(|bound| bound.ear.local_addr())
             .collect();
         let (stop, stopped) = watch::channel(false);
-        let entrances = entrances_of(&listeners);
-        let handshakes = match entrances.iter().any(|entrance| entrance.tls.is_some()) {
-            true => Some(run_handshakes(stopped.clone()).map_err(StartError::Thread)?),
-            false => None,
-        };
-        let addresses = listeners
-            .iter()
-            .map(|bound| (Arc::clone(&bound.entrance), bound.ear.local_addr()))
-            .collect();
         let door = Arc::new(Door {
             core: Arc::clone(&core),
             clock,
@@ -286,14 +276,14 @@ impl Builder {
             connections: AtomicUsize::new(0),
             by_address: Mutex::default(),
             lanes: Lanes::new(Handle::current(), self.runtimes),
-            handshakes,
+            handshakes: OnceLock::new(),
             stop: stopped,
             arrivals: Arrivals::default(),
         });
-        let tasks = listeners
-            .into_iter()
-            .map(|bound| tokio::spawn(serve(Arc::clone(&door), bound)))
-            .collect();
+        if listeners.iter().any(|bound| bound.entrance.tls.is_some()) {
+            door.begin_handshakes().map_err(StartError::Thread)?;
+        }
+        let listeners = Arc::new(Listeners::start(&door, listeners));
         let rights = Rights {
             is_open,
             guard: guard.clone(),
@@ -304,13 +294,12 @@ impl Builder {
                 Arc::clone(&door),
                 self.config,
                 rights,
-                entrances.clone(),
-                addresses,
+                Arc::clone(&listeners),
             ),
             Arc::clone(&events),
         );
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
-        let certificates = tokio::spawn(watch_certificates(entrances.clone()));
+        let certificates = tokio::spawn(watch_certificates(Arc::clone(&listeners)));
         let expiries = guard.as_ref().map(|guard| {
             let guard = Arc::downgrade(guard);
             tokio::spawn(Guard::run_expiries(guard, manager.clone()))
@@ -319,10 +308,9 @@ impl Builder {
             door,
             local_addrs,
             stop,
-            listeners: tasks,
+            listeners,
             ticks,
             certificates,
-            entrances,
             events,
             manager,
             guard,
@@ -337,11 +325,10 @@ pub struct Broker {
     door: Arc<Door>,
     local_addrs: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
-    listeners: Vec<JoinHandle<()>>,
+    listeners: Arc<Listeners>,
     ticks: JoinHandle<()>,
     /// Looks at the files of certificates.
     certificates: JoinHandle<()>,
-    entrances: Vec<Arc<Entrance>>,
     events: Arc<EventSource>,
     manager: Manager,
     guard: Option<Arc<Guard>>,
@@ -386,7 +373,8 @@ impl Broker {
         }
     }
 
-    /// Where it listens, with the real ports where 0 was asked for.
+    /// Where it listened when it was started, with the real ports where 0 was asked for; where it listens now is in
+    /// [`listeners`](Self::listeners).
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
@@ -402,15 +390,6 @@ impl Broker {
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateState> {
         self.manager.certificates()
-    }
-
-    /// Takes over what can be changed about listeners while they listen: certificates, who may come, limits, time
-    /// allowed. Connections that are there are left alone. Reads files, so it blocks.
-    ///
-    /// # Errors
-    /// [`ConfigError::Listener`]: settings do not go together, nothing was changed.
-    pub fn reload_listeners(&self, config: &Config) -> Result<ListenersReload, ConfigError> {
-        reload_listeners(&self.entrances, config)
     }
 
     /// Looks into it and changes what is in it.
@@ -463,11 +442,9 @@ impl Broker {
     }
 
     /// Stops accepting, tells v5 clients 0x8B, and returns when all connections are gone or patience is.
-    pub async fn shutdown(mut self) {
+    pub async fn shutdown(self) {
         let _ = self.stop.send(true);
-        for listener in self.listeners.drain(..) {
-            let _ = listener.await;
-        }
+        self.listeners.ended().await;
         self.door.arrivals.wake_all();
         let core = &self.door.core;
         let deadline = tokio::time::Instant::now() + SHUTDOWN_PATIENCE;
@@ -495,20 +472,6 @@ impl Drop for Broker {
             expiries.abort();
         }
     }
-}
-
-/// The listeners of the configuration, each once.
-fn entrances_of(listeners: &[Bound]) -> Vec<Arc<Entrance>> {
-    let mut entrances: Vec<Arc<Entrance>> = Vec::new();
-    for bound in listeners {
-        if !entrances
-            .iter()
-            .any(|known| Arc::ptr_eq(known, &bound.entrance))
-        {
-            entrances.push(Arc::clone(&bound.entrance));
-        }
-    }
-    entrances
 }
 
 fn offer(config: &Config) -> Offer {

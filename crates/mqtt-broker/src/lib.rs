@@ -57,6 +57,6 @@ pub use hooks::{
 pub use manage::{Manager, Rechecked, Sizes};
 pub use mqtt_io::PeerCertificate;
 pub use mqtt_store::{Event as StoreEvent, OpenError as StoreError};
-pub use net::{CertificateError, CertificateState, ListenerState, ListenersReload};
+pub use net::{CertificateError, CertificateState, ListenerState};
 pub use ownership::{Claim, ClaimAnswer, Fabric, OwnerEpoch, Ownership, SingleNode};
 pub use reload::{ReloadError, ReloadReport};

@@ -3,6 +3,7 @@
 //! Lists come in pages, and no lock is held for longer than a page takes.
 
 mod bans;
+mod closing;
 mod forecast;
 mod page;
 mod publish;
@@ -98,12 +99,16 @@ impl Manager {
 
     /// Takes another configuration over, as far as that goes without a restart: what each key takes is
     /// [`Effect::of_key`](crate::config::Effect::of_key). `log.*` is for the program that writes the log. Files of users and
-    /// rules are read again, and who has lost a right by it is dealt with as [`recheck`](Self::recheck) does.
+    /// rules are read again, and who has lost a right by it is dealt with as [`recheck`](Self::recheck) does. Listeners
+    /// come, go and move; connections of one that is gone are ended with 0x98.
     ///
     /// # Errors
     /// [`ReloadError`]: the configuration is refused, and everything stays as it is.
     pub async fn reload(&self, config: crate::Config) -> Result<ReloadReport, ReloadError> {
-        let mut report = self.reloader.reload(config)?;
+        let (mut report, gone) = self.reloader.reload(config).await?;
+        for listener in gone {
+            report.listener_closed += self.close_listener(listener).await;
+        }
         report.rechecked = self.recheck().await;
         Ok(report)
     }

@@ -9,9 +9,10 @@ use crate::core::retained::RetainedBounds;
 use crate::core::rights::Judges;
 use crate::extensions::{AutoSubscriptions, Rewriter};
 use crate::manage::Rechecked;
-use crate::net::{Bounds, CertificateState, Door, Entrance, ListenerState, reload_listeners};
+use crate::net::{
+    Bounds, CertificateError, CertificateState, Door, Entrance, ListenerState, Listeners,
+};
 use parking_lot::Mutex;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -21,11 +22,12 @@ pub(crate) struct Reloader {
     pub(crate) door: Arc<Door>,
     /// What the broker was started with; what takes a restart is compared with this.
     started: Config,
-    /// What was taken over last; one reload at a time.
+    /// What was taken over last.
     last: Mutex<Config>,
+    /// One reload at a time.
+    turn: tokio::sync::Mutex<()>,
     rights: Rights,
-    entrances: Vec<Arc<Entrance>>,
-    addresses: Vec<(Arc<Entrance>, Option<SocketAddr>)>,
+    listeners: Arc<Listeners>,
 }
 
 /// Who may connect and do what, as far as the configuration says it.
@@ -69,8 +71,10 @@ pub struct ReloadReport {
     pub live: Vec<Change>,
     /// What stays as it was at the start until the broker is started again.
     pub needs_restart: Vec<Change>,
-    /// What is wrong with certificates of listeners, which go on with those they had.
+    /// Where it cannot be listened, and why. A new listener is left out then; one that was there stays where it was.
     pub failed: Vec<String>,
+    /// Connections that were ended because their listener is not in the configuration any more.
+    pub listener_closed: u64,
     /// Who has lost what by it.
     pub rechecked: Rechecked,
 }
@@ -89,6 +93,9 @@ pub enum ReloadError {
     /// It contradicts itself or opens too much.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The certificates, keys or lists of a listener cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] CertificateError),
     /// There were so many different ones since the start that no more are kept.
     #[error("too many different configurations since the broker was started: it takes a restart")]
     TooMany,
@@ -105,16 +112,15 @@ impl Reloader {
         door: Arc<Door>,
         config: Config,
         rights: Rights,
-        entrances: Vec<Arc<Entrance>>,
-        addresses: Vec<(Arc<Entrance>, Option<SocketAddr>)>,
+        listeners: Arc<Listeners>,
     ) -> Self {
         Self {
             door,
             last: Mutex::new(config.clone()),
             started: config,
+            turn: tokio::sync::Mutex::default(),
             rights,
-            entrances,
-            addresses,
+            listeners,
         }
     }
 
@@ -137,22 +143,16 @@ impl Reloader {
     }
 
     pub(crate) fn listeners(&self) -> Vec<ListenerState> {
-        let state = |entrance: &Arc<Entrance>| {
-            let own = self.addresses.iter();
-            let own = own.filter(|(of, _)| Arc::ptr_eq(of, entrance));
-            entrance.state(own.filter_map(|(_, address)| *address).collect())
-        };
-        self.entrances.iter().map(state).collect()
+        self.listeners.states()
     }
 
     pub(crate) fn certificates(&self) -> Vec<CertificateState> {
-        let doors = self.entrances.iter();
-        let doors = doors.filter_map(|entrance| entrance.tls.as_ref());
-        doors.flat_map(|door| door.states()).collect()
+        self.listeners.certificates()
     }
 
     pub(crate) fn plan(&self, config: &Config) -> Result<ReloadReport, ReloadError> {
         self.check(config)?;
+        config.check_certificates()?;
         Ok(self.report(&self.last.lock(), config))
     }
 
@@ -174,39 +174,68 @@ impl Reloader {
         })
     }
 
-    pub(crate) fn reload(&self, config: Config) -> Result<ReloadReport, ReloadError> {
+    /// Puts a configuration in force, and gives the listeners that are gone by it besides the report.
+    pub(crate) async fn reload(
+        &self,
+        config: Config,
+    ) -> Result<(ReloadReport, Vec<Arc<Entrance>>), ReloadError> {
+        let _turn = self.turn.lock().await;
+        self.check(&config)?;
+        let prepared = self.listeners.prepare(&config)?;
+        let mut report = self.report(&self.last.lock(), &config);
+        self.take_over_rights(&config)?;
+        let listeners = self.of_listeners(&config, &mut report);
+        let taken = self
+            .listeners
+            .take_over(&self.door, &listeners, prepared)
+            .await;
+        report.failed = taken.failed;
+        self.apply(&config)?;
+        *self.last.lock() = config;
+        Ok((report, taken.gone))
+    }
+
+    /// Users and rules.
+    fn take_over_rights(&self, config: &Config) -> Result<(), ConfigError> {
         // What is started by this goes on after the caller's own runtime, if it has one.
         let runtime = self.door.lanes.runtime(Lane::FIRST);
         let _inside = runtime.map(Handle::enter);
-        self.check(&config)?;
-        let mut last = self.last.lock();
-        let mut report = self.report(&last, &config);
         let Rights {
             guard, authorizer, ..
         } = &self.rights;
-        if let Some(authorizer) = authorizer {
+        if authorizer.is_some() {
             // Read for nothing, so that the last one that can fail is the first that has effect.
-            Authorizer::from_config(&config)?;
-            if let Some(guard) = guard {
-                guard.reload(&config)?;
-            }
-            authorizer.reload(&config)?;
-        } else if let Some(guard) = guard {
-            guard.reload(&config)?;
+            Authorizer::from_config(config)?;
         }
-        // What was promised to keep things at the start goes on as it was.
+        if let Some(guard) = guard {
+            guard.reload(config)?;
+        }
+        authorizer
+            .as_ref()
+            .map_or(Ok(()), |authorizer| authorizer.reload(config))
+    }
+
+    /// What listeners go by: what was promised to keep things at the start goes on as it was, and a new listener
+    /// promises no more than that.
+    fn of_listeners(&self, config: &Config, report: &mut ReloadReport) -> Config {
         let mut listeners = config.clone();
         listeners.durability = self.started.durability;
         for (name, listener) in &mut listeners.listeners {
-            let started = self.started.listeners.get(name);
-            listener.durability = started.and_then(|started| started.durability);
+            let Some(started) = self.started.listeners.get(name) else {
+                let wanted = listener.durability.unwrap_or(config.durability);
+                if !self.started.asks_for(wanted) {
+                    listener.durability = None;
+                    report.needs_restart.push(Change::of_durability(
+                        name,
+                        self.started.durability,
+                        wanted,
+                    ));
+                }
+                continue;
+            };
+            listener.durability = started.durability;
         }
-        let reloaded = reload_listeners(&self.entrances, &listeners)?;
-        let failed = reloaded.failed.iter();
-        report.failed = failed.map(ToString::to_string).collect();
-        self.apply(&config)?;
-        *last = config;
-        Ok(report)
+        listeners
     }
 
     /// What can be refused, before anything is changed.
@@ -226,6 +255,7 @@ impl Reloader {
             live: changes.filter(is_live).collect(),
             needs_restart: pending.filter(|change| !is_live(change)).collect(),
             failed: Vec::new(),
+            listener_closed: 0,
             rechecked: Rechecked::default(),
         }
     }

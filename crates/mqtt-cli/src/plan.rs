@@ -81,12 +81,18 @@ pub(crate) fn report_text(report: &ReloadEntry) -> String {
     for failed in &report.failed {
         let _ = writeln!(text, "not taken over: {failed}");
     }
-    for (count, what) in [
-        (report.clients_disconnected, "clients disconnected"),
-        (report.subscriptions_removed, "subscriptions removed"),
+    let lost = "which have no right any more";
+    for (count, what, why) in [
+        (
+            report.listener_closed,
+            "clients disconnected",
+            "whose listener is gone",
+        ),
+        (report.clients_disconnected, "clients disconnected", lost),
+        (report.subscriptions_removed, "subscriptions removed", lost),
     ] {
         if count > 0 {
-            let _ = writeln!(text, "{what}, which have no right any more: {count}");
+            let _ = writeln!(text, "{what}, {why}: {count}");
         }
     }
     if let Some(forecast) = &report.forecast {

@@ -58,6 +58,13 @@ pub(super) fn listeners(manager: &Manager) -> Vec<Metric> {
             "Handshakes that had to make room for others",
             |state| state.handshakes_dropped,
         ),
+        of_each(
+            &states,
+            Kind::Counter,
+            "mqtt_certificates_failed",
+            "Times a changed file of certificates could not be used and what was read before stayed in force",
+            |state| state.certificates_failed,
+        ),
         labelled(
             Kind::Gauge,
             "mqtt_certificate_expires_seconds",

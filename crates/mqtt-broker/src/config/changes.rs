@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{Config, reader::Reader};
+use super::{Config, reader::Reader, store::DURABILITY};
+use crate::core::log::Durability;
 
 /// What it takes for a changed key to have effect in a running broker.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -84,10 +85,10 @@ const EFFECTS: &[(&str, Effect)] = &[
 const LISTENER_EFFECTS: &[(&str, Effect)] = &[
     ("allow_anonymous", Effect::Live),
     ("authenticators", Effect::Live),
-    ("bind", Effect::Restart),
+    ("bind", Effect::Live),
     ("durability", Effect::Restart),
     ("enable_authn", Effect::Live),
-    ("mode", Effect::Restart),
+    ("mode", Effect::Live),
 ];
 
 /// One key whose value differs. The value of a secret is not shown.
@@ -102,6 +103,23 @@ pub struct Change {
     pub new: Option<String>,
     /// What it takes to have effect.
     pub effect: Effect,
+}
+
+impl Change {
+    /// A listener that has been added cannot promise before a restart what the broker was not started for.
+    pub(crate) fn of_durability(listener: &str, now: Durability, wanted: Durability) -> Self {
+        let word = |of| {
+            let words = DURABILITY.0.iter();
+            let known = words.filter(|(_, durability)| *durability == of);
+            known.map(|(word, _)| format!("\"{word}\"")).next()
+        };
+        Self {
+            key: format!("listeners.{}.durability", listener.replacen(':', ".", 1)),
+            old: word(now),
+            new: word(wanted),
+            effect: Effect::Restart,
+        }
+    }
 }
 
 impl fmt::Display for Change {
@@ -259,8 +277,8 @@ mod tests {
             told(old, new),
             [
                 "durability: \"fsync\" -> \"os\" (restart)",
-                "listeners.tcp.a.bind: 1883 -> none (restart)",
-                "listeners.tcp.b.bind: 1884 -> 1885 (restart)",
+                "listeners.tcp.a.bind: 1883 -> none (at once)",
+                "listeners.tcp.b.bind: 1884 -> 1885 (at once)",
                 "log.level: \"info\" -> \"debug\" (at once)",
                 "mqtt.max_inflight: 20 -> 1024 (new connections)",
                 "rewrite: 0 entries -> 1 entry (at once)",

@@ -61,6 +61,9 @@ pub enum EndCause {
     /// An administrator or an embedding program ended it.
     #[error("ended by administrator")]
     Administrative,
+    /// Its listener is not in the configuration any more.
+    #[error("listener closed")]
+    ListenerClosed,
     /// Code of this connection panicked.
     #[error("internal error in this connection")]
     Panicked,
@@ -99,7 +102,7 @@ impl EndCause {
             Self::AnswerTooLarge => Some(ReasonCode::PACKET_TOO_LARGE),
             Self::QueueFull => Some(ReasonCode::QUOTA_EXCEEDED),
             Self::RightLost => Some(ReasonCode::NOT_AUTHORIZED),
-            Self::Administrative => Some(ReasonCode::ADMINISTRATIVE_ACTION),
+            Self::Administrative | Self::ListenerClosed => Some(ReasonCode::ADMINISTRATIVE_ACTION),
             Self::Panicked => Some(ReasonCode::UNSPECIFIED_ERROR),
         }
     }
@@ -108,6 +111,7 @@ impl EndCause {
     pub(crate) const fn words(self) -> Option<&'static str> {
         match self {
             Self::QueueFull => Some("too many messages waited, the session has ended"),
+            Self::ListenerClosed => Some("this listener is closed"),
             Self::PublishRefused(_) => Some("a PUBLISH was refused"),
             Self::SubscribeRefused(_) => Some("a SUBSCRIBE was refused"),
             Self::AnswerTooLarge => Some("the answer is larger than the Maximum Packet Size"),
@@ -141,6 +145,7 @@ impl EndCause {
             Self::QueueFull => "queue_full",
             Self::RightLost => "right_lost",
             Self::Administrative => "administrative",
+            Self::ListenerClosed => "listener_closed",
             Self::Panicked => "panicked",
         }
     }

@@ -84,7 +84,7 @@ pub enum Loss {
     },
     /// It could not come back: `access_rules` of its listener turn its address away.
     Address,
-    /// It could not come back: its listener is not in the configuration.
+    /// Its listener is not in the configuration.
     Listener,
 }
 
@@ -194,7 +194,9 @@ impl Forecast {
                     .map(|filter| lost_subscription(&client, filter, judges.access)),
             );
         }
-        losses.extend(no_way_back(&client, planned.config));
+        let way_back = no_way_back(&client, planned.config);
+        is_disconnected |= way_back == Some(Loss::Listener);
+        losses.extend(way_back);
         match (losses.is_empty(), is_connected) {
             (true, _) => {}
             (false, false) => self.away += 1,

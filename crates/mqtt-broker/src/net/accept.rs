@@ -3,8 +3,9 @@
 use super::arrivals::Arrivals;
 use super::clock::Clock;
 use super::entrance::{Entrance, EntryCounts, EntryRules};
-use super::handshakes::{Arrived, Caller};
+use super::handshakes::{Arrived, Caller, run_handshakes};
 use super::lanes::Lanes;
+use super::listen::Place as ListenPlace;
 use super::quic::serve_quic;
 use super::served::Served;
 use super::task::ConnectionTask;
@@ -19,9 +20,10 @@ use mqtt_io::{Listener, QuicListener, Stream};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -40,8 +42,8 @@ pub(crate) struct Door {
     pub(crate) by_address: Mutex<HashMap<IpAddr, usize>>,
     /// What serves connections.
     pub(crate) lanes: Lanes,
-    /// Where handshakes of TLS are done, if any listener has them.
-    pub(crate) handshakes: Option<Handle>,
+    /// Where handshakes of TLS are done, as soon as any listener has them.
+    pub(crate) handshakes: OnceLock<Handle>,
     /// Turns true when the broker stops.
     pub(crate) stop: watch::Receiver<bool>,
     /// Connections that have not sent their CONNECT.
@@ -99,6 +101,16 @@ impl Drop for Place {
 }
 
 impl Door {
+    /// Starts what does handshakes of TLS, if that has not happened.
+    pub(crate) fn begin_handshakes(&self) -> io::Result<()> {
+        if self.handshakes.get().is_none() {
+            let handle = run_handshakes(self.stop.clone())?;
+            // Listeners begin one after the other.
+            let _ = self.handshakes.set(handle);
+        }
+        Ok(())
+    }
+
     /// A place for one more connection, or the limit that is reached.
     fn enter(self: &Arc<Self>) -> Result<Place, LimitCause> {
         let enter = |now: usize| (now < self.bounds.connections_max).then_some(now + 1);
@@ -154,6 +166,8 @@ pub(crate) struct Bound {
     pub(crate) ear: Ear,
     /// What of the configuration it belongs to.
     pub(crate) entrance: Arc<Entrance>,
+    /// What it was asked for.
+    pub(crate) place: ListenPlace,
 }
 
 /// Where a listener hears of connections.
@@ -175,20 +189,25 @@ impl Ear {
     }
 }
 
-/// Accepts on a listener until told to stop.
-pub(crate) async fn serve(door: Arc<Door>, bound: Bound) {
-    let Bound { ear, entrance } = bound;
+/// Accepts on a listener until the broker stops or `closed` is true.
+pub(crate) async fn serve(door: Arc<Door>, bound: Bound, closed: watch::Receiver<bool>) {
+    let Bound { ear, entrance, .. } = bound;
     match ear {
-        Ear::Streams(listener) => serve_streams(door, listener, entrance).await,
-        Ear::Quic(listener) => serve_quic(door, listener, entrance).await,
+        Ear::Streams(listener) => serve_streams(door, listener, entrance, closed).await,
+        Ear::Quic(listener) => serve_quic(door, listener, entrance, closed).await,
     }
 }
 
-async fn serve_streams(door: Arc<Door>, listener: Listener, entrance: Arc<Entrance>) {
+async fn serve_streams(
+    door: Arc<Door>,
+    listener: Listener,
+    entrance: Arc<Entrance>,
+    mut closed: watch::Receiver<bool>,
+) {
     let mut stop = door.stop.clone();
     let mut pace = ConnectionPace::default();
     loop {
-        if *stop.borrow_and_update() {
+        if *stop.borrow_and_update() || *closed.borrow_and_update() {
             return;
         }
         let rules = entrance.rules();
@@ -197,6 +216,7 @@ async fn serve_streams(door: Arc<Door>, listener: Listener, entrance: Arc<Entran
             biased;
             accepted = next(&door, &listener, &entrance, &rules, &mut pace) => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
+            _ = closed.wait_for(|closed| *closed) => return,
         };
         match accepted {
             Ok((stream, peer)) => admit(&door, &entrance, stream, peer),
@@ -215,7 +235,7 @@ async fn next(
     entrance: &Entrance,
     rules: &EntryRules,
     pace: &mut ConnectionPace,
-) -> std::io::Result<(Stream, SocketAddr)> {
+) -> io::Result<(Stream, SocketAddr)> {
     pace.turn(door, rules).await;
     if entrance.has_handshake(rules) {
         entrance.room(door, rules).await;

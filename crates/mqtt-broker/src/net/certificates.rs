@@ -1,7 +1,7 @@
 //! The certificates of TLS listeners: read, watched, read again, and warned of before they expire.
 
 use super::accept::Door;
-use super::entrance::Entrance;
+use super::listeners::Listeners;
 use crate::config::{Config, Tls, Verify};
 use mqtt_io::{
     ClientCertificates, PeerCertificate, TlsAcceptor, TlsError, TlsIdentity, TlsServerOptions,
@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::time::MissedTickBehavior;
 
@@ -63,6 +64,13 @@ pub(crate) struct TlsDoor {
     listener: Arc<str>,
     acceptor: RwLock<TlsAcceptor>,
     loaded: Mutex<Loaded>,
+    failed: AtomicU64,
+}
+
+/// What was read and is not yet in force.
+pub(crate) struct Fresh {
+    acceptor: TlsAcceptor,
+    loaded: Loaded,
 }
 
 #[derive(Debug)]
@@ -92,6 +100,7 @@ impl TlsDoor {
                 stamps,
                 states,
             }),
+            failed: AtomicU64::new(0),
         })
     }
 
@@ -104,33 +113,61 @@ impl TlsDoor {
         self.loaded.lock().states.clone()
     }
 
-    /// Reads the files again, with other settings if need be. What is wrong leaves in force what was.
-    pub(crate) fn reload(&self, settings: &Tls) -> Result<(), CertificateError> {
-        let mut loaded = self.loaded.lock();
+    /// How often a changed file could not be used.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Reads the files, with other settings if need be; puts nothing in force.
+    pub(crate) fn read(&self, settings: &Tls) -> Result<Fresh, CertificateError> {
         // Whatever changes from here on is seen by the next look.
-        loaded.stamps = stamps(settings);
+        let stamps = stamps(settings);
         let (acceptor, states) = load(&self.listener, settings)?;
-        loaded.settings = settings.clone();
-        loaded.states = states;
-        *self.acceptor.write() = acceptor;
-        Ok(())
+        let settings = settings.clone();
+        Ok(Fresh {
+            acceptor,
+            loaded: Loaded {
+                settings,
+                stamps,
+                states,
+            },
+        })
+    }
+
+    /// For the next handshake.
+    pub(crate) fn put(&self, fresh: Fresh) {
+        let mut loaded = self.loaded.lock();
+        *loaded = fresh.loaded;
+        *self.acceptor.write() = fresh.acceptor;
     }
 
     /// Reads the files again if one of them has changed.
     fn look(&self) {
         let settings = {
-            let loaded = self.loaded.lock();
-            if stamps(&loaded.settings) == loaded.stamps {
+            let mut loaded = self.loaded.lock();
+            let now = stamps(&loaded.settings);
+            if now == loaded.stamps {
                 return;
             }
+            // What cannot be used is not read again before it has changed again.
+            loaded.stamps = now;
             loaded.settings.clone()
         };
-        match self.reload(&settings) {
-            Ok(()) => {
+        match self.read(&settings) {
+            Ok(fresh) => {
+                let mut loaded = self.loaded.lock();
+                if loaded.settings != settings {
+                    // A reload was faster, and has read what there is.
+                    return;
+                }
+                *loaded = fresh.loaded;
+                *self.acceptor.write() = fresh.acceptor;
+                drop(loaded);
                 tracing::info!(listener = &*self.listener, "certificates read again");
                 self.warn();
             }
             Err(error) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%error, "a changed file cannot be used, what was read before stays in force");
             }
         }
@@ -157,26 +194,17 @@ impl TlsDoor {
 }
 
 /// Looks at the files of all TLS listeners until it is dropped.
-pub(crate) async fn watch(entrances: Vec<Arc<Entrance>>) {
-    let doors = || {
-        entrances
-            .iter()
-            .filter_map(|entrance| entrance.tls.as_ref())
-    };
-    if doors().next().is_none() {
-        return;
-    }
+pub(crate) async fn watch(listeners: Arc<Listeners>) {
     let mut ticks = tokio::time::interval(WATCH_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looks = 0;
     loop {
         ticks.tick().await;
         if looks == 0 {
-            doors().for_each(|door| door.warn());
+            listeners.tls().iter().for_each(|door| door.warn());
         }
         looks = (looks + 1) % LOOKS_PER_WARNING;
-        for door in doors() {
-            let door = Arc::clone(door);
+        for door in listeners.tls() {
             // A file system can be slow.
             let _ = tokio::task::spawn_blocking(move || door.look()).await;
         }

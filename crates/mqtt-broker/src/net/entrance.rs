@@ -1,11 +1,9 @@
 //! `Entrance`: one listener of the configuration, and what can be changed about it while it listens.
 
 use super::accept::Terms;
-use super::certificates::{CertificateError, TlsDoor};
+use super::certificates::{CertificateError, Fresh, TlsDoor};
 use super::handshakes::UnderWay;
-use crate::config::{
-    AccessRule, Bind, CertificateField, Config, ConfigError, Listener, ListenerKind,
-};
+use crate::config::{AccessRule, Bind, CertificateField, Config, Listener, ListenerKind};
 use crate::core::connection::TakenFields;
 use crate::core::pace::{Rate, Rates};
 use crate::core::reached::Notice;
@@ -23,7 +21,7 @@ pub(crate) struct Entrance {
     /// Kind and name: `ssl:default`.
     pub(crate) name: Arc<str>,
     pub(crate) kind: ListenerKind,
-    bind: Bind,
+    bind: RwLock<Bind>,
     rules: RwLock<Arc<EntryRules>>,
     pub(crate) tls: Option<Arc<TlsDoor>>,
     /// Cloned for each connection, so that its count is theirs and one.
@@ -103,6 +101,8 @@ pub struct ListenerState {
     pub handshakes_late: u64,
     /// Handshakes that had to make room for others.
     pub handshakes_dropped: u64,
+    /// Times that a changed file of certificates could not be used, and what was read before stayed in force.
+    pub certificates_failed: u64,
 }
 
 impl Entrance {
@@ -119,7 +119,7 @@ impl Entrance {
         Ok(Self {
             name,
             kind: listener.kind,
-            bind: listener.bind.clone(),
+            bind: RwLock::new(listener.bind.clone()),
             rules: RwLock::new(Arc::new(EntryRules::new(listener, config))),
             tls,
             connections: Arc::default(),
@@ -139,12 +139,16 @@ impl Entrance {
     }
 
     /// Takes over what can be changed while it listens.
-    fn reload(&self, listener: &Listener, config: &Config) -> Result<(), CertificateError> {
-        if let Some(tls) = &self.tls {
-            tls.reload(&listener.tls)?;
+    pub(super) fn put(&self, fresh: Option<Fresh>, listener: &Listener, config: &Config) {
+        if let (Some(tls), Some(fresh)) = (&self.tls, fresh) {
+            tls.put(fresh);
         }
         *self.rules.write() = Arc::new(EntryRules::new(listener, config));
-        Ok(())
+    }
+
+    /// It listens there now.
+    pub(super) fn moved(&self, bind: &Bind) {
+        self.bind.write().clone_from(bind);
     }
 
     pub(crate) fn state(&self, addresses: Vec<SocketAddr>) -> ListenerState {
@@ -154,7 +158,7 @@ impl Entrance {
             name: Arc::clone(&self.name),
             kind: self.kind,
             addresses,
-            bind: self.bind.clone(),
+            bind: self.bind.read().clone(),
             connections: self.connection_count(),
             handshakes_now: self.under_way.len(),
             accepted: read(&counts.accepted),
@@ -163,6 +167,7 @@ impl Entrance {
             handshakes_failed: read(&counts.handshakes_failed),
             handshakes_late: read(&counts.handshakes_late),
             handshakes_dropped: read(&counts.handshakes_dropped),
+            certificates_failed: self.tls.as_ref().map_or(0, |tls| tls.failed()),
         }
     }
 }
@@ -233,45 +238,4 @@ fn acceptor(listener: &Listener, packet_len_max: u32) -> WsAcceptor {
     let packet_len_max = usize::try_from(packet_len_max).unwrap_or(usize::MAX);
     let frame_len_max = websocket.max_frame_size.get();
     acceptor.message_len_max(frame_len_max.max(packet_len_max))
-}
-
-/// What came of changing listeners while they listen.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct ListenersReload {
-    /// Those that now go by the new configuration, by kind and name.
-    pub reloaded: Vec<Arc<str>>,
-    /// Those whose files cannot be used, which go on as before.
-    pub failed: Vec<CertificateError>,
-    /// Those that are new, gone or moved, which takes a restart.
-    pub need_restart: Vec<Box<str>>,
-}
-
-/// Takes over what can be changed while listeners listen.
-///
-/// # Errors
-/// [`ConfigError::Listener`]: settings do not go together, nothing was changed.
-pub(crate) fn reload(
-    entrances: &[Arc<Entrance>],
-    config: &Config,
-) -> Result<ListenersReload, ConfigError> {
-    config.check_listeners()?;
-    let mut outcome = ListenersReload::default();
-    for entrance in entrances {
-        match config.listeners.get(&*entrance.name) {
-            Some(listener) if listener.bind == entrance.bind => {
-                match entrance.reload(listener, config) {
-                    Ok(()) => outcome.reloaded.push(Arc::clone(&entrance.name)),
-                    Err(error) => outcome.failed.push(error),
-                }
-            }
-            _ => outcome.need_restart.push((&*entrance.name).into()),
-        }
-    }
-    let is_new = |name: &&String| entrances.iter().all(|known| *known.name != ***name);
-    let new = config.listeners.keys().filter(is_new);
-    outcome
-        .need_restart
-        .extend(new.map(|name| name.as_str().into()));
-    Ok(outcome)
 }

@@ -115,6 +115,15 @@ impl UnderWay {
         self.ended.notify_one();
     }
 
+    /// Ends them all.
+    pub(crate) fn abort(&self) {
+        let all = std::mem::take(&mut *self.list.lock());
+        for task in all.into_iter().filter_map(|begun| begun.task) {
+            task.abort();
+        }
+        self.ended.notify_one();
+    }
+
     /// Whether there is room among `max`, made if need be by ending the oldest; else when to ask again.
     fn make_room(&self, max: usize) -> Room {
         let mut list = self.list.lock();
@@ -214,7 +223,7 @@ impl Entrance {
                 Err(failure) => entrance.note_failure(&failure, peer, &door_of_task),
             }
         };
-        let runtime = match (&door.handshakes, &self.tls) {
+        let runtime = match (door.handshakes.get(), &self.tls) {
             // A connection of QUIC stays where it began.
             (Some(handshakes), Some(_)) if !is_quic => handshakes.clone(),
             _ => Handle::current(),

@@ -6,18 +6,24 @@ use super::handshakes::Caller;
 use mqtt_io::{QuicHandshake, QuicListener, TlsAcceptor};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// How long the last bytes of connections may take after a stop; they keep their own time, this is for those that do not.
 const LAST_BYTES: Duration = Duration::from_secs(6);
 
-/// Accepts on a listener until told to stop.
-pub(super) async fn serve_quic(door: Arc<Door>, listener: QuicListener, entrance: Arc<Entrance>) {
+/// Accepts on a listener until the broker stops or `closed` is true.
+pub(super) async fn serve_quic(
+    door: Arc<Door>,
+    listener: QuicListener,
+    entrance: Arc<Entrance>,
+    mut closed: watch::Receiver<bool>,
+) {
     let mut stop = door.stop.clone();
     let mut pace = ConnectionPace::default();
     let mut shown = entrance.tls.as_ref().map(|tls| tls.acceptor());
     loop {
-        if *stop.borrow_and_update() {
+        if *stop.borrow_and_update() || *closed.borrow_and_update() {
             break;
         }
         let rules = entrance.rules();
@@ -25,6 +31,7 @@ pub(super) async fn serve_quic(door: Arc<Door>, listener: QuicListener, entrance
             biased;
             accepted = next(&door, &listener, &entrance, &rules, &mut pace) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
+            _ = closed.wait_for(|closed| *closed) => break,
         };
         let Some(handshake) = accepted else {
             return;

@@ -182,6 +182,16 @@ fn who_keeps_its_connection_is_told_apart() {
         told(&foreseen.clients[0]),
         ("a", false, vec![expected.to_owned()])
     );
+    // Without its listener it could not stay.
+    let mut after = folder.config(ALL);
+    let door = after.listeners.remove("tcp:door").unwrap();
+    after.listeners.insert("tcp:other".to_owned(), door);
+    let foreseen = forecast(&server, &after);
+    let expected = "listener: its listener is not in the configuration";
+    assert_eq!(
+        told(&foreseen.clients[0]),
+        ("a", true, vec![expected.to_owned()])
+    );
 }
 
 #[test]

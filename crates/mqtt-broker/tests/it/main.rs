@@ -29,6 +29,7 @@ mod guard_tokens;
 mod hooks;
 mod large;
 mod limits;
+mod listeners;
 mod log;
 mod malformed;
 mod manage;

@@ -135,8 +135,8 @@ async fn certificates_change_under_a_client() {
     ] {
         std::fs::copy(from, quic.folder.path().join(name)).unwrap();
     }
-    let reloaded = quic.broker.reload_listeners(&quic.config).unwrap();
-    assert_eq!(reloaded.reloaded.len(), 1, "{reloaded:?}");
+    let report = quic.broker.reload(quic.config.clone()).await.unwrap();
+    assert_eq!(report.failed, Vec::<String>::new());
     let after = Client::builder(&quic.address).client_id("after");
     let after = after.tls(quic.tls(&made.authority, None)).connect();
     let after = timeout(PATIENCE, after).await.unwrap().unwrap();

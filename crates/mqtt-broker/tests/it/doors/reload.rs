@@ -1,10 +1,10 @@
-//! Certificates, users and rules that change together under five hundred live clients.
+//! Certificates that change with users and rules under five hundred live clients, and those that cannot be used.
 
 use super::{Authority, Files, Guest, dial, packet, port, push_text, tls_listener, trusting};
 use crate::kit::Server;
 use mqtt_access::{HashForm, StoredPassword};
 use mqtt_broker::Config;
-use mqtt_broker::config::ListenerKind;
+use mqtt_broker::config::{ListenerKind, Tls, Verify};
 use mqtt_io::Connector;
 use std::fmt::Write as _;
 use tokio::io::AsyncWriteExt;
@@ -262,4 +262,79 @@ fn five_hundred_clients_see_everything_change_and_lose_only_what_was_taken() {
         }
         assert_eq!((stayed, ended), (CLIENTS * 8 / 10, CLIENTS * 2 / 10));
     });
+}
+
+/// A configuration with a listener of TCP, and one of TLS.
+fn with_tls(files: &Files, authority: &Authority) -> Config {
+    let mut config = Config::default();
+    config.listen_only_on(["127.0.0.1:0".parse().unwrap()]);
+    let door = tls_listener(ListenerKind::Ssl, files, authority);
+    config.listeners.insert("ssl:door".to_owned(), door);
+    config
+}
+
+#[test]
+fn a_configuration_with_a_bad_certificate_changes_nothing() {
+    let (files, authority) = (Files::new(), Authority::new("servers"));
+    let before = with_tls(&files, &authority);
+    let started = before.clone();
+    let server = Server::with(|own| *own = started);
+    let url = format!("mqtts://localhost:{}", port(server.broker(), "ssl:door"));
+    let plain = format!("mqtt://localhost:{}", port(server.broker(), "tcp:listen-1"));
+    let connector = Connector::new().tls(trusting(&authority).build().unwrap());
+    let bad = |change: &dyn Fn(&mut Tls)| {
+        let mut config = before.clone();
+        config.mqtt.max_connections = 1;
+        config.listeners.remove("tcp:listen-1");
+        change(&mut config.listeners.get_mut("ssl:door").unwrap().tls);
+        config
+    };
+    let no_pem = files.write("empty.pem", "no certificate");
+    let other_key = files.write("other.key", &Authority::new("x").server("x").key_pem());
+    let devices = files.write("devices.pem", &authority.pem());
+    for (config, line) in [
+        (
+            bad(&|tls| tls.certfile = Some(no_pem.clone())),
+            "listener `ssl:door`: `ssl_options.certfile`: ",
+        ),
+        (
+            bad(&|tls| tls.keyfile = Some(other_key.clone())),
+            "listener `ssl:door`: `ssl_options.keyfile`: the private key does not belong",
+        ),
+        (
+            bad(&|tls| {
+                tls.verify = Verify::Peer;
+                tls.cacertfile = Some(devices.clone());
+                tls.crlfile = vec![no_pem.clone()];
+            }),
+            "listener `ssl:door`: `ssl_options.crlfile`: ",
+        ),
+    ] {
+        let planned = server.broker().manager().plan(&config).unwrap_err();
+        let refused = server.reload(config).unwrap_err();
+        assert_eq!(planned.to_string(), refused.to_string());
+        assert!(refused.to_string().starts_with(line), "{refused}");
+        server.block_on(async {
+            for url in [&url, &plain] {
+                let mut guest = Guest::connect(url, &connector, "c").await;
+                assert!(guest.is_alive().await);
+            }
+        });
+    }
+    assert!(server.reload(before.clone()).unwrap().is_empty());
+}
+
+#[test]
+fn tls_may_come_with_a_reload() {
+    let (files, authority) = (Files::new(), Authority::new("servers"));
+    let server = Server::start();
+    let report = server.reload(with_tls(&files, &authority)).unwrap();
+    assert_eq!(report.failed, Vec::<String>::new());
+    let url = format!("mqtts://localhost:{}", port(server.broker(), "ssl:door"));
+    let connector = Connector::new().tls(trusting(&authority).build().unwrap());
+    server.block_on(async {
+        let mut guest = Guest::connect(&url, &connector, "c").await;
+        assert!(guest.is_alive().await);
+    });
+    assert_eq!(server.broker().certificates().len(), 1);
 }

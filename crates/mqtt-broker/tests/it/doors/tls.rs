@@ -245,6 +245,16 @@ fn changed_files_are_read_again_and_live_clients_stay() {
         // A file that is broken leaves in force what was.
         files.write("server.pem", "no certificate");
         let settled = server.broker().certificates();
+        let failed = |broker: &Broker| {
+            let listeners = broker.listeners();
+            let door = listeners.iter().find(|one| &*one.name == "ssl:door");
+            door.unwrap().certificates_failed
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while failed(server.broker()) == 0 {
+            assert!(Instant::now() < deadline, "nobody has looked");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         assert!(is_let_in(&url, trusting(&before)).await);
         let new = after.server("localhost");
         files.write("server.key", &new.key_pem());

@@ -50,3 +50,40 @@ fn what_is_no_socket_is_not_replaced() {
     );
     assert_eq!(std::fs::read_to_string(path).unwrap(), "mine");
 }
+
+#[test]
+fn a_socket_gets_other_rights_and_another_name_while_it_is_listened_on() {
+    let files = Files::new();
+    let (before, after) = (files.path("before.sock"), files.path("after.sock"));
+    let at = |name: &str, path: &std::path::Path, mode| {
+        let mut listener = Listener::new(ListenerKind::Unix);
+        listener.bind = Bind::Path(path.to_owned());
+        listener.mode = mode;
+        Config {
+            listeners: [(name.to_owned(), listener)].into(),
+            ..Config::default()
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mode_of = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    runtime.block_on(async {
+        let builder = Broker::builder().config(at("unix:a", &before, 0o600));
+        let broker = builder.access(AllowAll).start().await.unwrap();
+        let url = format!("unix://{}", before.display());
+        let mut guest = Guest::connect(&url, &Connector::new(), "local").await;
+        let report = broker.reload(at("unix:a", &before, 0o660)).await.unwrap();
+        assert_eq!((report.failed.len(), mode_of(&before)), (0, 0o660));
+        let report = broker.reload(at("unix:a", &after, 0o640)).await.unwrap();
+        assert_eq!((report.failed.len(), mode_of(&after)), (0, 0o640));
+        assert!(!before.exists());
+        assert!(guest.is_alive().await, "it keeps its clients");
+        let report = broker.reload(at("unix:b", &after, 0o600)).await.unwrap();
+        assert_eq!((report.failed.len(), report.listener_closed), (0, 1));
+        assert_eq!(mode_of(&after), 0o600);
+        assert_eq!(guest.receive().await, None);
+        broker.shutdown().await;
+    });
+}

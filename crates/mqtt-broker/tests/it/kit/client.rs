@@ -11,6 +11,7 @@ use mqtt_codec::{
 };
 use mqtt_testkit::raw::{RawClient, RawPacket};
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -23,8 +24,13 @@ pub(crate) struct Client {
 impl Client {
     /// A connection on which nothing has been said.
     pub(crate) fn open(server: &Server, version: ProtocolVersion) -> Self {
+        Self::open_at(server.addr(), version)
+    }
+
+    /// The same at one of several addresses.
+    pub(crate) fn open_at(addr: SocketAddr, version: ProtocolVersion) -> Self {
         Self {
-            raw: RawClient::connect(server.addr(), version).unwrap(),
+            raw: RawClient::connect(addr, version).unwrap(),
             next_packet_id: 30_000,
         }
     }
