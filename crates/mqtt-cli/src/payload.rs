@@ -1,11 +1,13 @@
 //! Where `mqtt pub` takes its payloads from.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, BufRead, Read},
     thread,
 };
 
+use mqtt_template::Random;
 use tokio::sync::mpsc;
 
 use crate::{args::SourceArgs, exit::Failure};
@@ -19,8 +21,14 @@ const LINES_AHEAD: usize = 64;
 /// What there is to publish.
 #[derive(Debug)]
 pub(crate) enum Payloads {
-    /// This one.
-    One(Vec<u8>),
+    /// These, so often.
+    Some {
+        pieces: Vec<Vec<u8>>,
+        /// Those of this round that are left.
+        left: VecDeque<usize>,
+        /// Rounds after this one.
+        rounds: u64,
+    },
     /// The lines of stdin.
     Lines(Lines),
 }
@@ -33,24 +41,70 @@ pub(crate) enum Payloads {
 pub(crate) struct Lines(mpsc::Receiver<io::Result<Vec<u8>>>);
 
 impl Payloads {
-    /// Reads what can be read at once.
-    pub(crate) fn open(source: SourceArgs) -> Result<Self, Failure> {
+    /// Reads what can be read at once; it is published `repeat` times, in parts between `split`.
+    pub(crate) fn open(
+        source: &SourceArgs,
+        split: Option<&str>,
+        repeat: u64,
+        random: &mut Random,
+    ) -> Result<Self, Failure> {
         if source.stdin_line {
             return Ok(Self::Lines(Lines::of_stdin()));
         }
-        let payload = if let Some(text) = source.message {
-            text.into_encoded_bytes()
-        } else if let Some(path) = source.file {
-            let file = File::open(&path).and_then(read_whole);
+        let payload = if let Some(text) = &source.message {
+            text.clone().into_encoded_bytes()
+        } else if let Some(path) = &source.file {
+            let file = File::open(path).and_then(read_whole);
             file.map_err(|error| {
                 Failure::run_time(format_args!("cannot read {}: {error}", path.display()))
             })?
         } else if source.stdin_file {
             read_whole(io::stdin()).map_err(cannot_read_stdin)?
         } else {
-            Vec::new()
+            random.letters(source.size.unwrap_or(0))
         };
-        Ok(Self::One(payload))
+        let pieces = match split {
+            Some(separator) => pieces(&payload, separator.as_bytes()),
+            None => vec![payload],
+        };
+        Ok(Self::Some {
+            left: (0..pieces.len()).collect(),
+            pieces,
+            rounds: repeat.saturating_sub(1),
+        })
+    }
+
+    /// Whether it is known that nothing follows.
+    pub(crate) fn is_at_end(&self) -> bool {
+        match self {
+            Self::Some {
+                pieces,
+                left,
+                rounds,
+            } => left.is_empty() && (*rounds == 0 || pieces.is_empty()),
+            Self::Lines(_) => false,
+        }
+    }
+
+    /// The next one; `None` after the last.
+    ///
+    /// Cancel safety: a dropped call loses none.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            Self::Lines(lines) => lines.next().await,
+            Self::Some {
+                pieces,
+                left,
+                rounds,
+            } => {
+                if left.is_empty() && *rounds > 0 {
+                    *rounds -= 1;
+                    left.extend(0..pieces.len());
+                }
+                let next = left.pop_front();
+                Ok(next.and_then(|at| pieces.get(at)).cloned())
+            }
+        }
     }
 }
 
@@ -70,15 +124,31 @@ impl Lines {
     }
 
     /// The next line that is not empty, without its newline; `None` after the last.
-    ///
-    /// Cancel safety: a dropped call loses no line.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         self.0.recv().await.transpose().map_err(cannot_read_stdin)
     }
 }
 
 fn cannot_read_stdin(error: io::Error) -> Failure {
     Failure::run_time(format_args!("cannot read stdin: {error}"))
+}
+
+/// The parts between the separators; an end that is empty, as behind the last newline, is none.
+fn pieces(payload: &[u8], separator: &[u8]) -> Vec<Vec<u8>> {
+    let mut pieces = Vec::new();
+    let mut rest = payload;
+    let find = |bytes: &[u8]| {
+        let mut windows = bytes.windows(separator.len().max(1));
+        windows.position(|window| window == separator)
+    };
+    while let Some((piece, behind)) = find(rest).and_then(|at| rest.split_at_checked(at)) {
+        pieces.push(piece.to_vec());
+        rest = behind.strip_prefix(separator).unwrap_or_default();
+    }
+    if !rest.is_empty() {
+        pieces.push(rest.to_vec());
+    }
+    pieces
 }
 
 fn read_whole(from: impl Read) -> io::Result<Vec<u8>> {
@@ -132,5 +202,20 @@ mod tests {
         }
         assert_eq!(lines, [b"a".as_slice(), b"b \xFF\r", b"c"]);
         assert_eq!(next_line(&mut b"\n\n".as_slice()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_payload_is_split_between_its_separators() {
+        let split = |payload: &str, separator: &str| {
+            let pieces = pieces(payload.as_bytes(), separator.as_bytes());
+            let pieces = pieces
+                .into_iter()
+                .map(|piece| String::from_utf8(piece).unwrap());
+            pieces.collect::<Vec<_>>()
+        };
+        assert_eq!(split("a\nb\n", "\n"), ["a", "b"]);
+        assert_eq!(split("a--b----c", "--"), ["a", "b", "", "c"]);
+        assert_eq!(split("abc", ","), ["abc"]);
+        assert_eq!(split("", ","), [""; 0]);
     }
 }

@@ -38,11 +38,8 @@ pub(crate) fn run(args: SubscribeArgs) -> Result<ExitCode, Failure> {
     connection::run(debug, quiet, receive(args))
 }
 
-async fn receive(args: SubscribeArgs) -> Result<ExitCode, Failure> {
-    args.connection
-        .properties
-        .check("mqtt sub", &SENDS)
-        .map_err(Failure::usage)?;
+async fn receive(mut args: SubscribeArgs) -> Result<ExitCode, Failure> {
+    args.connection.check("mqtt sub", &SENDS, false)?;
     let topic_filters = args.topic_filters()?;
     let mut interruption = pin!(interruption(args.timeout.map(Duration::from_secs))?);
     let client = tokio::select! {

@@ -1,4 +1,4 @@
-//! The files and names that another broker's configuration refers to.
+//! This machine: its name, and the files and names that another broker's configuration refers to.
 
 use std::{
     fs, io,
@@ -39,4 +39,15 @@ impl Surroundings for ThisMachine {
             |found| found.map(|addr| addr.ip()).collect(),
         )
     }
+}
+
+/// This machine's name; empty if it has none.
+pub(crate) fn hostname() -> String {
+    #[cfg(unix)]
+    return rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    std::env::var("COMPUTERNAME").unwrap_or_default()
 }

@@ -43,6 +43,12 @@ impl Random {
         self.0.u64(..)
     }
 
+    /// So many letters of ASCII and digits.
+    #[must_use]
+    pub fn letters(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.alphanumeric()).collect()
+    }
+
     /// A letter of ASCII or a digit.
     pub(crate) fn alphanumeric(&mut self) -> u8 {
         u8::try_from(self.0.alphanumeric()).unwrap_or(b'0')

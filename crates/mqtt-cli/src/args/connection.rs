@@ -5,7 +5,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use clap::ArgAction;
 use mqtt_codec::{ProtocolVersion, QoS, TopicName};
 
-use super::{property::PropertyArgs, server::ServerArgs};
+use super::{
+    property::{PropertyArgs, PropertyCommand},
+    server::ServerArgs,
+};
+use crate::exit::Failure;
 
 /// Session Expiry Interval of a session that never expires, in seconds.
 const NEVER_S: u32 = u32::MAX;
@@ -79,11 +83,35 @@ pub(crate) struct ConnectionArgs {
 impl ConnectionArgs {
     /// What is not said is as Mosquitto's programs have it: MQTT 3.1.1, or 5 where there are properties.
     pub(crate) fn as_mosquitto(&mut self) {
-        let unsaid = match self.properties.is_empty() {
-            true => ProtocolVersion::V311, // version: what mosquitto begins with
-            false => ProtocolVersion::V5,  // version: the one that has properties
-        };
-        self.protocol_version.get_or_insert(unsaid);
+        if !self.properties.is_empty() {
+            self.protocol_version = None;
+        } else {
+            let unsaid = ProtocolVersion::V311; // version: what mosquitto begins with
+            self.protocol_version.get_or_insert(unsaid);
+        }
+    }
+
+    /// Fails if there is a property that this program sends no packet for, or that the version of `-V` has none of.
+    /// With properties it is MQTT 5 and no other.
+    pub(crate) fn check(
+        &mut self,
+        program: &str,
+        sends: &[PropertyCommand],
+        has_named: bool,
+    ) -> Result<(), Failure> {
+        let checked = self.properties.check(program, sends);
+        checked.map_err(Failure::usage)?;
+        if !has_named && self.properties.is_empty() {
+            return Ok(());
+        }
+        let version = self.protocol_version;
+        if version.is_some_and(|version| !version.has_properties()) {
+            return Err(Failure::usage(
+                "properties are for MQTT 5, and -V says an older version",
+            ));
+        }
+        self.protocol_version = Some(ProtocolVersion::V5); // version: the one that has properties
+        Ok(())
     }
 
     /// The Client Identifier asked for; `None` leaves it to the broker, where the version can.

@@ -10,6 +10,8 @@ mod connection;
 mod ctl;
 mod decode;
 mod import;
+mod message;
+mod moment;
 mod passwd;
 mod property;
 mod publish;
@@ -19,6 +21,7 @@ mod spy;
 mod store;
 mod subscribe;
 mod torture;
+mod units;
 mod words;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
