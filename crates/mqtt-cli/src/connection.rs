@@ -3,12 +3,14 @@
 use std::{future::pending, io::Write, process::ExitCode, time::Duration};
 
 use mqtt_client::{
-    Client, ClientBuilder, ConnectError, Disconnect, Endpoint, QoS, Reconnect, Will,
+    AuthError, Client, ClientAuth, ClientBuilder, ConnectError, Disconnect, Endpoint, Reconnect,
+    Scheme, ScramSha256Client, SrvResolver,
 };
 use tokio::time::{Instant, sleep_until};
+use zeroize::Zeroizing;
 
 use crate::{
-    args::{ConnectProperties, ConnectionArgs, ServerError, WillProperties},
+    args::{ConnectProperties, ConnectionArgs, ServerArgs, ServerError},
     exit::Failure,
     log::LogFilter,
     signals::Signals,
@@ -40,15 +42,24 @@ fn block_on(command: impl Future<Output = Result<ExitCode, Failure>>) -> Result<
     outcome
 }
 
-/// Connects, or tells why not by the server's address.
+/// Connects, or tells why not by the server's address. It does not connect again unless the flags say so.
 pub(crate) async fn connect(args: &ConnectionArgs) -> Result<Client, Failure> {
+    connect_with(args, Reconnect::never(), |builder| builder).await
+}
+
+/// The same, which connects again as `reconnect` says unless the flags say otherwise, and with what `change` adds.
+pub(crate) async fn connect_with(
+    args: &ConnectionArgs,
+    reconnect: Reconnect,
+    change: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client, Failure> {
     let endpoint = args.server.target().map_err(Failure::usage)?.endpoint;
-    if let Some(warning) = args.server.warning().filter(|_| !args.quiet) {
+    if let Some(warning) = args.server.tls.warning().filter(|_| !args.quiet) {
         // With stderr closed nobody is left to warn.
         let _ = writeln!(std::io::stderr(), "mqtt: {warning}");
     }
-    let builder = builder(args, &endpoint).map_err(Failure::usage)?;
-    builder.connect().await.map_err(|error| {
+    let builder = builder(args, &endpoint)?.reconnect(args.reconnect(reconnect));
+    change(builder).connect().await.map_err(|error| {
         let line = match &error {
             ConnectError::Dial(error) => error.to_string(),
             ConnectError::Io { source, .. } => {
@@ -101,37 +112,135 @@ fn shown(endpoint: &Endpoint) -> String {
     }
 }
 
-fn builder(args: &ConnectionArgs, endpoint: &Endpoint) -> Result<ClientBuilder, ServerError> {
+/// A client as the flags have it, which never connects again.
+pub(crate) fn builder(
+    args: &ConnectionArgs,
+    endpoint: &Endpoint,
+) -> Result<ClientBuilder, Failure> {
     let mut builder = Client::builder(endpoint.to_string())
         .clean_start(!args.disable_clean_session)
         .session_expiry(Duration::from_secs(args.session_expiry_s().into()))
         .keep_alive(Duration::from_secs(args.keepalive.into()))
         .max_packet_size(mqtt_codec::PACKET_LEN_MAX)
         .reconnect(Reconnect::never());
-    if let Some(tls) = args.server.tls(endpoint.scheme())? {
-        builder = builder.tls(tls);
+    if let Some(timeout) = args.connect_timeout {
+        builder = builder.connect_timeout(timeout);
     }
-    if let Some(proxy) = args.server.proxy()? {
-        builder = builder.proxy(proxy);
-    }
+    builder = reaching(builder, &args.server, endpoint.scheme()).map_err(Failure::usage)?;
     if let Some(client_id) = args.client_id() {
         builder = builder.client_id(client_id);
     }
     if let Some(version) = args.protocol_version {
         builder = builder.version(version);
     }
+    let connect = args.connect_properties();
+    builder = with_properties(builder, &connect);
     let username = args.username.as_deref().or(endpoint.username());
-    let password = args.password.as_deref().map(str::as_bytes);
-    builder = with_properties(builder, &args.properties.connect());
-    builder = match (username, password.or(endpoint.password())) {
-        (Some(username), Some(password)) => builder.credentials(username, password),
-        (Some(username), None) => builder.username(username),
-        (None, _) => builder,
+    let password = args.password()?;
+    let password = password.as_ref().map(|password| password.as_bytes());
+    let password = password.or(endpoint.password());
+    builder = match (&connect.authentication_method, username, password) {
+        (Some(method), ..) => {
+            let data = connect.authentication_data;
+            authenticating(builder, method, data, username, password)?
+        }
+        (None, ..) if connect.authentication_data.is_some() => {
+            return Err(Failure::usage("--auth-data goes with --auth-method"));
+        }
+        (None, Some(username), Some(password)) => builder.credentials(username, password),
+        (None, Some(username), None) => builder.username(username),
+        (None, None, _) => builder,
     };
-    Ok(match will(args) {
+    Ok(match args.will() {
         Some(will) => builder.will(will),
         None => builder,
     })
+}
+
+/// How the server is reached.
+fn reaching(
+    mut builder: ClientBuilder,
+    server: &ServerArgs,
+    scheme: Scheme,
+) -> Result<ClientBuilder, ServerError> {
+    for endpoint in server.fallbacks()? {
+        builder = builder.fallback_server(endpoint.to_string());
+    }
+    if let Some(tls) = server.tls(scheme)? {
+        builder = builder.tls(tls);
+    }
+    if let Some(options) = server.websocket(scheme)? {
+        builder = builder.websocket(options);
+    }
+    if let Some(proxy) = server.proxy()? {
+        builder = builder.proxy(proxy);
+    }
+    if server.srv {
+        let resolver = SrvResolver::system();
+        builder = builder.srv(resolver.map_err(|error| ServerError::Says(error.to_string()))?);
+    }
+    Ok(builder.tcp(server.tcp()?))
+}
+
+/// With an exchange of AUTH packets.
+fn authenticating(
+    builder: ClientBuilder,
+    method: &str,
+    data: Option<Vec<u8>>,
+    username: Option<&str>,
+    password: Option<&[u8]>,
+) -> Result<ClientBuilder, Failure> {
+    if method != "SCRAM-SHA-256" {
+        let once = OnceAuth {
+            method: method.to_owned(),
+            data: data.unwrap_or_default(),
+        };
+        let builder = match (username, password) {
+            (Some(username), Some(password)) => builder.credentials(username, password),
+            (Some(username), None) => builder.username(username),
+            (None, _) => builder,
+        };
+        return Ok(builder.authentication(move || once.clone()));
+    }
+    if data.is_some() {
+        return Err(Failure::usage(
+            "SCRAM-SHA-256 makes its own data, leave out --auth-data",
+        ));
+    }
+    let (Some(username), Some(password)) = (username, password) else {
+        return Err(Failure::usage("SCRAM-SHA-256 takes -u and -P"));
+    };
+    let password = str::from_utf8(password);
+    let password = password.map_err(|_| Failure::usage("the password is no text"))?;
+    let username = username.to_owned();
+    let password = Zeroizing::new(password.to_owned());
+    Ok(builder.authentication(move || ScramSha256Client::new(&username, &password)))
+}
+
+/// A method that is not built in: one word, and no answer to what the server asks.
+#[derive(Clone)]
+struct OnceAuth {
+    method: String,
+    data: Vec<u8>,
+}
+
+impl ClientAuth for OnceAuth {
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn first(&mut self) -> Result<Vec<u8>, AuthError> {
+        Ok(self.data.clone())
+    }
+
+    fn next(&mut self, _: &[u8]) -> Result<Vec<u8>, AuthError> {
+        // The method is not known here.
+        Err(AuthError::OutOfTurn)
+    }
+
+    fn finish(&mut self, _: Option<&[u8]>) -> Result<(), AuthError> {
+        Ok(())
+    }
 }
 
 fn with_properties(mut builder: ClientBuilder, connect: &ConnectProperties) -> ClientBuilder {
@@ -170,25 +279,4 @@ pub(crate) fn disconnect(client: &Client, args: &ConnectionArgs) -> Disconnect {
         disconnect = disconnect.user_property(name, value);
     }
     disconnect
-}
-
-fn will(args: &ConnectionArgs) -> Option<Will> {
-    let payload = args
-        .will_payload
-        .clone()
-        .unwrap_or_default()
-        .into_encoded_bytes();
-    let will =
-        Will::new(args.will_topic.as_ref()?, payload).qos(args.will_qos.unwrap_or(QoS::AtMostOnce));
-    let WillProperties {
-        delay_s,
-        properties,
-    } = args.properties.will();
-    let delay = Duration::from_secs(delay_s.unwrap_or(0).into());
-    let will = will.delay(delay).properties(properties);
-    Some(if args.will_retain {
-        will.retain()
-    } else {
-        will
-    })
 }

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, future::pending, pin::pin, process::ExitCode, t
 
 use mqtt_client::{Client, MessageProperties, Publish, PublishError, Published, QoS, Receipt};
 use mqtt_codec::TopicName;
+use mqtt_payload::Encoder;
 use mqtt_template::{Moment, Random, Template};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -33,6 +34,9 @@ pub(crate) fn run(args: PublishArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn publish(mut args: PublishArgs) -> Result<ExitCode, Failure> {
+    if let Some(url) = args.address.take() {
+        args.connection.server.url = Some(url);
+    }
     let has_properties = !args.message_properties.is_empty();
     args.connection.check("mqtt pub", &SENDS, has_properties)?;
     let mut messages = Messages::new(&args)?;
@@ -77,6 +81,7 @@ struct Messages {
     topic: Template,
     /// Whether payloads have fields.
     is_template: bool,
+    encoder: Option<Encoder>,
     qos: QoS,
     retain: bool,
     properties: MessageProperties,
@@ -104,6 +109,7 @@ impl Messages {
         Ok(Self {
             topic: template,
             is_template: args.template,
+            encoder: args.encoder()?,
             qos: args.qos,
             retain: args.retain,
             properties: args.message_properties.over(properties),
@@ -162,6 +168,12 @@ impl Messages {
             Some(_) if !self.is_template => payload,
             _ => self.fill_in(client, payload)?,
         };
+        let payload = match &self.encoder {
+            None => payload,
+            Some(encoder) => encoder.encode(&payload).map_err(|error| {
+                Failure::run_time(format_args!("message {}: {error}", self.count))
+            })?,
+        };
         let message = client
             .publish(&self.topic_name, payload)
             .qos(self.qos)
@@ -210,9 +222,11 @@ impl Messages {
 
 /// Fails if that is no topic to publish to.
 fn checked(topic: &str) -> Result<(), Failure> {
-    TopicName::try_new(topic)
-        .map(|_| ())
-        .map_err(|error| Failure::usage(format_args!("invalid topic {topic:?}: {error}")))
+    TopicName::try_new(topic).map(|_| ()).map_err(|error| {
+        Failure::usage(format_args!(
+            "invalid value '{topic}' for '--topic <TOPIC>': {error}"
+        ))
+    })
 }
 
 async fn until(pause: Option<Instant>) {

@@ -89,7 +89,7 @@ pub use mqtt_io::{Proxy, ProxyParseError};
 #[cfg(feature = "srv")]
 pub use mqtt_io::{SrvError, SrvResolver};
 #[cfg(feature = "tls")]
-pub use mqtt_io::{TlsConfig, TlsError, TlsOptions};
+pub use mqtt_io::{TlsCipher, TlsConfig, TlsError, TlsOptions};
 #[cfg(feature = "ws")]
 pub use mqtt_io::{WsError, WsOptions};
 #[cfg(feature = "store")]

@@ -3,6 +3,7 @@
 mod acceptor;
 mod certificate;
 mod error;
+mod key_log;
 mod options;
 mod pem;
 #[cfg(feature = "pkcs12")]

@@ -1,15 +1,25 @@
 //! The flags of every command that connects to a broker.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    num::{NonZeroU16, NonZeroU32},
+    time::Duration,
+};
 
 use clap::ArgAction;
+use mqtt_client::{Reconnect, Will};
 use mqtt_codec::{ProtocolVersion, QoS, TopicName};
 
 use super::{
-    property::{PropertyArgs, PropertyCommand},
+    message::pair,
+    property::{ConnectProperties, PropertyArgs, PropertyCommand},
+    secret,
     server::ServerArgs,
+    units,
+    will::WillArgs,
 };
 use crate::exit::Failure;
+use zeroize::Zeroizing;
 
 /// Session Expiry Interval of a session that never expires, in seconds.
 const NEVER_S: u32 = u32::MAX;
@@ -22,7 +32,7 @@ pub(crate) struct ConnectionArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Client Identifier [default: the broker chooses]
-    #[arg(short = 'i', long, value_name = "ID")]
+    #[arg(short = 'i', long, visible_alias = "client-id", value_name = "ID")]
     pub(crate) id: Option<String>,
     /// Client Identifier made of this prefix and the process id
     #[arg(short = 'I', long, value_name = "PREFIX", conflicts_with = "id")]
@@ -30,45 +40,70 @@ pub(crate) struct ConnectionArgs {
     /// User name
     #[arg(short = 'u', long, value_name = "NAME")]
     pub(crate) username: Option<String>,
-    /// Password
+    /// Password, or @FILE or env:NAME which have it; asked for when nothing follows
     #[arg(
         short = 'P',
         long = "pw",
         visible_alias = "password",
         value_name = "PASSWORD",
+        num_args = 0..=1,
         requires = "username"
     )]
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Option<String>>,
+    /// Authentication Method of MQTT 5: SCRAM-SHA-256 is done with -u and -P, others send --auth-data
+    #[arg(long, visible_alias = "authentication-method", value_name = "METHOD")]
+    pub(crate) auth_method: Option<String>,
+    /// Authentication Data of MQTT 5
+    #[arg(long, visible_alias = "authentication-data", value_name = "DATA")]
+    pub(crate) auth_data: Option<String>,
     /// Keep the session: resume the one under this client id, and leave it to the broker at the end
     #[arg(short = 'c', long, visible_alias = "no-clean", requires = "id")]
     pub(crate) disable_clean_session: bool,
-    /// Seconds the session outlives the connection, or `infinity` [default: 0, with -c infinity]
+    /// How long the session outlives the connection: seconds, as in 1h, or never (it expires) [default: 0, with -c never]
     #[arg(
         short = 'x',
         long,
-        value_name = "SECONDS",
+        value_name = "TIME",
         value_parser = session_expiry_s,
         allow_negative_numbers = true
     )]
     pub(crate) session_expiry_interval: Option<u32>,
-    /// Keep Alive in seconds, 0 for none
-    #[arg(short = 'k', long, value_name = "SECONDS", default_value_t = 60)]
+    /// Keep Alive in seconds, or as in 1m, 0 for none
+    #[arg(short = 'k', long, value_name = "SECONDS", default_value = "60", value_parser = keep_alive_s)]
     pub(crate) keepalive: u16,
     /// MQTT version: 3.1, 3.1.1 or 5 [default: 5, or 3.1.1 if the broker does not know 5]
-    #[arg(short = 'V', long, value_name = "VERSION", value_parser = protocol_version)]
+    #[arg(short = 'V', long, visible_alias = "mqtt-version", value_name = "VERSION", value_parser = protocol_version)]
     pub(crate) protocol_version: Option<ProtocolVersion>,
-    /// Topic of the Will Message, published by the broker if this command is cut off
-    #[arg(long, value_name = "TOPIC", value_parser = topic_name)]
-    pub(crate) will_topic: Option<String>,
-    /// Payload of the Will Message [default: empty]
-    #[arg(long, value_name = "PAYLOAD", requires = "will_topic")]
-    pub(crate) will_payload: Option<std::ffi::OsString>,
-    /// QoS of the Will Message
-    #[arg(long, value_name = "QOS", requires = "will_topic", value_parser = qos)]
-    pub(crate) will_qos: Option<QoS>,
-    /// Retain the Will Message
-    #[arg(long, requires = "will_topic")]
-    pub(crate) will_retain: bool,
+    /// Messages that may be under way to here, MQTT 5
+    #[arg(long, visible_alias = "rcv-max", value_name = "COUNT")]
+    pub(crate) receive_maximum: Option<NonZeroU16>,
+    /// Longest packet that is taken, MQTT 5, as in 1MB
+    #[arg(long, visible_alias = "max-packet-size", value_name = "SIZE", value_parser = packet_len)]
+    pub(crate) maximum_packet_size: Option<NonZeroU32>,
+    /// Topic Aliases the broker may set, and of its own the client sets, MQTT 5
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) topic_alias_maximum: Option<u16>,
+    /// Ask the broker where answers may be published, MQTT 5
+    #[arg(long, visible_alias = "req-response-info")]
+    pub(crate) request_response_information: bool,
+    /// Ask the broker to leave out reasons in words, MQTT 5
+    #[arg(long, visible_alias = "no-req-problem-info")]
+    pub(crate) no_problem_information: bool,
+    /// A user property of CONNECT; may be repeated
+    #[arg(long, visible_alias = "conn-user-properties", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) connect_user_property: Vec<(String, String)>,
+    /// Connect again so often when the connection fails or is lost
+    #[arg(long, visible_alias = "maximum-reconnect-times", value_name = "COUNT")]
+    pub(crate) retry: Option<u32>,
+    /// Longest wait between two of them: seconds, or as in 20ms [default: 60]
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub(crate) retry_max: Option<Duration>,
+    /// How long connecting may take: seconds, or as in 20ms [default: 10]
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// The Will Message.
+    #[command(flatten)]
+    pub(crate) will: WillArgs,
     /// Properties of MQTT 5.
     #[command(flatten)]
     pub(crate) properties: PropertyArgs,
@@ -81,13 +116,20 @@ pub(crate) struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
-    /// What is not said is as Mosquitto's programs have it: MQTT 3.1.1, or 5 where there are properties.
+    /// What is not said is as Mosquitto's programs have it: MQTT 3.1.1, or 5 where there are properties, which says
+    /// more than `-V`; and a password is what stands there.
     pub(crate) fn as_mosquitto(&mut self) {
-        if !self.properties.is_empty() {
-            self.protocol_version = None;
-        } else {
+        if self.properties.is_empty() {
             let unsaid = ProtocolVersion::V311; // version: what mosquitto begins with
             self.protocol_version.get_or_insert(unsaid);
+        } else {
+            self.protocol_version = None;
+        }
+        self.server.as_mosquitto();
+        if let Some(Some(password)) = &mut self.password
+            && password.starts_with('@')
+        {
+            password.insert(0, '@');
         }
     }
 
@@ -101,7 +143,7 @@ impl ConnectionArgs {
     ) -> Result<(), Failure> {
         let checked = self.properties.check(program, sends);
         checked.map_err(Failure::usage)?;
-        if !has_named && self.properties.is_empty() {
+        if !has_named && !self.has_properties() {
             return Ok(());
         }
         let version = self.protocol_version;
@@ -112,6 +154,73 @@ impl ConnectionArgs {
         }
         self.protocol_version = Some(ProtocolVersion::V5); // version: the one that has properties
         Ok(())
+    }
+
+    /// Whether there is anything that MQTT 5 alone has.
+    fn has_properties(&self) -> bool {
+        !self.properties.is_empty()
+            || self.will.has_properties()
+            || self.auth_method.is_some()
+            || self.receive_maximum.is_some()
+            || self.maximum_packet_size.is_some()
+            || self.topic_alias_maximum.is_some()
+            || self.request_response_information
+            || self.no_problem_information
+            || !self.connect_user_property.is_empty()
+    }
+
+    /// The properties of CONNECT: by name, and those of `-D connect` besides.
+    pub(crate) fn connect_properties(&self) -> ConnectProperties {
+        let mut connect = self.properties.connect();
+        connect.receive_maximum = self.receive_maximum.or(connect.receive_maximum);
+        connect.packet_len_max = self.maximum_packet_size.or(connect.packet_len_max);
+        connect.topic_alias_maximum = self.topic_alias_maximum.or(connect.topic_alias_maximum);
+        if self.request_response_information {
+            connect.request_response_information = Some(true);
+        }
+        if self.no_problem_information {
+            connect.request_problem_information = Some(false);
+        }
+        let method = self.auth_method.clone();
+        connect.authentication_method = method.or(connect.authentication_method);
+        let data = self.auth_data.clone().map(String::into_bytes);
+        connect.authentication_data = data.or(connect.authentication_data);
+        let pairs = &self.connect_user_property;
+        connect.user_properties.extend_from_slice(pairs);
+        connect
+    }
+
+    /// The password, from where it is.
+    pub(crate) fn password(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        match &self.password {
+            None => Ok(None),
+            Some(Some(text)) => secret::read(text).map(Some).map_err(Failure::usage),
+            Some(None) => {
+                let asked = rpassword::prompt_password("Password: ");
+                let asked = asked.map(|password| Some(Zeroizing::new(password)));
+                asked.map_err(|error| {
+                    Failure::run_time(format_args!("cannot ask for the password: {error}"))
+                })
+            }
+        }
+    }
+
+    /// When to connect again: as the flags say, and otherwise as `unsaid`.
+    pub(crate) fn reconnect(&self, unsaid: Reconnect) -> Reconnect {
+        let reconnect = match self.retry {
+            None => unsaid,
+            Some(0) => Reconnect::never(),
+            Some(rounds) => Reconnect::new().max_rounds(rounds).from_start(),
+        };
+        match self.retry_max {
+            Some(delay) => reconnect.max_delay(delay),
+            None => reconnect,
+        }
+    }
+
+    /// The Will Message, if there is one.
+    pub(crate) fn will(&self) -> Option<Will> {
+        self.will.will(self.properties.will())
     }
 
     /// The Client Identifier asked for; `None` leaves it to the broker, where the version can.
@@ -163,11 +272,21 @@ pub(super) fn protocol_version(text: &str) -> Result<ProtocolVersion, String> {
 
 fn session_expiry_s(text: &str) -> Result<u32, String> {
     match text {
-        "-1" | "infinity" | "never" => Ok(NEVER_S),
-        seconds => seconds
-            .parse()
-            .map_err(|_| format!("say a number of seconds from 0 to {NEVER_S}, or infinity")),
+        "-1" | "infinity" | "never" | "\u{221e}" => Ok(NEVER_S),
+        text => units::seconds(text).map_err(|wrong| format!("{wrong}, or never")),
     }
+}
+
+fn keep_alive_s(text: &str) -> Result<u16, String> {
+    let seconds = units::seconds(text).ok();
+    let seconds = seconds.and_then(|seconds| seconds.try_into().ok());
+    seconds.ok_or_else(|| "say seconds from 0 to 65535, or as in 1m".to_owned())
+}
+
+fn packet_len(text: &str) -> Result<NonZeroU32, String> {
+    let len = u32::try_from(units::size(text)?).ok();
+    let len = len.and_then(NonZeroU32::new);
+    len.ok_or_else(|| "a packet has at least two bytes".to_owned())
 }
 
 /// A QoS as a digit.
@@ -211,12 +330,15 @@ mod tests {
         for (text, seconds) in [
             ("0", 0),
             ("3600", 3600),
+            ("1h", 3600),
             ("-1", NEVER_S),
             ("infinity", NEVER_S),
+            ("never", NEVER_S),
+            ("\u{221e}", NEVER_S),
         ] {
             assert_eq!(session_expiry_s(text), Ok(seconds), "{text}");
         }
-        for text in ["", "-2", "1h", "4294967296"] {
+        for text in ["", "-2", "1y", "4294967296"] {
             assert!(session_expiry_s(text).is_err(), "{text}");
         }
     }

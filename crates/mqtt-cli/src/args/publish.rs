@@ -3,6 +3,7 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use mqtt_codec::QoS;
+use mqtt_payload::{Codec, Encoder, Schemas};
 
 use super::{
     connection::{ConnectionArgs, qos},
@@ -59,9 +60,15 @@ pub(crate) struct PublishArgs {
     /// Repeat what is random: the same number gives the same values
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
+    /// Encode the payload: hex, base64, json, cbor, msgpack, gzip, ...; several with commas between, the innermost first
+    #[arg(long, value_name = "CODECS")]
+    pub(crate) encode: Option<String>,
     /// Messages that may wait for the broker's answer [default: 1024]
     #[arg(short = 'M', long, value_name = "COUNT")]
     pub(crate) max_inflight: Option<usize>,
+    /// Connect to this address, as with -L
+    #[arg(value_name = "URL", conflicts_with_all = ["url", "host", "port", "unix"])]
+    pub(crate) address: Option<String>,
     /// Properties of the message.
     #[command(flatten)]
     pub(crate) message_properties: MessageArgs,
@@ -71,6 +78,17 @@ pub(crate) struct PublishArgs {
 }
 
 impl PublishArgs {
+    /// What encodes payloads, if anything does.
+    pub(crate) fn encoder(&self) -> Result<Option<Encoder>, Failure> {
+        let Some(list) = &self.encode else {
+            return Ok(None);
+        };
+        let encoder =
+            Codec::parse_list(list).and_then(|codecs| Encoder::new(codecs, Schemas::default()));
+        let encoder = encoder.map_err(|error| Failure::usage(format_args!("--encode: {error}")));
+        encoder.map(Some)
+    }
+
     /// The topic of `-t`, or that of the address; what is no Topic Name is refused where it is known.
     pub(crate) fn topic(&self) -> Result<String, Failure> {
         let of_address = self

@@ -1,8 +1,12 @@
 //! The flags that say where the broker is, and how to reach it.
 
-use std::path::PathBuf;
+use std::net::{IpAddr, ToSocketAddrs};
 
-use mqtt_client::{Endpoint, EndpointError, Proxy, Scheme, TlsConfig, TlsError, TlsOptions};
+use mqtt_client::{
+    Endpoint, EndpointError, Proxy, Scheme, TcpOptions, TlsConfig, WsError, WsOptions,
+};
+
+use super::tls::{TlsArgs, TlsArgsError};
 
 /// The port on which plain TCP is never meant.
 const TLS_PORT: u16 = 8883;
@@ -11,36 +15,57 @@ const TLS_PORT: u16 = 8883;
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ServerArgs {
-    /// Connect to this host
-    #[arg(short = 'h', long, value_name = "HOST", default_value = "localhost")]
-    pub(crate) host: String,
+    /// Connect to this host; may be repeated, then the next is tried when one does not answer
+    #[arg(
+        short = 'h',
+        long,
+        visible_alias = "hostname",
+        value_name = "HOST",
+        default_value = "localhost"
+    )]
+    pub(crate) host: Vec<String>,
     /// Connect to this port [default: 1883, with TLS 8883]
     #[arg(short = 'p', long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
-    /// Connect to this address: mqtt, mqtts, ws, wss or unix, as in mqtts://user:password@host:8883/topic
+    /// Connect to this address: mqtt, mqtts, ws, wss, quic or unix, as in mqtts://user:password@host:8883/topic
     #[arg(short = 'L', long, value_name = "URL", conflicts_with_all = ["host", "port", "unix"])]
     pub(crate) url: Option<String>,
     /// Connect to this unix socket
     #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"])]
     pub(crate) unix: Option<String>,
-    /// TLS: trust the authorities of this file (PEM or DER) instead of the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cafile: Option<PathBuf>,
-    /// TLS: show this certificate (PEM or DER)
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub(crate) cert: Option<PathBuf>,
-    /// TLS: the private key of --cert (PEM or DER, not encrypted)
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
-    /// TLS: accept a certificate for any name; without --cafile any certificate at all
+    /// Connect by this protocol: mqtt, mqtts, ws, wss or quic
+    #[arg(long, value_name = "PROTOCOL", conflicts_with_all = ["url", "unix"], value_parser = protocol)]
+    pub(crate) protocol: Option<Scheme>,
+    /// Connect by WebSocket, with TLS if there is any
+    #[arg(long, conflicts_with_all = ["url", "unix", "protocol"])]
+    pub(crate) ws: bool,
+    /// Path of the WebSocket [default: /mqtt]
+    #[arg(long, visible_alias = "path", value_name = "PATH")]
+    pub(crate) ws_path: Option<String>,
+    /// A header of the WebSocket's request; may be repeated
+    #[arg(long, visible_alias = "ws-headers", value_name = "NAME: VALUE")]
+    pub(crate) ws_header: Vec<String>,
+    /// Connect by QUIC
+    #[arg(long, conflicts_with_all = ["url", "unix", "protocol", "ws"])]
+    pub(crate) quic: bool,
+    /// The host is a domain, whose brokers its DNS names (SRV records)
+    #[arg(short = 'S', long, conflicts_with = "unix")]
+    pub(crate) srv: bool,
+    /// Connect from this address of this machine, or the one of this name
+    #[arg(short = 'A', long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<String>,
+    /// Send each packet at once; so it is without this flag, too
+    #[arg(long, conflicts_with = "no_nodelay")]
+    pub(crate) nodelay: bool,
+    /// Let small packets wait for each other (Nagle's algorithm)
     #[arg(long)]
-    pub(crate) insecure: bool,
-    /// TLS: ask for this protocol by ALPN, as in x-amzn-mqtt-ca
-    #[arg(long, value_name = "PROTOCOL")]
-    pub(crate) tls_alpn: Option<String>,
+    pub(crate) no_nodelay: bool,
     /// Connect through this proxy: socks5, socks5h or http, as in socks5h://user:password@host:1080
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<String>,
+    /// TLS.
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// Where to connect.
@@ -58,8 +83,16 @@ pub(crate) enum ServerError {
     Address(EndpointError),
     /// A flag of TLS for a connection without.
     NoTls { scheme: Scheme },
+    /// A flag of WebSocket for a connection without.
+    NoWebSocket { scheme: Scheme },
+    /// `--no-tls` for a connection that has it.
+    HasTls { scheme: Scheme },
     /// Certificates and keys.
-    Tls(TlsError),
+    Tls(TlsArgsError),
+    /// What a WebSocket is asked for.
+    Ws(WsError),
+    /// A sentence.
+    Says(String),
     /// The proxy's address.
     Proxy(String),
 }
@@ -71,10 +104,19 @@ impl std::fmt::Display for ServerError {
             Self::NoTls { scheme } => {
                 write!(
                     f,
-                    "{scheme}:// is without TLS: say mqtts://, wss:// or quic://, or leave out --cafile, --cert, --insecure and --tls-alpn"
+                    "{scheme}:// is without TLS: say mqtts://, wss:// or quic://, or leave out --cafile, --cert, --insecure and the other flags of TLS"
                 )
             }
+            Self::NoWebSocket { scheme } => write!(
+                f,
+                "{scheme}:// is no WebSocket: say ws:// or wss://, or leave out --ws-path and --ws-header"
+            ),
+            Self::HasTls { scheme } => {
+                write!(f, "{scheme}:// is with TLS, leave out --no-tls")
+            }
             Self::Tls(error) => write!(f, "{error}"),
+            Self::Ws(error) => write!(f, "{error}"),
+            Self::Says(sentence) => f.write_str(sentence),
             Self::Proxy(error) => write!(f, "--proxy: {error}"),
         }
     }
@@ -87,28 +129,72 @@ impl ServerArgs {
             (Some(url), _) => from_url(url),
             (None, Some(path)) => Endpoint::new(Scheme::Unix, path, None).map(Target::of),
             (None, None) => {
-                let uses_tls = self.has_tls_flag() || self.port == Some(TLS_PORT);
-                let scheme = if uses_tls {
-                    Scheme::Mqtts
-                } else {
-                    Scheme::Mqtt
-                };
-                Endpoint::new(scheme, &self.host, self.port).map(Target::of)
+                let host = self.host.first().map_or("localhost", String::as_str);
+                Endpoint::new(self.scheme(), host, self.port).map(Target::of)
             }
         };
-        target.map_err(ServerError::Address)
+        let target = target.map_err(ServerError::Address)?;
+        match target.endpoint.scheme() {
+            scheme @ (Scheme::Mqtts | Scheme::Wss | Scheme::Quic) if self.tls.no_tls => {
+                Err(ServerError::HasTls { scheme })
+            }
+            _ => Ok(target),
+        }
+    }
+
+    /// The hosts to try when the first does not answer.
+    pub(crate) fn fallbacks(&self) -> Result<Vec<Endpoint>, ServerError> {
+        if self.url.is_some() || self.unix.is_some() {
+            return Ok(Vec::new());
+        }
+        let hosts = self.host.iter().skip(1);
+        let endpoints = hosts.map(|host| Endpoint::new(self.scheme(), host, self.port));
+        let endpoints = endpoints.collect::<Result<_, _>>();
+        endpoints.map_err(ServerError::Address)
     }
 
     /// What the flags say about TLS; none when they say nothing.
     pub(crate) fn tls(&self, scheme: Scheme) -> Result<Option<TlsConfig>, ServerError> {
-        if !self.has_tls_flag() {
-            return Ok(None);
-        }
-        if !matches!(scheme, Scheme::Mqtts | Scheme::Wss | Scheme::Quic) {
+        if self.tls.asks() && !matches!(scheme, Scheme::Mqtts | Scheme::Wss | Scheme::Quic) {
             return Err(ServerError::NoTls { scheme });
         }
-        let config = self.tls_options().and_then(TlsOptions::build);
-        config.map(Some).map_err(ServerError::Tls)
+        self.tls.config().map_err(ServerError::Tls)
+    }
+
+    /// What a WebSocket is asked for; none when the flags say nothing.
+    pub(crate) fn websocket(&self, scheme: Scheme) -> Result<Option<WsOptions>, ServerError> {
+        if self.ws_path.is_none() && self.ws_header.is_empty() {
+            return Ok(None);
+        }
+        if !scheme.is_websocket() {
+            return Err(ServerError::NoWebSocket { scheme });
+        }
+        let mut options = WsOptions::new();
+        if let Some(path) = &self.ws_path {
+            let path = match path.starts_with('/') {
+                true => path.clone(),
+                false => format!("/{path}"),
+            };
+            options = options.path(&path).map_err(ServerError::Ws)?;
+        }
+        for header in &self.ws_header {
+            let pair = header.split_once(':').or_else(|| header.split_once('='));
+            let (name, value) = pair.ok_or_else(|| {
+                ServerError::Says(format!("--ws-header {header:?}: say NAME: VALUE"))
+            })?;
+            let header = options.header(name.trim(), value.trim());
+            options = header.map_err(ServerError::Ws)?;
+        }
+        Ok(Some(options))
+    }
+
+    /// What sockets are told.
+    pub(crate) fn tcp(&self) -> Result<TcpOptions, ServerError> {
+        let options = TcpOptions::new().nodelay(!self.no_nodelay);
+        Ok(match &self.bind {
+            Some(text) => options.bind(local_address(text).map_err(ServerError::Says)?),
+            None => options,
+        })
     }
 
     /// The proxy, if there is to be one.
@@ -117,40 +203,42 @@ impl ServerArgs {
         proxy.map_err(|error| ServerError::Proxy(error.to_string()))
     }
 
-    /// What the user should know about what `--insecure` gives away.
-    pub(crate) const fn warning(&self) -> Option<&'static str> {
-        match (self.insecure, &self.cafile) {
-            (false, _) => None,
-            (true, Some(_)) => {
-                Some("--insecure: the name in the broker's certificate is not checked")
-            }
-            (true, None) => Some(
-                "--insecure: the broker's certificate is not checked, anyone may read and change what is sent",
-            ),
-        }
+    /// Of several hosts the last alone, as mosquitto has it.
+    pub(crate) fn as_mosquitto(&mut self) {
+        let others = self.host.len().saturating_sub(1);
+        self.host.drain(..others);
     }
 
-    const fn has_tls_flag(&self) -> bool {
-        self.cafile.is_some() || self.cert.is_some() || self.insecure || self.tls_alpn.is_some()
+    fn scheme(&self) -> Scheme {
+        let is_on_tls_port = self.port == Some(TLS_PORT) && !self.ws;
+        let uses_tls = !self.tls.no_tls && (self.tls.asks() || is_on_tls_port);
+        match (self.protocol, self.quic, self.ws, uses_tls) {
+            (Some(protocol), ..) => protocol,
+            (None, true, ..) => Scheme::Quic,
+            (None, false, true, true) => Scheme::Wss,
+            (None, false, true, false) => Scheme::Ws,
+            (None, false, false, true) => Scheme::Mqtts,
+            (None, false, false, false) => Scheme::Mqtt,
+        }
     }
+}
 
-    fn tls_options(&self) -> Result<TlsOptions, TlsError> {
-        let mut options = TlsOptions::new();
-        if let Some(path) = &self.cafile {
-            options = options.ca_file(path)?;
-        }
-        if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
-            options = options.identity_files(certificate, key)?;
-        }
-        if let Some(protocol) = &self.tls_alpn {
-            options = options.alpn([protocol]);
-        }
-        Ok(match (self.insecure, &self.cafile) {
-            (false, _) => options,
-            (true, Some(_)) => options.danger_accept_any_name(),
-            (true, None) => options.danger_accept_any_certificate(),
-        })
+/// A protocol by its name.
+fn protocol(text: &str) -> Result<Scheme, String> {
+    let scheme = Scheme::from_name(text).filter(|scheme| *scheme != Scheme::Unix);
+    scheme.ok_or_else(|| "say mqtt, mqtts, ws, wss or quic".to_owned())
+}
+
+/// An address of this machine, or what its name stands for.
+fn local_address(text: &str) -> Result<IpAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
     }
+    let mut found = (text, 0)
+        .to_socket_addrs()
+        .map_err(|error| format!("--bind {text}: {error}"))?;
+    let address = found.next().map(|address| address.ip());
+    address.ok_or_else(|| format!("--bind {text}: there is no address of that name"))
 }
 
 impl Target {

@@ -77,7 +77,8 @@ fn wrong_values_are_refused() {
 
 #[test]
 fn a_publisher_needs_a_topic_and_one_payload() {
-    let payload = "<--message <TEXT>|--file <FILE>|--stdin-line|--stdin-file|--null-message>";
+    let payload =
+        "<--message <TEXT>|--file <FILE>|--stdin-line|--stdin-file|--null-message|--size <SIZE>>";
     refused(
         &["pub", "-t", "a"],
         &format!("the following required arguments were not provided: {payload}"),

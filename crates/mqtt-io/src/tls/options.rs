@@ -1,14 +1,15 @@
 //! `TlsOptions`: what is decided about TLS before it is used.
 
+use super::key_log::KeyLogFile;
 use super::pem::{self, Source};
 use super::verify::{AnyCertificate, AnyName, Pinned};
-use super::{TlsConfig, TlsError, server_name};
+use super::{TlsCipher, TlsConfig, TlsError, TlsVersion, server_name};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore, SupportedCipherSuite};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +35,11 @@ pub struct TlsOptions {
     identity: Option<Identity>,
     alpn: Vec<Vec<u8>>,
     server_name: Option<ServerName<'static>>,
-    only_tls13: bool,
+    /// This version alone; without it all there are.
+    only: Option<TlsVersion>,
+    /// All there are when it is empty.
+    ciphers: Vec<TlsCipher>,
+    key_log: Option<Arc<KeyLogFile>>,
     /// Whether the names in the certificate count.
     checks_name: bool,
 }
@@ -72,7 +77,9 @@ impl TlsOptions {
             identity: None,
             alpn: Vec::new(),
             server_name: None,
-            only_tls13: false,
+            only: None,
+            ciphers: Vec::new(),
+            key_log: None,
             checks_name: true,
         }
     }
@@ -216,8 +223,30 @@ impl TlsOptions {
 
     /// Speaks no TLS older than 1.3.
     pub const fn only_tls13(mut self) -> Self {
-        self.only_tls13 = true;
+        self.only = Some(TlsVersion::Tls13);
         self
+    }
+
+    /// Speaks TLS 1.2 and nothing newer.
+    pub const fn only_tls12(mut self) -> Self {
+        self.only = Some(TlsVersion::Tls12);
+        self
+    }
+
+    /// Offers these cipher suites and no others, the preferred one first; none stands for all. Those of TLS 1.3 stay as
+    /// they are unless one of them is among them.
+    pub fn ciphers(mut self, ciphers: impl IntoIterator<Item = TlsCipher>) -> Self {
+        self.ciphers = ciphers.into_iter().collect();
+        self
+    }
+
+    /// Writes the secrets of each connection to a file, which then can be read along: for Wireshark and its like.
+    ///
+    /// # Errors
+    /// The file cannot be opened to be written at its end.
+    pub fn danger_log_keys(mut self, path: impl AsRef<Path>) -> Result<Self, TlsError> {
+        self.key_log = Some(Arc::new(KeyLogFile::open(path.as_ref())?));
+        Ok(self)
     }
 
     /// What was decided, ready for use. Reads the system's root certificates if they are needed.
@@ -225,11 +254,16 @@ impl TlsOptions {
     /// # Errors
     /// Key and certificate do not belong together, or the system has no root certificates.
     pub fn build(self) -> Result<TlsConfig, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions = match self.only_tls13 {
-            true => &[&rustls::version::TLS13][..],
-            false => rustls::DEFAULT_VERSIONS,
+        let versions = match self.only {
+            None => rustls::DEFAULT_VERSIONS,
+            Some(TlsVersion::Tls12) => &[&rustls::version::TLS12][..],
+            Some(TlsVersion::Tls13) => &[&rustls::version::TLS13],
         };
+        let mut provider = rustls::crypto::ring::default_provider();
+        if !self.ciphers.is_empty() {
+            provider.cipher_suites = chosen(&provider.cipher_suites, &self.ciphers);
+        }
+        let provider = Arc::new(provider);
         let mut verifier = verifier(self.trust, self.authorities, &provider)?;
         if !self.checks_name {
             verifier = Arc::new(AnyName::new(verifier));
@@ -250,6 +284,9 @@ impl TlsOptions {
             }
         };
         config.alpn_protocols = self.alpn;
+        if let Some(key_log) = self.key_log {
+            config.key_log = key_log;
+        }
         Ok(TlsConfig {
             client: Arc::new(config),
             server_name: self.server_name,
@@ -283,6 +320,20 @@ impl fmt::Debug for TlsOptions {
             .field("server_name", &self.server_name)
             .finish_non_exhaustive()
     }
+}
+
+/// Of `all` those that are chosen, in the order they were; with those of TLS 1.3 if none of them is.
+fn chosen(all: &[SupportedCipherSuite], ciphers: &[TlsCipher]) -> Vec<SupportedCipherSuite> {
+    let named = ciphers.iter().filter_map(|cipher| {
+        let mut all = all.iter();
+        all.find(|suite| cipher.is(suite.suite())).copied()
+    });
+    let mut chosen: Vec<_> = named.collect();
+    let is_of_tls13 = |suite: &&SupportedCipherSuite| suite.tls13().is_some();
+    if !chosen.iter().any(|suite| is_of_tls13(&suite)) {
+        chosen.extend(all.iter().filter(is_of_tls13));
+    }
+    chosen
 }
 
 /// A certificate and its key, checked to belong together as far as that can be told.

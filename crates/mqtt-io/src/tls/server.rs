@@ -93,6 +93,11 @@ impl TlsCipher {
         })
     }
 
+    /// Whether that is it.
+    pub(super) fn is(self, suite: CipherSuite) -> bool {
+        self.suite == suite
+    }
+
     /// What OpenSSL calls it.
     pub const fn name(self) -> &'static str {
         self.name
