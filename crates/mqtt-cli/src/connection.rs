@@ -54,7 +54,7 @@ pub(crate) async fn connect_with(
     change: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<Client, Failure> {
     let endpoint = args.server.target().map_err(Failure::usage)?.endpoint;
-    if let Some(warning) = args.server.tls.warning().filter(|_| !args.quiet) {
+    if let Some(warning) = args.server.warning().filter(|_| !args.quiet) {
         // With stderr closed nobody is left to warn.
         let _ = writeln!(std::io::stderr(), "mqtt: {warning}");
     }

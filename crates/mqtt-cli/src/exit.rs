@@ -64,7 +64,6 @@ impl Failure {
     }
 
     /// The same with what can be done about it.
-    #[cfg(unix)]
     pub(crate) fn with_hint(self, hint: &str) -> Self {
         let line = self.line.map(|line| format!("{line}; {hint}"));
         Self { line, ..self }

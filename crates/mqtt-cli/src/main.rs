@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         },
         false => match args::parse(words) {
             Ok(command) => run(command),
-            Err(error) => args::explain(&error),
+            Err(outcome) => outcome,
         },
     };
     outcome.unwrap_or_else(exit::Failure::report)

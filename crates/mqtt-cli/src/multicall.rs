@@ -66,7 +66,7 @@ impl Program {
         match outcome {
             Ok(outcome) => outcome.unwrap_or_else(Failure::report_as_mosquitto),
             // Help and version too end these programs with 1.
-            Err(error) => match args::explain(&error) {
+            Err(outcome) => match outcome {
                 Ok(_) => ExitCode::from(crate::exit::RUN_TIME),
                 Err(failure) => failure.report_as_mosquitto(),
             },

@@ -12,6 +12,7 @@ use mqtt_codec::{ProtocolVersion, QoS, TopicName};
 
 use super::{
     message::pair,
+    profile::ProfileArgs,
     property::{ConnectProperties, PropertyArgs, PropertyCommand},
     secret,
     server::ServerArgs,
@@ -107,6 +108,9 @@ pub(crate) struct ConnectionArgs {
     /// Properties of MQTT 5.
     #[command(flatten)]
     pub(crate) properties: PropertyArgs,
+    /// Where flags come from.
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
     /// Log packets and connections to stderr; twice for everything
     #[arg(short = 'd', long, action = ArgAction::Count)]
     pub(crate) debug: u8,

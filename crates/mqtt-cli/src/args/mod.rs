@@ -10,9 +10,12 @@ mod connection;
 mod ctl;
 mod decode;
 mod import;
+mod levels;
 mod message;
 mod moment;
 mod passwd;
+mod profile;
+mod profile_file;
 mod property;
 mod publish;
 mod retained;
@@ -29,7 +32,7 @@ mod words;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use clap::{ArgAction, CommandFactory, FromArgMatches, error::ErrorKind};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, error::ErrorKind};
 
 pub(crate) use access::{AccessArgs, AccessCommand, ExplainArgs};
 pub(crate) use broker::{BrokerArgs, BrokerCommand, PlanArgs};
@@ -43,13 +46,14 @@ pub(crate) use passwd::{HashArg, PasswdArgs};
 pub(crate) use property::{ConnectProperties, PropertyCommand};
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use retained::{ClearArgs, GetArgs, ListArgs, RetainedArgs, RetainedCommand};
-pub(crate) use spy::SpyArgs;
 pub(crate) use server::{ServerArgs, ServerError};
+pub(crate) use spy::SpyArgs;
 pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use subscribe::SubscribeArgs;
 pub(crate) use torture::TortureArgs;
 
 use crate::exit::Failure;
+use levels::Filled;
 use words::{Behind, Words};
 
 /// MQTT 3.1, 3.1.1 and 5.0: a broker and its tools in one program
@@ -128,20 +132,22 @@ struct Alone<A: clap::Args> {
     version: Option<bool>,
 }
 
-/// Reads the words of `mqtt`, the program's name first.
-pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, clap::Error> {
+/// Reads the words of `mqtt`, the program's name first; or says how the program ends instead.
+pub(crate) fn parse(words: Vec<OsString>) -> Result<Command, Result<ExitCode, Failure>> {
     let mut command = Cli::command();
     command.build();
     let words = Words::read(&command, words, Behind::AFlagIsAFlag);
-    let matches = command.try_get_matches_from_mut(words.with([]))?;
-    Cli::from_arg_matches(&matches).map(|cli| cli.command)
+    let filled = levels::filled(&command, words, |name| std::env::var_os(name)).map_err(Err)?;
+    let matches = matches_of(&mut command, filled)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| explain(&error))?;
+    Ok(cli.command)
 }
 
 /// Reads the words of a program of Mosquitto's that has the flags of one of our commands.
 pub(crate) fn parse_as<A: clap::Args>(
     name: &'static str,
     words: Vec<OsString>,
-) -> Result<A, clap::Error> {
+) -> Result<A, Result<ExitCode, Failure>> {
     let mut command = Alone::<A>::command()
         .name(name)
         .bin_name(name)
@@ -149,8 +155,25 @@ pub(crate) fn parse_as<A: clap::Args>(
         .version(concat!("version ", env!("CARGO_PKG_VERSION"), " of mqtt"));
     command.build();
     let words = Words::read(&command, words, Behind::Anything);
-    let matches = command.try_get_matches_from_mut(words.with([]))?;
-    Alone::<A>::from_arg_matches(&matches).map(|alone| alone.args)
+    let dirs = directories::BaseDirs::new();
+    let file = dirs.map(|dirs| dirs.config_dir().join(name));
+    let filled = levels::filled_from(&command, words, file.as_deref()).map_err(Err)?;
+    let matches = matches_of(&mut command, filled)?;
+    let alone = Alone::<A>::from_arg_matches(&matches).map_err(|error| explain(&error))?;
+    Ok(alone.args)
+}
+
+fn matches_of(
+    command: &mut clap::Command,
+    filled: Filled,
+) -> Result<ArgMatches, Result<ExitCode, Failure>> {
+    let matches = command.try_get_matches_from_mut(&filled.words);
+    matches.map_err(|error| {
+        explain(&error).map_err(|failure| match filled.place_of(&error.to_string()) {
+            Some(place) => failure.with_hint(&format!("it comes from {place}")),
+            None => failure,
+        })
+    })
 }
 
 /// Help and version are printed as they are; a mistake becomes one line.

@@ -203,6 +203,11 @@ impl ServerArgs {
         proxy.map_err(|error| ServerError::Proxy(error.to_string()))
     }
 
+    /// What the user should know about what `--insecure` gives away.
+    pub(crate) const fn warning(&self) -> Option<&'static str> {
+        self.tls.warning()
+    }
+
     /// Of several hosts the last alone, as mosquitto has it.
     pub(crate) fn as_mosquitto(&mut self) {
         let others = self.host.len().saturating_sub(1);

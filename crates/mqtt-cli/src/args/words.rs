@@ -68,6 +68,14 @@ impl Words {
         reader.read
     }
 
+    /// The subcommand these are the words of; `root` has to be what they were read with.
+    pub(crate) fn command<'a>(&self, root: &'a Command) -> &'a Command {
+        let names = self.commands.iter().skip(1);
+        names.fold(root, |command, name| {
+            command.find_subcommand(name).unwrap_or(command)
+        })
+    }
+
     /// All of it, with more flags before those that are here.
     pub(crate) fn with(self, more: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         let mut all = self.commands;
