@@ -117,6 +117,26 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     assert_eq!(broker.wait(), Some(0));
 }
 
+/// More than a pipe holds goes to a stderr that nobody reads, and all are served.
+#[test]
+fn a_stderr_that_nobody_reads_keeps_nobody_waiting() {
+    /// What pipes hold, at most.
+    const PIPE: usize = 64 * 1024;
+    let dir = tempdir().unwrap();
+    let settings = "log.level = \"trace\"\n[listeners.tcp.default]\nbind = \"127.0.0.1:0\"";
+    let mut broker = start(&dir, Stdio::piped(), settings);
+    let addr = *broker.addrs.first().unwrap();
+    let file = dir.path().join("x.log");
+    // The same lines go to the file.
+    until(&file, "enough lines", |text| {
+        (0..50).for_each(|_| visit(addr));
+        text.len() > 2 * PIPE
+    });
+    assert!(ctl(&dir, &["status"]).contains("connections"));
+    broker.process.signal("TERM");
+    assert_eq!(broker.wait(), Some(0));
+}
+
 #[test]
 fn a_level_holds_from_when_it_is_set() {
     let dir = tempdir().unwrap();
