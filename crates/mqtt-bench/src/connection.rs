@@ -1,7 +1,7 @@
 //! One non-blocking connection to the broker, with the bytes that still have to go out.
 
 use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mio::net::TcpStream;
@@ -58,6 +58,21 @@ impl Connection {
             outbox,
             receive_maximum: u16::MAX,
         })
+    }
+
+    /// Over a link that is registered, keeping so many bytes of a packet that comes in pieces.
+    pub(crate) fn over(link: Link, head_max: usize) -> Self {
+        Self {
+            link,
+            splitter: FrameSplitter::keeping(head_max),
+            outbox: Outbox::default(),
+            receive_maximum: u16::MAX,
+        }
+    }
+
+    /// Whether something waits to be written.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.outbox.is_empty() || self.link.has_pending()
     }
 
     /// Reads once into `buffer`.
@@ -154,6 +169,18 @@ impl Outbox {
         Ok(())
     }
 
+    /// Where to append what is known to be within the bound.
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Gives memory back if nothing waits.
+    pub(crate) fn shrink(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
+    }
+
     /// Reserves room, so that up to so many bytes need no allocation.
     pub(crate) fn reserve(&mut self, len: usize) {
         self.bytes.reserve(len.min(OUTBOX_MAX));
@@ -186,7 +213,7 @@ impl Outbox {
 
 /// The loopback address the next connection comes from. Each process has addresses of its own, as
 /// far as numbers go.
-fn next_source() -> Ipv4Addr {
+pub(crate) fn next_source() -> Ipv4Addr {
     static CLIENTS: AtomicU32 = AtomicU32::new(0);
     let group = CLIENTS.fetch_add(1, Ordering::Relaxed) / CLIENTS_PER_SOURCE;
     let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -195,6 +222,13 @@ fn next_source() -> Ipv4Addr {
 }
 
 fn begin_stream(broker: SocketAddr) -> io::Result<TcpStream> {
+    // Only Linux answers for all of 127.0.0.0/8 without being told to.
+    let from_own = cfg!(target_os = "linux") && broker.is_ipv4();
+    connect_from(broker, from_own.then(|| IpAddr::V4(next_source())))
+}
+
+/// Begins to connect, from this address if there is one.
+pub(crate) fn connect_from(broker: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = Socket::new(
         Domain::for_address(broker),
         Type::STREAM,
@@ -202,9 +236,8 @@ fn begin_stream(broker: SocketAddr) -> io::Result<TcpStream> {
     )?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    // Only Linux answers for all of 127.0.0.0/8 without being told to.
-    if cfg!(target_os = "linux") && broker.is_ipv4() {
-        socket.bind(&SockAddr::from(SocketAddrV4::new(next_source(), 0)))?;
+    if let Some(source) = source {
+        socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
     }
     match socket.connect(&SockAddr::from(broker)) {
         Ok(()) => {}

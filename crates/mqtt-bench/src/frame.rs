@@ -88,7 +88,14 @@ pub(crate) fn ack(first_byte: u8, packet_id: u16) -> [u8; ACK_LEN] {
 pub(crate) fn with_header(first_byte: u8, body: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(body.len() + 5);
     frame.push(first_byte);
-    let mut left = body.len();
+    push_length(&mut frame, body.len());
+    frame.extend_from_slice(body);
+    frame
+}
+
+/// Appends a Remaining Length.
+pub(crate) fn push_length(frame: &mut Vec<u8>, len: usize) {
+    let mut left = len;
     loop {
         let low = u8::try_from(left & 0x7F).unwrap_or(0x7F);
         left >>= 7;
@@ -97,15 +104,14 @@ pub(crate) fn with_header(first_byte: u8, body: &[u8]) -> Vec<u8> {
             break;
         }
     }
-    frame.extend_from_slice(body);
-    frame
 }
 
-fn push_string(body: &mut Vec<u8>, text: &str) {
-    // All strings here are the generator's own and short.
+/// Appends a string with its length.
+pub(crate) fn push_string(body: &mut Vec<u8>, text: &str) {
+    // What is longer has been refused, or is the generator's own.
     let len = u16::try_from(text.len()).unwrap_or(u16::MAX);
     body.extend_from_slice(&len.to_be_bytes());
-    body.extend_from_slice(text.as_bytes());
+    body.extend(text.as_bytes().iter().take(len.into()));
 }
 
 #[cfg(test)]

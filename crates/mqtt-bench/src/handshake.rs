@@ -164,6 +164,7 @@ impl Opening {
                 Some(Incoming::ConnAck {
                     reason: 0,
                     receive_maximum,
+                    ..
                 }),
             ) => {
                 self.connection.receive_maximum = receive_maximum;

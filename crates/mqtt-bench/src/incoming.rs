@@ -9,7 +9,7 @@ const HEAD_MAX: usize = 256;
 /// One whole packet, or its beginning when it came in pieces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Frame<'a> {
-    /// The whole packet, or at least its first [`HEAD_MAX`] bytes.
+    /// The whole packet, or at least the first bytes the splitter keeps.
     pub(crate) head: &'a [u8],
     /// Where the bytes after the fixed header begin: 2 to 5.
     pub(crate) body_at: usize,
@@ -22,17 +22,34 @@ pub(crate) struct Frame<'a> {
 pub(crate) struct MalformedLength;
 
 /// Cuts a byte stream into packets, however it is split. Keeps no payload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FrameSplitter {
-    /// The beginning of a packet that is not whole yet, at most [`HEAD_MAX`] bytes.
+    /// The beginning of a packet that is not whole yet, at most `head_max` bytes.
     head: Vec<u8>,
+    head_max: usize,
     /// `body_at` and `len` of that packet, once its fixed header is there.
     size: Option<(usize, usize)>,
     /// Bytes of that packet seen so far; 0 when no packet is open.
     seen: usize,
 }
 
+impl Default for FrameSplitter {
+    fn default() -> Self {
+        Self::keeping(HEAD_MAX)
+    }
+}
+
 impl FrameSplitter {
+    /// Keeps so many bytes of a packet that comes in pieces.
+    pub(crate) fn keeping(head_max: usize) -> Self {
+        Self {
+            head: Vec::new(),
+            head_max,
+            size: None,
+            seen: 0,
+        }
+    }
+
     /// Takes the next packet off the front of `rest`. `None` when all of `rest` is used up.
     pub(crate) fn next<'s, 'b: 's>(
         &'s mut self,
@@ -80,7 +97,10 @@ impl FrameSplitter {
             self.size = size_of(&self.head)?;
         };
         let (taken, after) = rest.split_at(rest.len().min(len - self.seen));
-        let kept = HEAD_MAX.saturating_sub(self.head.len()).min(taken.len());
+        let kept = self
+            .head_max
+            .saturating_sub(self.head.len())
+            .min(taken.len());
         self.head
             .extend_from_slice(taken.get(..kept).unwrap_or_default());
         self.seen += taken.len();
@@ -121,6 +141,8 @@ pub(crate) enum Incoming {
         reason: u8,
         /// v5: the Receive Maximum, 65 535 if absent.
         receive_maximum: u16,
+        /// v5: the Server Keep Alive in seconds.
+        keep_alive_s: Option<u16>,
     },
     /// SUBACK, with the highest code: a refusal if there is any.
     SubAck {
@@ -176,13 +198,18 @@ impl Incoming {
             }
             2 => {
                 let reason = *body.get(1)?;
-                let receive_maximum = match version {
-                    Version::V311 => u16::MAX,
-                    Version::V5 => receive_maximum(body.get(2..)?),
+                let (receive_maximum, keep_alive_s) = match version {
+                    Version::V311 => (None, None),
+                    Version::V5 => {
+                        let properties = body.get(2..)?;
+                        let find = |name| property_u16(properties, name);
+                        (find(0x21), find(0x13))
+                    }
                 };
                 Some(Self::ConnAck {
                     reason,
-                    receive_maximum,
+                    receive_maximum: receive_maximum.unwrap_or(u16::MAX),
+                    keep_alive_s,
                 })
             }
             9 => {
@@ -228,6 +255,42 @@ fn publish(version: Version, first_byte: u8, body: &[u8], body_len: usize) -> Op
     })
 }
 
+/// Topic Name, payload and what else is read of a PUBLISH of anybody.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct AnyPublish<'a> {
+    /// QoS bits.
+    pub(crate) qos: u8,
+    /// 0 at QoS 0.
+    pub(crate) packet_id: u16,
+    pub(crate) topic_name: &'a [u8],
+    /// As much of it as is there.
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> AnyPublish<'a> {
+    /// Reads a PUBLISH; `None` if it is too short for its fields.
+    pub(crate) fn read(version: Version, frame: &Frame<'a>) -> Option<Self> {
+        let qos = frame.head.first()? >> 1 & 3;
+        let body = frame.head.get(frame.body_at..)?;
+        let topic_len = usize::from(u16::from_be_bytes(*body.first_chunk()?));
+        let (topic_name, mut payload) = body.get(2..)?.split_at_checked(topic_len)?;
+        let mut packet_id = 0;
+        if qos > 0 {
+            packet_id = u16::from_be_bytes(*payload.first_chunk()?);
+            payload = payload.get(2..)?;
+        }
+        if version == Version::V5 {
+            payload = split_properties(payload)?.1;
+        }
+        Some(Self {
+            qos,
+            packet_id,
+            topic_name,
+            payload,
+        })
+    }
+}
+
 /// Splits v5 properties from what follows them.
 fn split_properties(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut len = 0;
@@ -241,19 +304,17 @@ fn split_properties(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     None
 }
 
-/// Finds the Receive Maximum among the properties of a CONNACK, 65 535 if it is not there.
+/// Finds a property of two bytes among those of a CONNACK.
 /// Properties after one of unknown size are not looked at.
-fn receive_maximum(bytes: &[u8]) -> u16 {
+fn property_u16(bytes: &[u8], name: u8) -> Option<u16> {
     let mut rest = split_properties(bytes).map_or(&[][..], |(properties, _)| properties);
     while let Some((property, value)) = rest.split_first() {
-        if *property == 0x21 {
-            return value
-                .first_chunk()
-                .map_or(u16::MAX, |bytes| u16::from_be_bytes(*bytes));
+        if *property == name {
+            return value.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
         }
         let size = match property {
             0x24 | 0x25 | 0x28 | 0x29 | 0x2A => 1,
-            0x13 | 0x22 => 2,
+            0x13 | 0x21 | 0x22 => 2,
             0x11 | 0x27 => 4,
             0x12 | 0x15 | 0x16 | 0x1A | 0x1C | 0x1F => string_size(value),
             0x26 => {
@@ -264,7 +325,7 @@ fn receive_maximum(bytes: &[u8]) -> u16 {
         };
         rest = value.get(size..).unwrap_or_default();
     }
-    u16::MAX
+    None
 }
 
 fn string_size(bytes: &[u8]) -> usize {
@@ -362,21 +423,23 @@ mod tests {
             [
                 Incoming::ConnAck {
                     reason: 5,
-                    receive_maximum: u16::MAX
+                    receive_maximum: u16::MAX,
+                    keep_alive_s: None,
                 },
                 Incoming::SubAck { reason: 0x80 }
             ]
         );
-        // Session Expiry Interval, an assigned client identifier "x", Receive Maximum 20.
-        let properties = [0x11, 0, 0, 0, 9, 0x12, 0, 1, b'x', 0x21, 0, 20];
-        let mut connack = vec![0, 0, 12];
+        // Session Expiry Interval, an assigned client identifier "x", Receive Maximum 20, Server Keep Alive 9.
+        let properties = [0x11, 0, 0, 0, 9, 0x12, 0, 1, b'x', 0x21, 0, 20, 0x13, 0, 9];
+        let mut connack = vec![0, 0, 15];
         connack.extend(properties);
         let v5 = read_all(Version::V5, &frame::with_header(0x20, &connack), 3);
         assert_eq!(
             v5,
             [Incoming::ConnAck {
                 reason: 0,
-                receive_maximum: 20
+                receive_maximum: 20,
+                keep_alive_s: Some(9),
             }]
         );
         let v5 = read_all(

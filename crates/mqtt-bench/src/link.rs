@@ -51,6 +51,31 @@ enum Over {
     Nothing,
     Tls(Box<rustls::Connection>),
     Ws(Box<Frames>),
+    Wss(Box<(rustls::Connection, Frames)>),
+}
+
+/// What a client puts over TCP.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LinkPlan {
+    /// TLS with this server.
+    pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// WebSocket, which begins with this request.
+    pub(crate) upgrade: Option<Arc<[u8]>>,
+}
+
+impl LinkPlan {
+    fn of(transport: Transport) -> Result<Self, BenchError> {
+        let mut plan = Self::default();
+        match transport {
+            Transport::Tcp => {}
+            Transport::Tls => {
+                let name = ServerName::try_from("localhost").map_err(|_| tls_error("its name"))?;
+                plan.tls = Some((client_config()?, name));
+            }
+            Transport::Ws => plan.upgrade = Some(UPGRADE.into()),
+        }
+        Ok(plan)
+    }
 }
 
 /// Frames of a WebSocket, at the client.
@@ -69,20 +94,41 @@ struct Frames {
 impl Link {
     /// A client's, over a connection that may still be under way.
     pub(crate) fn client(tcp: TcpStream, transport: Transport) -> Result<Self, BenchError> {
-        let over = match transport {
-            Transport::Tcp => Over::Nothing,
-            Transport::Tls => {
-                let name = ServerName::try_from("localhost").map_err(|_| tls_error("its name"))?;
-                let mut tls = ClientConnection::new(client_config()?, name).map_err(tls_error)?;
+        Self::planned(tcp, &LinkPlan::of(transport)?)
+    }
+
+    /// The same with what is over it.
+    pub(crate) fn planned(tcp: TcpStream, plan: &LinkPlan) -> Result<Self, BenchError> {
+        let frames = plan.upgrade.as_deref().map(|upgrade| Frames {
+            pending: upgrade.to_vec(),
+            ..Frames::default()
+        });
+        let tls = match &plan.tls {
+            None => None,
+            Some((config, name)) => {
+                let tls = ClientConnection::new(Arc::clone(config), name.clone());
+                let mut tls = tls.map_err(tls_error)?;
                 tls.set_buffer_limit(None);
-                Over::Tls(Box::new(tls.into()))
+                Some(rustls::Connection::from(tls))
             }
-            Transport::Ws => Over::Ws(Box::new(Frames {
-                pending: UPGRADE.to_vec(),
-                ..Frames::default()
-            })),
+        };
+        let over = match (tls, frames) {
+            (None, None) => Over::Nothing,
+            (Some(tls), None) => Over::Tls(Box::new(tls)),
+            (None, Some(frames)) => Over::Ws(Box::new(frames)),
+            (Some(tls), Some(frames)) => Over::Wss(Box::new((tls, frames))),
         };
         Ok(Self { tcp, over })
+    }
+
+    /// Whether bytes that were taken over still have to be written.
+    pub(crate) fn has_pending(&self) -> bool {
+        match &self.over {
+            Over::Nothing => false,
+            Over::Tls(tls) => tls.wants_write(),
+            Over::Ws(frames) => !frames.pending.is_empty(),
+            Over::Wss(both) => both.0.wants_write() || !both.1.pending.is_empty(),
+        }
     }
 
     /// A server's; with `tls` it speaks that.
@@ -118,6 +164,16 @@ impl Link {
                     return Ok(kept);
                 }
             },
+            Over::Wss(both) => loop {
+                let (tls, frames) = &mut **both;
+                let len = read_tls(tls, &mut self.tcp, buffer)?;
+                // The request waits until TLS is there.
+                push_wss(tls, frames, &mut self.tcp)?;
+                let kept = frames.strip(buffer.get_mut(..len).unwrap_or_default())?;
+                if kept > 0 || len == 0 {
+                    return Ok(kept);
+                }
+            },
         }
     }
 
@@ -144,12 +200,18 @@ impl Link {
                 if !frames.pending.is_empty() {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                let len = slices.iter().map(|slice| slice.len()).sum();
-                frames.begin(len);
-                for slice in slices {
-                    frames.pending.extend_from_slice(slice);
-                }
+                let len = frames.take(slices);
                 push_bytes(&mut frames.pending, &mut self.tcp)?;
+                Ok(len)
+            }
+            Over::Wss(both) => {
+                let (tls, frames) = &mut **both;
+                push_wss(tls, frames, &mut self.tcp)?;
+                if tls.wants_write() || !frames.pending.is_empty() {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                let len = frames.take(slices);
+                push_wss(tls, frames, &mut self.tcp)?;
                 Ok(len)
             }
         }
@@ -161,8 +223,24 @@ impl Link {
             Over::Nothing => Ok(()),
             Over::Tls(tls) => push_tls(tls, &mut self.tcp),
             Over::Ws(frames) => push_bytes(&mut frames.pending, &mut self.tcp),
+            Over::Wss(both) => push_wss(&mut both.0, &mut both.1, &mut self.tcp),
         }
     }
+}
+
+/// Frames into TLS, as soon as it can take them, and on.
+fn push_wss(
+    tls: &mut rustls::Connection,
+    frames: &mut Frames,
+    tcp: &mut TcpStream,
+) -> io::Result<()> {
+    push_tls(tls, tcp)?;
+    if tls.is_handshaking() || tls.wants_write() || frames.pending.is_empty() {
+        return Ok(());
+    }
+    tls.writer().write_all(&frames.pending)?;
+    frames.pending.clear();
+    push_tls(tls, tcp)
 }
 
 fn read_tls(
@@ -231,6 +309,16 @@ fn is_later(error: &io::Error) -> bool {
 }
 
 impl Frames {
+    /// Puts one frame of all this behind what waits. How many bytes that were.
+    fn take(&mut self, slices: &[IoSlice<'_>]) -> usize {
+        let len = slices.iter().map(|slice| slice.len()).sum();
+        self.begin(len);
+        for slice in slices {
+            self.pending.extend_from_slice(slice);
+        }
+        len
+    }
+
     /// Puts down the head of a frame with so many bytes.
     fn begin(&mut self, len: usize) {
         self.pending.push(0x82);
@@ -335,13 +423,13 @@ fn client_config() -> Result<Arc<ClientConfig>, BenchError> {
     Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }
 
-fn tls_error(error: impl ToString) -> BenchError {
+pub(crate) fn tls_error(error: impl ToString) -> BenchError {
     BenchError::io("setting up TLS")(io::Error::other(error.to_string()))
 }
 
 /// Takes what a broker on the loopback interface shows.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+pub(crate) struct AnyCertificate(pub(crate) Arc<CryptoProvider>);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(

@@ -1,5 +1,13 @@
 //! Runs of the generator against the relay, in one process.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod faulty;
+mod fleet;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
