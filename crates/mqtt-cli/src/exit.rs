@@ -11,6 +11,9 @@ pub(crate) const USAGE: u8 = 2;
 /// `mqtt access explain`: it is denied.
 pub(crate) const DENIED: u8 = 3;
 
+/// `mqtt bench`: messages were lost, refused, or came twice.
+pub(crate) const MESSAGES_LOST: u8 = 3;
+
 /// `mqtt decode` found something malformed, cut off, or wrong at its place.
 pub(crate) const MALFORMED: u8 = 3;
 

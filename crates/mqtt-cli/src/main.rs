@@ -4,6 +4,7 @@
 
 mod access;
 mod args;
+mod bench;
 mod broker;
 mod certs;
 mod connection;
@@ -69,6 +70,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Mosquitto(args) => mosquitto::run(&args),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
+        Command::Bench(args) => bench::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Retained(args) => retained::run(args.command),
         Command::Spy(args) => spy::run(*args),

@@ -3,6 +3,8 @@
 //! The letters are mosquitto's: `-h` is the host, so help is `--help` only.
 
 mod access;
+mod bench;
+mod bench_values;
 mod broker;
 mod certs;
 mod connection;
@@ -35,6 +37,8 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, error::ErrorKind};
 
 pub(crate) use access::{AccessArgs, AccessCommand, ExplainArgs};
+pub(crate) use bench::{BenchArgs, BenchCommand, FleetArgs, HeaderArgs, LoadArgs, TopicArgs};
+pub(crate) use bench_values::{LogTo, RateArg};
 pub(crate) use broker::{BrokerArgs, BrokerCommand, PlanArgs};
 pub(crate) use certs::{CertsArgs, CertsCommand, MakeArgs};
 pub(crate) use connection::ConnectionArgs;
@@ -97,6 +101,8 @@ pub(crate) enum Command {
     Sub(SubscribeArgs),
     /// List, print and clear retained messages
     Retained(RetainedArgs),
+    /// Load a broker with many clients, and measure it
+    Bench(Box<BenchArgs>),
     /// Make certificates to develop with, and look at some
     Certs(CertsArgs),
     /// Ask who may do what, and why

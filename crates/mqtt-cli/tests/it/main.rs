@@ -8,6 +8,7 @@
 
 mod access;
 mod address;
+mod bench;
 mod broker;
 mod certs;
 #[cfg(unix)]
