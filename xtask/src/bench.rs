@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::report::say;
 use crate::workspace::Workspace;
-use crate::{bench_broker, bench_client, bench_reconnect, bench_restart};
+use crate::{bench_broker, bench_client, bench_generator, bench_reconnect, bench_restart};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -41,6 +41,13 @@ enum Suite {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure `mqtt bench` itself, beside a broker and a capture
+    #[command(disable_help_flag = true)]
+    Generator {
+        /// Arguments of the measurement; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measure our client, beside others and a bare socket
     #[command(disable_help_flag = true)]
     Client {
@@ -59,6 +66,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode, 
         Some(Suite::Broker { arguments }) => bench_broker::run(arguments)?,
         Some(Suite::Restart { arguments }) => bench_restart::run(arguments)?,
         Some(Suite::Reconnect { arguments }) => bench_reconnect::run(arguments)?,
+        Some(Suite::Generator { arguments }) => bench_generator::run(arguments)?,
         Some(Suite::Client { arguments }) => bench_client::run(workspace, arguments)?,
         None => criterion(workspace, &options.arguments)?,
     }

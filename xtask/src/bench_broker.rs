@@ -12,7 +12,8 @@ use mqtt_bench::{Measurement, Phases, Scenario, Target, Transport, raise_open_fi
 use crate::report::say;
 use crate::workspace::cargo;
 pub(crate) use contender::address_in;
-use contender::{Contender, serve_relay};
+use contender::serve_relay;
+pub(crate) use contender::{Broker, Contender};
 use options::{Options, Peer};
 use summary::Summary;
 
@@ -169,7 +170,7 @@ fn contenders(options: &Options) -> Result<Vec<Contender>, String> {
 }
 
 /// Builds the `mqtt` program beside this one.
-fn build_ours() -> Result<PathBuf, String> {
+pub(crate) fn build_ours() -> Result<PathBuf, String> {
     cargo(&root()?)
         .args(["build", "--quiet", "--release", "--package", "mqtt-cli"])
         .show()?;

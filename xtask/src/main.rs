@@ -5,6 +5,7 @@
 mod bench;
 mod bench_broker;
 mod bench_client;
+mod bench_generator;
 mod bench_reconnect;
 mod bench_restart;
 mod configuration;
