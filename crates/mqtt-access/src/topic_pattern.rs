@@ -132,7 +132,7 @@ impl TopicPattern {
                         None => return Filled::Absent,
                         Some(value)
                             if value.is_empty()
-                                || value.contains(['/', '+', '#'])
+                                || value.bytes().any(|byte| matches!(byte, b'/' | b'+' | b'#'))
                                 || is_first && value.starts_with('$') =>
                         {
                             return Filled::Unclear;
@@ -242,18 +242,24 @@ impl FilledLevels<'_> {
         if self.begins_with_wildcard() && topic_filter.starts_with('$') {
             return false;
         }
-        let mut asked = topic_filter.split('/');
+        let mut asked = Some(topic_filter);
         for level in self.levels {
-            match (level, asked.next()) {
+            match (level, asked) {
                 // `a/#` is about `a`, too.
                 (Level::Rest, _) => return true,
-                (Level::One, Some("#")) | (_, None) => return false,
-                (Level::One, Some(_)) => {}
-                (Level::Pieces(pieces), Some(asked)) if self.are(pieces, asked) => {}
-                (Level::Pieces(_), Some(_)) => return false,
+                (_, None) => return false,
+                (Level::One, Some(_)) => {
+                    if next_level(&mut asked) == Some("#") {
+                        return false;
+                    }
+                }
+                (Level::Pieces(pieces), Some(rest)) => match self.behind(pieces, rest) {
+                    Some(behind) => asked = behind,
+                    None => return false,
+                },
             }
         }
-        asked.next().is_none()
+        asked.is_none()
     }
 
     /// Whether the pattern is about anything a subscription to this Topic Filter brings.
@@ -264,10 +270,10 @@ impl FilledLevels<'_> {
         {
             return false;
         }
-        let mut asked = topic_filter.split('/');
+        let mut asked = Some(topic_filter);
         let mut levels = self.levels.iter();
         loop {
-            match (levels.next(), asked.next()) {
+            match (levels.next(), next_level(&mut asked)) {
                 (None, None) | (Some(Level::Rest), _) | (_, Some("#")) => return true,
                 (None, Some(_)) | (Some(_), None) => return false,
                 (Some(Level::One), Some(_)) | (Some(Level::Pieces(_)), Some("+")) => {}
@@ -279,29 +285,39 @@ impl FilledLevels<'_> {
 
     /// Whether the pattern, as written, is this Topic Filter.
     pub(crate) fn is(&self, topic_filter: &str) -> bool {
-        let mut asked = topic_filter.split('/');
-        let is_same = self.levels.iter().all(|level| match (level, asked.next()) {
-            (Level::One, Some("+")) | (Level::Rest, Some("#")) => true,
-            (Level::Pieces(pieces), Some(asked)) => self.are(pieces, asked),
-            _ => false,
-        });
-        is_same && asked.next().is_none()
+        let mut asked = Some(topic_filter);
+        let is_same = self
+            .levels
+            .iter()
+            .all(|level| match (level, next_level(&mut asked)) {
+                (Level::One, Some("+")) | (Level::Rest, Some("#")) => true,
+                (Level::Pieces(pieces), Some(asked)) => self.are(pieces, asked),
+                _ => false,
+            });
+        is_same && asked.is_none()
     }
 
-    /// Whether the pieces of a level are, one after the other, this text.
-    fn are(&self, pieces: &[Piece], text: &str) -> bool {
-        let mut rest = text;
+    /// Whether the pieces of a level are, one after the other, this level.
+    fn are(&self, pieces: &[Piece], level: &str) -> bool {
+        self.behind(pieces, level) == Some(None)
+    }
+
+    /// The levels behind the first one of `levels`, none where it is the last, if that is the pieces of a level one
+    /// after the other; nobody looks for its end, as there is no `/` in them.
+    fn behind<'t>(&self, pieces: &[Piece], levels: &'t str) -> Option<Option<&'t str>> {
+        let mut rest = levels;
         for piece in pieces {
             let begins = match piece {
                 Piece::Text(piece) => Some(&**piece),
                 Piece::Placeholder(placeholder) => placeholder.value(self.subject),
             };
-            match begins.and_then(|begins| rest.strip_prefix(begins)) {
-                Some(after) => rest = after,
-                None => return false,
-            }
+            rest = rest.strip_prefix(begins?)?;
         }
-        rest.is_empty()
+        match rest.as_bytes().first() {
+            None => Some(None),
+            Some(b'/') => Some(rest.get(1..)),
+            Some(_) => None,
+        }
     }
 
     fn begins_with_wildcard(&self) -> bool {
@@ -315,6 +331,15 @@ impl FilledLevels<'_> {
         };
         matches!(pieces.first(), Some(Piece::Text(text)) if text.starts_with('$'))
     }
+}
+
+/// The next of `levels`, which are then those behind it.
+fn next_level<'t>(levels: &mut Option<&'t str>) -> Option<&'t str> {
+    let all = (*levels)?;
+    // Levels are short: this is over before a faster search has begun.
+    let end = all.bytes().position(|byte| byte == b'/');
+    *levels = end.and_then(|end| all.get(end + 1..));
+    all.get(..end.unwrap_or(all.len()))
 }
 
 #[cfg(test)]
