@@ -142,7 +142,7 @@ pub trait Access: Send + Sync + 'static {
 
     /// A number that becomes another one when what was decided about publishing may be decided otherwise.
     ///
-    /// While it stays the same a client is not asked about again that publishes to the topic it published to last.
+    /// While it stays the same a client need not be asked about again that publishes to a topic as it did before.
     /// None, the default: every PUBLISH is asked about.
     fn generation(&self) -> Option<NonZeroU32> {
         None

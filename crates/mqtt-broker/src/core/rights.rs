@@ -58,7 +58,7 @@ impl LastRight {
             .map_or(Self::NONE, |generation| Self::of(generation, qos, retain))
     }
 
-    const fn of(generation: NonZeroU32, qos: QoS, retain: bool) -> Self {
+    pub(super) const fn of(generation: NonZeroU32, qos: QoS, retain: bool) -> Self {
         let qos = match qos {
             QoS::AtMostOnce => 0,
             QoS::AtLeastOnce => 1,

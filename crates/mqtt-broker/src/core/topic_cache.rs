@@ -6,6 +6,7 @@
 use super::rights::LastRight;
 use super::router::{Router, Routes};
 use mqtt_codec::{OwnedTopicName, TopicName};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sets of places, a power of two; a topic belongs to one of them.
 const SETS: usize = 2048;
@@ -16,13 +17,29 @@ const ROUTES_MAX: usize = 64 * 1024;
 /// Room for routes that is kept for the next topic, in routes.
 const SPARE_ROUTES_MAX: usize = 1024;
 
+/// The number of the next [`Holder`].
+static NEXT_HOLDER: AtomicU64 = AtomicU64::new(1);
+
+/// A connection with the rights it has now; another one when these are in doubt. Its number is never used again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Holder(u64);
+
+impl Holder {
+    /// One there has not been.
+    fn next() -> Self {
+        Self(NEXT_HOLDER.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// A Topic Name with its routes.
 #[derive(Debug)]
 pub(crate) struct CachedTopic {
     pub(crate) topic_name: OwnedTopicName,
     pub(crate) routes: Routes,
-    /// The right of the connection that has it to publish to it.
+    /// The right of `holder` to publish to it.
     pub(crate) right: LastRight,
+    /// The connection that published to it last.
+    pub(crate) holder: Holder,
     /// [`Router::hash`] of its name.
     hash: u64,
 }
@@ -98,12 +115,37 @@ impl LastTopic {
 
     /// The client is to be asked about again.
     pub(crate) fn forget_right(&mut self) {
+        let holder = Holder::next();
         for topic in self.last.iter_mut().chain(&mut self.used) {
             topic.right = LastRight::NONE;
+            topic.holder = holder;
         }
     }
 
-    /// The routes of a topic that is not the one taken out, with the right to publish to it.
+    /// The right of `holder` to publish to a topic that is not the one taken out, as far as it is remembered.
+    #[inline(never)]
+    pub(crate) fn right(
+        &mut self,
+        cache: &mut TopicCache,
+        router: &Router,
+        topic_name: TopicName<'_>,
+        holder: Holder,
+    ) -> LastRight {
+        let hash = router.hash(topic_name.as_str());
+        let Some(found) = cache.find(hash, topic_name) else {
+            return LastRight::NONE;
+        };
+        if found.holder != holder {
+            let mut found = found;
+            found.right = LastRight::NONE;
+            found.holder = holder;
+            self.used = Some(found);
+            return LastRight::NONE;
+        }
+        self.used.insert(found).right
+    }
+
+    /// The routes of a topic that is not the one taken out; `right` to publish to it is new, if there is one.
     #[inline(never)]
     pub(crate) fn other(
         &mut self,
@@ -111,10 +153,26 @@ impl LastTopic {
         router: &Router,
         topic_name: TopicName<'_>,
         right: LastRight,
+        holder: Option<Holder>,
     ) -> &Routes {
-        let used = self.used.insert(cache.take(router, topic_name));
-        used.right = right;
-        &used.routes
+        let used = match self.used.take() {
+            Some(mut found) if found.topic_name.as_topic_name() == topic_name => {
+                cache.check_some(router);
+                found.routes.refresh(router, topic_name.as_str());
+                if right != LastRight::NONE {
+                    found.right = right;
+                }
+                found
+            }
+            found => {
+                cache.give(found);
+                let mut used = cache.take(router, topic_name);
+                used.right = right;
+                used.holder = holder.unwrap_or_else(Holder::next);
+                used
+            }
+        };
+        &self.used.insert(used).routes
     }
 }
 
@@ -141,6 +199,7 @@ impl TopicCache {
                     topic_name: topic_name.into(),
                     routes,
                     right: LastRight::NONE,
+                    holder: Holder(0),
                     hash,
                 })
             }
@@ -168,9 +227,7 @@ impl TopicCache {
 
     /// Keeps a topic, if there is a place for it.
     fn give(&mut self, topic: Option<Box<CachedTopic>>) {
-        let Some(mut topic) = topic else { return };
-        // Whoever gets it next is to be asked about.
-        topic.right = LastRight::NONE;
+        let Some(topic) = topic else { return };
         if self.sets.is_empty() {
             self.sets = vec![Set::default(); SETS];
             self.places.resize_with(SETS * WAYS, || None);

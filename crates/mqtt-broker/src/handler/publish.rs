@@ -48,14 +48,18 @@ impl Connection {
         let Some(open) = self.open.as_deref_mut() else {
             return Ok(Step::Done);
         };
-        let (known, mut of_known) = match last {
-            None => (None, None),
+        let (known, mut of_known, holder) = match last {
+            None => (None, None, None),
             Some(CachedTopic {
                 topic_name,
                 routes,
                 right,
+                holder,
                 ..
-            }) => (Some(topic_name.as_topic_name()), Some((routes, right))),
+            }) => {
+                let known = Some(topic_name.as_topic_name());
+                (known, Some((routes, right)), Some(*holder))
+            }
         };
         let version = open.negotiated.version;
         let publish = Publish::decode_known(frame, version, known).map_err(EndCause::Malformed)?;
@@ -85,7 +89,10 @@ impl Connection {
                 let resolved = aliases
                     .resolve(alias, written)
                     .map_err(EndCause::Protocol)?;
-                TopicName::try_new(resolved).map_err(|_| unknown_alias(alias.get()))?
+                match known.filter(|known| known.as_str() == resolved) {
+                    Some(known) => known,
+                    None => TopicName::try_new(resolved).map_err(|_| unknown_alias(alias.get()))?,
+                }
             }
         };
         let delivery = publish.delivery;
@@ -114,12 +121,14 @@ impl Connection {
             return Err(EndCause::PublishRefused(ReasonCode::RETAIN_NOT_SUPPORTED));
         }
         let (access, qos) = (&*self.core.access, delivery.qos());
-        let has_right = match &of_known {
-            Some((_, right)) if is_same(known, topic_name) => {
-                right.holds(access, qos, publish.retain)
+        let remembered = match (&of_known, holder) {
+            (Some((_, right)), _) if is_same(known, topic_name) => **right,
+            (_, Some(holder)) if self.core.rights_hold.load(Ordering::Relaxed) => {
+                last_topic.right(&mut batch.topics, &self.core.router, topic_name, holder)
             }
-            _ => false,
+            _ => LastRight::NONE,
         };
+        let has_right = remembered.holds(access, qos, publish.retain);
         let decision = match of_rights {
             Err(reason) => Some(Decision::Deny(reason)),
             Ok(_) if has_right => Some(Decision::Allow),
@@ -187,9 +196,13 @@ impl Connection {
                 routes.refresh(&self.core.router, goes.topic_name.as_str());
                 Some(&**routes)
             }
-            (true, _) => {
-                Some(last_topic.other(&mut batch.topics, &self.core.router, goes.topic_name, right))
-            }
+            (true, _) => Some(last_topic.other(
+                &mut batch.topics,
+                &self.core.router,
+                goes.topic_name,
+                right,
+                holder,
+            )),
             (false, _) => None,
         };
         if let Some(cell) = routes.and_then(|routes| self.core.stuck(goes.qos, routes)) {

@@ -6,6 +6,7 @@ use crate::core::session_cell::{SessionCell, SessionKey};
 use crate::core::share_group::SharedStrategy;
 use mqtt_codec::{Connect, ProtocolVersion, QoS, SubscriptionOptions};
 use mqtt_session::Negotiated;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 fn router() -> Router {
@@ -32,7 +33,9 @@ fn publish(last: &mut LastTopic, cache: &mut TopicCache, router: &Router, name: 
             taken.routes.refresh(router, name);
             taken.routes.len()
         }
-        _ => last.other(cache, router, topic_name, LastRight::NONE).len(),
+        _ => last
+            .other(cache, router, topic_name, LastRight::NONE, None)
+            .len(),
     };
     last.put(taken, cache);
     len
@@ -138,4 +141,68 @@ fn sessions_that_have_gone_are_let_go() {
         publish(&mut last, &mut cache, &router, ["x", "y"][nth % 2]);
     }
     assert_eq!(Arc::strong_count(&subscriber), 1);
+}
+
+/// What `last` may publish to `name` as far as it is remembered; it publishes with `right` if that is nothing.
+fn publish_by_right(
+    last: &mut LastTopic,
+    cache: &mut TopicCache,
+    router: &Router,
+    name: &str,
+    right: LastRight,
+) -> LastRight {
+    let topic_name = TopicName::try_new(name).unwrap();
+    let mut taken = last.take();
+    let remembered = match &mut taken {
+        Some(taken) if taken.topic_name.as_topic_name() == topic_name => {
+            let remembered = taken.right;
+            if remembered == LastRight::NONE {
+                taken.right = right;
+            }
+            remembered
+        }
+        _ => {
+            let holder = taken.as_ref().map(|taken| taken.holder);
+            let remembered = holder.map_or(LastRight::NONE, |holder| {
+                last.right(cache, router, topic_name, holder)
+            });
+            let new = match remembered {
+                LastRight::NONE => right,
+                _ => LastRight::NONE,
+            };
+            last.other(cache, router, topic_name, new, holder);
+            remembered
+        }
+    };
+    last.put(taken, cache);
+    remembered
+}
+
+#[test]
+fn rights_are_remembered_for_the_connection_that_has_them() {
+    let router = router();
+    let mut cache = TopicCache::default();
+    let (mut one, mut other) = (LastTopic::default(), LastTopic::default());
+    let right = LastRight::of(NonZeroU32::MIN, QoS::AtLeastOnce, false);
+    let names = names(3);
+    for round in 0..3 {
+        for name in &names {
+            let remembered = publish_by_right(&mut one, &mut cache, &router, name, right);
+            assert_eq!(remembered == right, round > 0, "{name} {round}");
+        }
+    }
+    for name in &names {
+        let remembered = publish_by_right(&mut other, &mut cache, &router, name, right);
+        assert_eq!(remembered, LastRight::NONE, "it is not the other's");
+    }
+    // The last one is still with the first connection, the others were published to by somebody else since.
+    for (name, is_remembered) in names.iter().zip([false, false, true]) {
+        let remembered = publish_by_right(&mut one, &mut cache, &router, name, right);
+        assert_eq!(remembered == right, is_remembered, "{name}");
+    }
+    one.forget_right();
+    for name in &names {
+        let remembered = publish_by_right(&mut one, &mut cache, &router, name, right);
+        assert_eq!(remembered, LastRight::NONE, "forgotten, wherever it stood");
+    }
 }
