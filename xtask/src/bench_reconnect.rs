@@ -113,13 +113,15 @@ fn measure(options: &Options) -> Result<(), String> {
         };
         for run in 1..=options.runs {
             crowd.ask("cut")?;
-            // The broker sees them off, which is not what is measured.
+            // The broker sees them off, which is not what is measured; then the pair is alone.
             thread::sleep(QUIET);
             pair.ask("take")?;
+            thread::sleep(QUIET);
+            let alone = pair.ask("take")?;
             let cpu = usage();
             let took = crowd.ask(&format!("connect {over}"))?;
             say(&format!(
-                "back {way}, run {run}: {took}{}; pair: {}",
+                "back {way}, run {run}: {took}{}; pair: {}; alone before: {alone}",
                 cpu_since(cpu, usage()),
                 pair.ask("take")?,
             ));
