@@ -1,6 +1,6 @@
 //! The broker as a library: build, start, look at, shut down.
 
-use crate::access::{Access, Authorizer, Guard};
+use crate::access::{Access, Authorizer, Expiries, Guard};
 use crate::authenticate::Authenticate;
 use crate::config::{Config, ConfigError};
 use crate::core::arrival_rate::ArrivalRate;
@@ -233,6 +233,8 @@ impl Builder {
             }
         };
         let events = Arc::new(EventSource::new(self.event_capacity));
+        let expiries = Arc::new(Expiries::default());
+        hooks.push(Arc::clone(&expiries) as Arc<dyn Hooks>);
         hooks.push(Arc::new(EventHooks(Arc::clone(&events))));
         let limits = limits(&self.config);
         let retained = self.retained;
@@ -300,10 +302,11 @@ impl Builder {
         );
         let ticks = tokio::spawn(run_ticks(Arc::clone(&door)));
         let certificates = tokio::spawn(watch_certificates(Arc::clone(&listeners)));
-        let expiries = guard.as_ref().map(|guard| {
-            let guard = Arc::downgrade(guard);
-            tokio::spawn(Guard::run_expiries(guard, manager.clone()))
-        });
+        let expiring = tokio::spawn(Expiries::run(
+            Arc::downgrade(&expiries),
+            guard.as_ref().map(Arc::downgrade),
+            manager.clone(),
+        ));
         Ok(Broker {
             door,
             local_addrs,
@@ -315,7 +318,9 @@ impl Builder {
             manager,
             guard,
             authorizer,
+            #[cfg(test)]
             expiries,
+            expiring,
         })
     }
 }
@@ -334,8 +339,10 @@ pub struct Broker {
     guard: Option<Arc<Guard>>,
     /// None: the embedding program has its own way to decide.
     authorizer: Option<Arc<Authorizer>>,
-    /// What ends the connections of clients whose token has expired.
-    expiries: Option<JoinHandle<()>>,
+    #[cfg(test)]
+    expiries: Arc<Expiries>,
+    /// What ends the connections of clients whose token or certificate has expired.
+    expiring: JoinHandle<()>,
 }
 
 #[cfg(test)]
@@ -343,6 +350,11 @@ impl Broker {
     /// What its connections share.
     pub(crate) fn door(&self) -> &Door {
         &self.door
+    }
+
+    /// Who has to go when.
+    pub(crate) fn expiries(&self) -> &Expiries {
+        &self.expiries
     }
 }
 
@@ -468,9 +480,7 @@ impl Drop for Broker {
         self.door.arrivals.wake_all();
         self.ticks.abort();
         self.certificates.abort();
-        if let Some(expiries) = &self.expiries {
-            expiries.abort();
-        }
+        self.expiring.abort();
     }
 }
 

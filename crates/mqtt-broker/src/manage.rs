@@ -235,8 +235,7 @@ impl Manager {
                 return false;
             };
             let client = cell.state.lock().client.clone();
-            let identity = client.as_ref().and_then(|client| client.identity.as_ref());
-            let expires_at_s = identity.and_then(|identity| identity.expires_at_s);
+            let expires_at_s = client.and_then(|client| client.expires_at_s());
             let is_over = expires_at_s.is_some_and(|at_s| at_s <= now_s);
             if is_over {
                 let cause = EndCause::AuthenticationFailed(ReasonCode::NOT_AUTHORIZED);

@@ -4,7 +4,6 @@ use super::authn::{
     Asked, AuthenticationCounts, Chain, Claim, Desk, Policy, SCRAM_METHOD, ScramSteps, UserStore,
     Verdict, count, now_s,
 };
-use super::expiries::Expiries;
 use super::{ClientInfo, Identity};
 use crate::authenticate::{
     AuthAnswer, AuthStep, Authenticate, ConnectRequest, Exchange, Grant, Refusal,
@@ -12,20 +11,15 @@ use crate::authenticate::{
 use crate::config::{Config, ConfigError};
 use crate::core::cause::EndCause;
 use crate::hooks::{Hooks, Interest};
-use crate::manage::Manager;
 use mqtt_codec::ReasonCode;
 use parking_lot::RwLock;
 use std::fmt;
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::time::MissedTickBehavior;
 
 /// The file of the built-in user database, in the data directory.
 pub(super) const USERS_FILE: &str = "users";
-
-/// How often it is looked whose token has expired.
-const EXPIRY_TICK: Duration = Duration::from_secs(1);
 
 /// Asks the authenticators of a configuration; the first that knows the client decides, and whom none knows stays out.
 ///
@@ -34,7 +28,6 @@ pub struct Guard {
     desk: Arc<Desk>,
     store: UserStore,
     policy: RwLock<Arc<Policy>>,
-    expiries: Expiries,
     /// Where keys are fetched; none outside of one.
     runtime: Option<Handle>,
 }
@@ -97,7 +90,6 @@ impl Guard {
             desk: Arc::new(Desk::new(&config.authentication_settings)),
             store,
             policy: RwLock::new(Arc::new(policy)),
-            expiries: Expiries::default(),
             runtime: Handle::try_current().ok(),
         })
     }
@@ -139,7 +131,6 @@ impl Guard {
             desk: Arc::clone(&self.desk),
             store,
             policy: RwLock::new(Arc::new(policy)),
-            expiries: Expiries::default(),
             runtime: self.runtime.clone(),
         })
     }
@@ -169,7 +160,7 @@ impl Guard {
         let policy = self.policy();
         let chain = policy.at(&client.listener);
         match client.identity.as_deref() {
-            Some(identity) if is_over(identity) => Some(UserLoss::Expired),
+            _ if is_over(client) => Some(UserLoss::Expired),
             Some(identity) if !chain.asks(&identity.authenticator) => Some(UserLoss::NotAsked),
             Some(identity) => {
                 (!chain.is_valid(&self.desk, identity)).then_some(UserLoss::GoneOrChanged)
@@ -180,21 +171,9 @@ impl Guard {
         }
     }
 
-    /// Ends the connections of clients whose token has expired, as long as the broker is there.
-    pub(crate) async fn run_expiries(guard: Weak<Self>, manager: Manager) {
-        let mut ticks = tokio::time::interval(EXPIRY_TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let Some(guard) = guard.upgrade() else { return };
-            let now_s = now_s();
-            for client_id in guard.expiries.take_due(now_s) {
-                if manager.end_expired(&client_id, now_s) {
-                    count(&guard.desk.counters.expired);
-                    tracing::info!(%client_id, "disconnected: what it had shown has expired");
-                }
-            }
-        }
+    /// A client was disconnected because what it had shown has expired.
+    pub(super) fn note_expired(&self) {
+        count(&self.desk.counters.expired);
     }
 
     fn policy(&self) -> Arc<Policy> {
@@ -355,9 +334,6 @@ impl Hooks for Guard {
     fn connected(&self, client: &ClientInfo, _session_present: bool) {
         if let Some(identity) = client.identity.as_deref() {
             self.desk.proofs.connected(claim(identity));
-            if let Some(at_s) = identity.expires_at_s {
-                self.expiries.add(at_s, &client.client_id);
-            }
         }
     }
 
@@ -365,9 +341,6 @@ impl Hooks for Guard {
         if let Some(identity) = client.identity.as_deref() {
             let now = Instant::now();
             self.desk.proofs.disconnected(claim(identity), now);
-            if let Some(at_s) = identity.expires_at_s {
-                self.expiries.remove(at_s, &client.client_id);
-            }
         }
     }
 }
@@ -380,6 +353,6 @@ fn claim(identity: &Identity) -> Claim<'_> {
 }
 
 /// Whether the time of what was shown is over.
-fn is_over(identity: &Identity) -> bool {
-    identity.expires_at_s.is_some_and(|at| at <= now_s())
+fn is_over(client: &ClientInfo) -> bool {
+    client.expires_at_s().is_some_and(|at| at <= now_s())
 }

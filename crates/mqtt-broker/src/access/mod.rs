@@ -17,6 +17,7 @@ mod template;
 pub use admission::{Admission, AdmissionGround, AuthenticatorAnswer};
 pub use authn::{AuthenticationCounts, UserStore, UserStoreError, UserView};
 pub use authorizer::Authorizer;
+pub(crate) use expiries::Expiries;
 pub use explainer::{AccessAnswer, AccessQuestion, Explainer};
 pub use guard::{Guard, UserLoss};
 pub use identity::Identity;
