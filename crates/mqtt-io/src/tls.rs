@@ -2,6 +2,8 @@
 
 mod acceptor;
 mod certificate;
+#[cfg(feature = "encrypted-keys")]
+mod encrypted;
 mod error;
 mod key_log;
 mod options;

@@ -3,7 +3,8 @@
 use super::kind::{Choice, Each, FilePath, Flag, Maybe, NotEmpty, Number, Time};
 use super::listener_kind::{Cipher, OneOrEach};
 use super::reader::Section;
-use super::{ConfigError, Duration};
+use super::secret::SecretText;
+use super::{ConfigError, Duration, Secret};
 use mqtt_io::{PeerCertificate, TlsCipher, TlsVersion};
 use std::path::PathBuf;
 
@@ -80,6 +81,8 @@ pub struct Tls {
     pub certfile: Option<PathBuf>,
     /// `keyfile`: its private key, PEM. Default: none.
     pub keyfile: Option<PathBuf>,
+    /// `password`: what opens private keys that are encrypted, this one and those of `certificates`. Default: none.
+    pub password: Option<Secret>,
     /// `certificates`: more of them, chosen by the name the client asks for. Default: none.
     pub certificates: Vec<CertificateFiles>,
     /// `cacertfile`: the authorities of clients' certificates, PEM. Default: none.
@@ -107,6 +110,7 @@ impl Default for Tls {
         Self {
             certfile: None,
             keyfile: None,
+            password: None,
             certificates: Vec::new(),
             cacertfile: None,
             crlfile: Vec::new(),
@@ -144,6 +148,12 @@ impl Tls {
             "PEM file with its private key; read again when it changes",
             &mut self.keyfile,
             &Maybe(FilePath),
+        )?;
+        section.set(
+            "password",
+            "what opens private keys that are encrypted (`BEGIN ENCRYPTED PRIVATE KEY`), this one and those of `certificates`",
+            &mut self.password,
+            &Maybe(SecretText),
         )?;
         if let Some(certificates) = section.tables("certificates")? {
             let read = certificates.iter().map(read_files);

@@ -31,6 +31,9 @@ use tokio::sync::watch;
 /// How long to wait after the system refused to accept (out of file descriptors, for example).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often a listener that waits for its rate looks whether it is still the same.
+const RATE_LOOK: Duration = Duration::from_secs(1);
+
 /// What all listeners of a broker share.
 pub(crate) struct Door {
     pub(crate) core: Arc<Core>,
@@ -236,7 +239,7 @@ async fn next(
     rules: &EntryRules,
     pace: &mut ConnectionPace,
 ) -> io::Result<(Stream, SocketAddr)> {
-    pace.turn(door, rules).await;
+    pace.turn(door, entrance).await;
     if entrance.has_handshake(rules) {
         entrance.room(door, rules).await;
     }
@@ -254,31 +257,33 @@ pub(super) struct ConnectionPace {
 
 impl ConnectionPace {
     /// Waits until the next may be taken.
-    pub(super) async fn turn(&mut self, door: &Door, rules: &EntryRules) {
-        if rules.conn_rate.is_none() {
-            return;
+    pub(super) async fn turn(&mut self, door: &Door, entrance: &Entrance) {
+        let mut is_noted = false;
+        while let Some(wait) = self.wait(door, entrance.rules().conn_rate) {
+            if !is_noted {
+                is_noted = true;
+                let (reached, now_ms) = (&door.core.reached, door.clock.now_ms());
+                reached.note(LimitCause::ConnectionRate, "connections", now_ms);
+            }
+            // There may be another rate soon.
+            tokio::time::sleep(wait.min(RATE_LOOK)).await;
         }
+    }
+
+    /// How long it takes until the next may be taken; none when that is now.
+    fn wait(&mut self, door: &Door, conn_rate: Option<Rate>) -> Option<Duration> {
+        conn_rate?;
         let now_ms = door.clock.now_ms();
-        if self.rate != rules.conn_rate {
-            self.rate = rules.conn_rate;
+        if self.rate != conn_rate {
+            self.rate = conn_rate;
             let rates = Rates {
-                messages: rules.conn_rate,
+                messages: conn_rate,
                 bytes: None,
             };
             self.pace = Pace::new(rates, now_ms);
         }
-        let resume_at_ms = self
-            .pace
-            .as_ref()
-            .and_then(|pace| pace.resume_at_ms(now_ms));
-        if let Some(resume_at_ms) = resume_at_ms {
-            let wait = Duration::from_millis(resume_at_ms - now_ms);
-            let name = "connections";
-            door.core
-                .reached
-                .note(LimitCause::ConnectionRate, name, now_ms);
-            tokio::time::sleep(wait).await;
-        }
+        let resume_at_ms = self.pace.as_ref()?.resume_at_ms(now_ms)?;
+        Some(Duration::from_millis(resume_at_ms - now_ms))
     }
 
     pub(super) fn take(&mut self, now_ms: u64) {

@@ -22,8 +22,8 @@ const LOOKS_PER_WARNING: u32 = 1800;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Times before its end at which a certificate is warned of.
-const WARN_BEFORE: [Duration; 3] = [DAY, DAY.saturating_mul(7), DAY.saturating_mul(30)];
+/// Days before its end from which on a certificate is warned of.
+const WARN_DAYS: u64 = 30;
 
 /// Why a listener's certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub struct CertificateError {
     /// The listener's kind and name.
     pub listener: Box<str>,
     /// The key within the listener.
-    pub key: &'static str,
+    pub key: Box<str>,
     /// What is wrong.
     pub source: TlsError,
 }
@@ -56,6 +56,25 @@ impl CertificateState {
         let left = not_after.and_then(|not_after| not_after.duration_since(now).ok());
         left.unwrap_or_default()
     }
+
+    /// How urgent it is to replace it at `now`; none while it is not.
+    fn urgency(&self, now: SystemTime) -> Option<Urgency> {
+        let left = self.left(now);
+        let days = left.as_secs() / DAY.as_secs();
+        match left.is_zero() {
+            true => Some(Urgency::Expired),
+            false => (days < WARN_DAYS).then_some(Urgency::Days(days)),
+        }
+    }
+}
+
+/// How urgent it is to replace a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Urgency {
+    /// It is not good any more.
+    Expired,
+    /// So many whole days are left, fewer than [`WARN_DAYS`].
+    Days(u64),
 }
 
 /// What a TLS listener shows and accepts; can be exchanged while it listens.
@@ -164,7 +183,7 @@ impl TlsDoor {
                 *self.acceptor.write() = fresh.acceptor;
                 drop(loaded);
                 tracing::info!(listener = &*self.listener, "certificates read again");
-                self.warn();
+                self.warn(SystemTime::now());
             }
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
@@ -174,20 +193,20 @@ impl TlsDoor {
     }
 
     /// Warns of certificates that have little time left.
-    fn warn(&self) {
-        let now = SystemTime::now();
+    fn warn(&self, now: SystemTime) {
         for state in self.states() {
-            let left = state.left(now);
-            if WARN_BEFORE.iter().all(|before| left > *before) {
-                continue;
-            }
             let (listener, file) = (&*state.listener, state.file.display());
-            match left.as_secs() / DAY.as_secs() {
-                0 if left.is_zero() => {
+            match state.urgency(now) {
+                None => {}
+                Some(Urgency::Expired) => {
                     tracing::error!(listener, %file, "a certificate has expired, clients refuse it");
                 }
-                0 => tracing::error!(listener, %file, "a certificate expires within a day"),
-                days => tracing::warn!(listener, %file, days, "a certificate expires soon"),
+                Some(Urgency::Days(0)) => {
+                    tracing::error!(listener, %file, "a certificate expires within a day");
+                }
+                Some(Urgency::Days(days)) => {
+                    tracing::warn!(listener, %file, days, "a certificate expires soon");
+                }
             }
         }
     }
@@ -201,7 +220,8 @@ pub(crate) async fn watch(listeners: Arc<Listeners>) {
     loop {
         ticks.tick().await;
         if looks == 0 {
-            listeners.tls().iter().for_each(|door| door.warn());
+            let now = SystemTime::now();
+            listeners.tls().iter().for_each(|door| door.warn(now));
         }
         looks = (looks + 1) % LOOKS_PER_WARNING;
         for door in listeners.tls() {
@@ -257,8 +277,8 @@ fn load(
     listener: &Arc<str>,
     settings: &Tls,
 ) -> Result<(TlsAcceptor, Vec<CertificateState>), CertificateError> {
-    let at = |key| {
-        let listener = Box::from(&**listener);
+    let at = |key: &str| {
+        let (listener, key) = (Box::from(&**listener), Box::from(key));
         move |source| CertificateError {
             listener,
             key,
@@ -270,11 +290,19 @@ fn load(
         .ciphers(settings.ciphers.iter().copied())
         .sessions(settings.session_cache);
     let mut states = Vec::new();
-    for files in settings.identities() {
+    let not_in_list = usize::from(settings.certfile.is_some());
+    for (place, files) in settings.identities().enumerate() {
+        let table = match place.checked_sub(not_in_list) {
+            Some(index) => format!("ssl_options.certificates[{index}]"),
+            None => "ssl_options".to_owned(),
+        };
         let certificate = TlsIdentity::certificate_file(&files.certfile);
-        let certificate = certificate.map_err(at("ssl_options.certfile"))?;
-        let identity = certificate.key_file(&files.keyfile);
-        let identity = identity.map_err(at("ssl_options.keyfile"))?;
+        let certificate = certificate.map_err(at(&format!("{table}.certfile")))?;
+        let identity = match &settings.password {
+            Some(password) => certificate.key_file_with_password(&files.keyfile, password.expose()),
+            None => certificate.key_file(&files.keyfile),
+        };
+        let identity = identity.map_err(at(&format!("{table}.keyfile")))?;
         if let Some(certificate) = identity.describe() {
             states.push(CertificateState {
                 listener: Arc::clone(listener),
@@ -300,4 +328,44 @@ fn load(
     }
     let acceptor = options.build().map_err(at("ssl_options"))?;
     Ok((acceptor, states))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    /// Time is given: nobody waits for it.
+    #[test]
+    fn a_certificate_is_more_urgent_the_less_time_it_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("server.pem");
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(2040, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        fs::write(&file, certificate.pem() + &key.serialize_pem()).unwrap();
+        let settings = Tls {
+            certfile: Some(file.clone()),
+            keyfile: Some(file),
+            ..Tls::default()
+        };
+        let door = TlsDoor::load("ssl:door".into(), &settings).unwrap();
+        let state = door.states().remove(0);
+        let end = state.certificate.not_after.unwrap();
+        let second = Duration::from_secs(1);
+        for (now, urgency) in [
+            (end - DAY * 31, None),
+            (end - DAY * 30, None),
+            (end - DAY * 30 + second, Some(Urgency::Days(29))),
+            (end - DAY * 7, Some(Urgency::Days(7))),
+            (end - DAY + second, Some(Urgency::Days(0))),
+            (end - second, Some(Urgency::Days(0))),
+            (end, Some(Urgency::Expired)),
+            (end + DAY, Some(Urgency::Expired)),
+        ] {
+            assert_eq!(state.urgency(now), urgency, "{now:?}");
+            door.warn(now);
+        }
+    }
 }

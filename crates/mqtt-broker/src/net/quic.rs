@@ -54,7 +54,7 @@ async fn next(
     rules: &EntryRules,
     pace: &mut ConnectionPace,
 ) -> Option<QuicHandshake> {
-    pace.turn(door, rules).await;
+    pace.turn(door, entrance).await;
     entrance.room(door, rules).await;
     let accepted = listener.accept().await?;
     pace.take(door.clock.now_ms());

@@ -1,11 +1,12 @@
 //! Listeners that come, go and move while the broker runs.
 
 use crate::kit::{Client, Hello, QOS0, Server, V5, V311};
-use mqtt_broker::Config;
 use mqtt_broker::config::{Bind, Effect, Listener, ListenerKind};
+use mqtt_broker::{Config, Rate};
 use mqtt_codec::{ProtocolVersion, ReasonCode};
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
 
 /// A configuration with these TCP listeners.
 fn config(listeners: &[(&str, SocketAddr)]) -> Config {
@@ -210,4 +211,35 @@ fn a_new_listener_promises_no_more_than_the_broker_was_started_for() {
         ["listeners.tcp.b.durability: \"memory\" -> \"fsync\""]
     );
     connect(addresses(&server, "tcp:b")[0], V5, "c").ping();
+}
+
+/// Those over the rate wait in the system, and another rate is looked at while they do.
+#[test]
+fn connections_over_the_rate_of_a_listener_wait() {
+    let with_rate = |rate: Option<Rate>| {
+        let mut config = config(&[("a", any())]);
+        config.listeners.get_mut("tcp:a").unwrap().max_conn_rate = rate;
+        config
+    };
+    let two_an_hour = with_rate(Some(Rate {
+        count: 2,
+        per: Duration::from_secs(3600),
+    }));
+    let server = Server::with(|own| *own = two_an_hour);
+    let mut clients: Vec<_> = (0..6)
+        .map(|nth| {
+            let mut client = Client::open_at(server.addr(), V5);
+            client.send_bytes(&Hello::new(V5, &format!("c{nth}")).bytes());
+            client
+        })
+        .collect();
+    server.wait_until("the rate is reached", |broker| {
+        broker.totals().limits.get("connection_rate") >= Some(&1)
+    });
+    let accepted = server.broker().listeners().remove(0).accepted;
+    assert!((2..=3).contains(&accepted), "{accepted}");
+    server.reload(with_rate(None)).unwrap();
+    for client in &mut clients {
+        assert_eq!(client.welcome().reason, 0);
+    }
 }

@@ -158,10 +158,20 @@ pub enum PemProblem {
     BrokenKey,
     /// A private key that takes a password.
     #[error(
-        "the private key is encrypted; decrypt it (openssl pkey -in FILE -out FILE) or use PKCS#12"
+        "the private key is encrypted and no password is given for it; decrypt it (openssl pkey -in FILE -out NEW) where none can be"
     )]
     EncryptedKey,
-    /// The password does not open the archive.
+    /// A private key that takes a password and is kept in the form from before PKCS#8.
+    #[error(
+        "the private key is encrypted in a way that is broken (Proc-Type: 4,ENCRYPTED); convert it (openssl pkcs8 -topk8 -in FILE -out NEW)"
+    )]
+    OldEncryptedKey,
+    /// A private key that takes a password and an algorithm that is not known here, such as triple DES.
+    #[error(
+        "the private key is encrypted in a way that is not known here; convert it (openssl pkcs8 -topk8 -in FILE -out NEW)"
+    )]
+    KeyEncryption,
+    /// The password does not open the key or archive.
     #[error("the password is wrong")]
     Password,
     /// The archive cannot be read.

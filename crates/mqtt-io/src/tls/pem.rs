@@ -137,6 +137,29 @@ pub(super) fn revocation_lists(
     Ok(found)
 }
 
+/// The first private key of a source, which may be one that this password opens.
+#[cfg(feature = "encrypted-keys")]
+pub(super) fn private_key_with_password(
+    source: &Source<'_>,
+    password: &str,
+) -> Result<PrivateKeyDer<'static>, TlsError> {
+    const BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+    const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
+    let text = source.pem().unwrap_or_default();
+    let Some((before, rest)) = text.split_once(BEGIN) else {
+        return private_key(source);
+    };
+    let line = before.matches('\n').count() + 1;
+    let broken = || source.problem(line, PemProblem::BrokenKey);
+    let (inside, _) = rest.split_once(END).ok_or_else(broken)?;
+    // Lines of other systems end otherwise, which the reader of PEM does not care for.
+    let section = format!("{BEGIN}{inside}{END}\n");
+    let read = pkcs8::SecretDocument::from_pem(&section);
+    let (_, encrypted) = read.map_err(|_| broken())?;
+    super::encrypted::decrypt(encrypted.as_bytes(), password)
+        .map_err(|problem| source.problem(line, problem))
+}
+
 /// The first private key of a source.
 pub(super) fn private_key(source: &Source<'_>) -> Result<PrivateKeyDer<'static>, TlsError> {
     let Some(text) = source.pem() else {
@@ -152,14 +175,14 @@ pub(super) fn private_key(source: &Source<'_>) -> Result<PrivateKeyDer<'static>,
         let found = labels(&sections);
         return Err(source.problem(0, PemProblem::NoKey { found }));
     };
-    // The older form says so in a header.
-    let is_encrypted = section.label.starts_with("ENCRYPTED")
-        || section
-            .text
-            .windows(b"ENCRYPTED".len())
-            .any(|window| window == b"ENCRYPTED");
-    if is_encrypted {
+    if section.label.starts_with("ENCRYPTED") {
         return Err(source.problem(section.line, PemProblem::EncryptedKey));
+    }
+    // The older form says so in a header.
+    let in_header = b"4,ENCRYPTED";
+    let mut windows = section.text.windows(in_header.len());
+    if windows.any(|window| window == in_header) {
+        return Err(source.problem(section.line, PemProblem::OldEncryptedKey));
     }
     PrivateKeyDer::from_pem_slice(section.text)
         .map_err(|_| source.problem(section.line, PemProblem::BrokenKey))
@@ -228,11 +251,11 @@ mod tests {
             (certificate, "x.pem: no private key in it, only CERTIFICATE"),
             (
                 encrypted,
-                "x.pem, line 1: the private key is encrypted; decrypt it (openssl pkey -in FILE -out FILE) or use PKCS#12",
+                "x.pem, line 1: the private key is encrypted and no password is given for it; decrypt it (openssl pkey -in FILE -out NEW) where none can be",
             ),
             (
                 older,
-                "x.pem, line 2: the private key is encrypted; decrypt it (openssl pkey -in FILE -out FILE) or use PKCS#12",
+                "x.pem, line 2: the private key is encrypted in a way that is broken (Proc-Type: 4,ENCRYPTED); convert it (openssl pkcs8 -topk8 -in FILE -out NEW)",
             ),
         ] {
             let error = private_key(&given(text)).unwrap_err();

@@ -4,7 +4,7 @@ use super::pem::{self, Source};
 use super::resolver::ByName;
 use super::{PeerCertificate, TlsAcceptor, TlsError};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::{CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
@@ -189,6 +189,24 @@ impl TlsCertificate {
     /// The file cannot be read or has no key in it, or one that is encrypted, unknown, or another certificate's.
     pub fn key_file(self, path: impl AsRef<Path>) -> Result<TlsIdentity, TlsError> {
         let key = pem::private_key(&Source::read(path.as_ref())?)?;
+        self.key(key)
+    }
+
+    /// The same, where the key may be one that `password` opens: PKCS#8, `BEGIN ENCRYPTED PRIVATE KEY`.
+    ///
+    /// # Errors
+    /// As of [`key_file`](Self::key_file), and a password that is wrong.
+    #[cfg(feature = "encrypted-keys")]
+    pub fn key_file_with_password(
+        self,
+        path: impl AsRef<Path>,
+        password: &str,
+    ) -> Result<TlsIdentity, TlsError> {
+        let key = pem::private_key_with_password(&Source::read(path.as_ref())?, password)?;
+        self.key(key)
+    }
+
+    fn key(self, key: PrivateKeyDer<'static>) -> Result<TlsIdentity, TlsError> {
         let key = provider().key_provider.load_private_key(key);
         let key = key.map_err(TlsError::of_configuration)?;
         let certified = CertifiedKey::new(self.chain, key);

@@ -39,6 +39,7 @@ bind = 8084
 [listeners.wss.pages.ssl_options]
 certfile = "a.pem"
 keyfile = "a.key"
+password = "sesame"
 certificates = [{certfile = "b.pem", keyfile = "b.key"}]
 cacertfile = "ca.pem"
 crlfile = "ca.crl"
@@ -241,6 +242,7 @@ fn every_key_reaches_its_field() {
                     tls: Tls {
                         certfile: Some("a.pem".into()),
                         keyfile: Some("a.key".into()),
+                        password: Some(Secret::new("sesame")),
                         certificates: vec![CertificateFiles {
                             certfile: "b.pem".into(),
                             keyfile: "b.key".into(),

@@ -63,6 +63,13 @@ impl Authority {
         self.sign(name, ExtendedKeyUsagePurpose::ServerAuth, |_| {})
     }
 
+    /// A certificate for a key that is there already.
+    pub(super) fn server_with(&self, name: &str, key_pem: &str) -> String {
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let key = KeyPair::from_pem(key_pem).unwrap();
+        params.signed_by(&key, &self.issuer).unwrap().pem()
+    }
+
     /// With a serial number of its own, so that it can be revoked.
     pub(super) fn client(&self, name: &str, serial: u64) -> Signed {
         self.sign(name, ExtendedKeyUsagePurpose::ClientAuth, |params| {

@@ -2,7 +2,9 @@
 
 use super::{Authority, Files, Guest, Guests, dial, port, tls_listener, trusting, with_door};
 use crate::kit::Server;
-use mqtt_broker::config::{CertificateField, CertificateFiles, Listener, ListenerKind, Verify};
+use mqtt_broker::config::{
+    CertificateField, CertificateFiles, Listener, ListenerKind, Secret, Verify,
+};
 use mqtt_broker::{AllowAll, Broker, Config};
 use mqtt_io::rustls::pki_types::pem::PemObject;
 use mqtt_io::rustls::{ClientConfig, RootCertStore, crypto, version};
@@ -317,6 +319,83 @@ fn refusal(change: impl FnOnce(&Files, &mut Listener)) -> String {
     let dir = files.path("");
     let line = started.map(drop).unwrap_err().to_string();
     line.replace(&dir.display().to_string(), "")
+}
+
+/// A key that is of no use anywhere, as `openssl genpkey` writes it.
+const PLAIN_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCwbQtrN+BrX8hVHn
+k3m7dVKL+nprElN27iLQpZZYREahRANCAAR7Ft4PMjmceOgGLYkWDLuANbAGmRs/
+XYi++fJoFPaDYTasV8+Cx7Uc6vZQfONbQQKIK01mQusU4ge6zSL3nR4w
+-----END PRIVATE KEY-----
+";
+
+/// The same by `openssl pkcs8 -topk8` with the password `open-sesame`.
+const ENCRYPTED_KEY: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgao0ai/beDcAICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEECHusRmbmwbUn3LlLRR1jroEgZA/
+jvyxBEC+bNASV2Jupt+dkf60sG6Ess7y7K+/UQ1n+K2kMcpKLS6dadSqfNCsVLp5
+KZ46PnFBseybtbKA8jaOpz368mvQKFYUTWZnlLoqj06jCKkfPNz1/j8w1BJeQiLe
+npSIsgC8bu2589XOQ7nl7nik4MXfmWEcdhIYHFPnqao9N/0f4yhchCuI/XUJnAg=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+#[test]
+fn an_encrypted_key_takes_its_password() {
+    let (files, authority) = (Files::new(), Authority::new("servers"));
+    let certificate = authority.server_with("localhost", PLAIN_KEY);
+    let mut listener = tls_listener(ListenerKind::Ssl, &files, &authority);
+    listener.tls.certfile = Some(files.write("own.pem", &certificate));
+    listener.tls.keyfile = Some(files.write("own.key", ENCRYPTED_KEY));
+    listener.tls.password = Some(Secret::new("open-sesame"));
+    // One that is not encrypted does without.
+    let other = authority.server("other.example");
+    listener.tls.certificates = vec![CertificateFiles {
+        certfile: files.write("other.pem", &other.pem()),
+        keyfile: files.write("other.key", &other.key_pem()),
+    }];
+    let (server, _) = with_door(listener);
+    let url = format!("mqtts://localhost:{}", port(server.broker(), "ssl:door"));
+    server.block_on(async {
+        assert!(is_let_in(&url, trusting(&authority)).await);
+    });
+    let encrypted = |files: &Files, listener: &mut Listener| {
+        let certificate = Authority::new("x").server_with("localhost", PLAIN_KEY);
+        listener.tls.certfile = Some(files.write("own.pem", &certificate));
+        listener.tls.keyfile = Some(files.write("own.key", ENCRYPTED_KEY));
+    };
+    assert_eq!(
+        refusal(encrypted),
+        "listener `ssl:door`: `ssl_options.keyfile`: own.key, line 1: the private key is encrypted and no password is given for it; decrypt it (openssl pkey -in FILE -out NEW) where none can be"
+    );
+    assert_eq!(
+        refusal(|files, listener| {
+            encrypted(files, listener);
+            listener.tls.password = Some(Secret::new("sesame"));
+        }),
+        "listener `ssl:door`: `ssl_options.keyfile`: own.key, line 1: the password is wrong"
+    );
+}
+
+#[test]
+fn a_bad_file_of_a_list_is_named_with_its_place() {
+    let line = refusal(|files, listener| {
+        let other = Authority::new("others").server("other.example");
+        let good = CertificateFiles {
+            certfile: files.write("other.pem", &other.pem()),
+            keyfile: files.write("other.key", &other.key_pem()),
+        };
+        let bad = CertificateFiles {
+            certfile: files.write("bad.pem", "hello"),
+            ..good.clone()
+        };
+        listener.tls.certificates = vec![good, bad];
+    });
+    assert_eq!(
+        line,
+        "listener `ssl:door`: `ssl_options.certificates[1].certfile`: bad.pem: no certificate in it"
+    );
 }
 
 #[test]
