@@ -16,6 +16,8 @@ use capture::{Capture, Quantiles};
 
 /// The part of a broker's capacity at which times are compared.
 const LOAD_PERCENT: u64 = 80;
+/// A broker keeps up with a rate when half its messages take less than this, in microseconds.
+const KEEPS_UP_US: f64 = 5_000.0;
 /// By how much times may differ, in percent.
 const DIFFERENCE_MAX: f64 = 10.0;
 /// Messages per processor second that a receiver takes at least.
@@ -265,19 +267,31 @@ impl Setup {
         ))
     }
 
-    /// Messages per second in a closed loop, with the same capture going on.
+    /// The highest rate that the broker keeps up with while the same capture goes on, from a closed loop downwards.
     fn capacity(&self, contender: &Contender) -> Result<u64, String> {
         let broker = contender.start()?;
-        let capture = Capture::start(broker.address.port())?;
         let report = self.bench(
             &broker,
-            &self.pairs(&["--rate", "max", "-F", "128", "--duration", "3"]),
+            &self.pairs(&["--rate", "max", "-F", "128", "--duration", "2"]),
         )?;
-        drop(capture);
+        drop(broker);
         let per_s = number(&report, "/received_per_s")?;
-        format!("{per_s:.0}")
-            .parse()
-            .map_err(|_| "no rate".to_owned())
+        let mut rate: u64 = format!("{per_s:.0}").parse().map_err(|_| "no rate")?;
+        while rate > 100 {
+            let broker = contender.start()?;
+            let capture = Capture::start(broker.address.port())?;
+            let text = rate.to_string();
+            let report = self.bench(
+                &broker,
+                &self.pairs(&["--rate", &text, "-F", "0", "--duration", "2"]),
+            )?;
+            drop(capture);
+            if number(&report, "/delivering/p50_us")? < KEEPS_UP_US {
+                return Ok(rate);
+            }
+            rate = rate * LOAD_PERCENT / 100;
+        }
+        Err("no rate that the broker keeps up with".to_owned())
     }
 
     fn pairs(&self, flags: &[&str]) -> Vec<String> {

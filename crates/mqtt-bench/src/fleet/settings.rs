@@ -60,6 +60,9 @@ pub struct Fleet {
     pub duration: Option<Duration>,
     /// How long nothing may move: while connecting, and at the end while waiting for what is under way.
     pub patience: Duration,
+    /// How long a thread lets messages gather before it looks again: fewer and larger reads and writes, and times that
+    /// are longer by as much. Zero for at once; a closed loop with room in its window then finds its own.
+    pub tick: Duration,
     /// Small buffers, given back when they are empty: less memory per client, more work per message.
     pub low_memory: bool,
 }
@@ -239,6 +242,7 @@ impl Default for Fleet {
             warm_up: Duration::ZERO,
             duration: None,
             patience: Duration::from_secs(10),
+            tick: Duration::ZERO,
             low_memory: false,
         }
     }
@@ -271,6 +275,16 @@ impl Fleet {
         let publishing = &self.publishing;
         let is_common = !matches!(publishing.pace, Pace::Every(_));
         publishing.waits_for_all || is_common || (self.subscribers > 0 && self.publishers > 0)
+    }
+
+    /// Whether messages may gather as it suits: their times say nothing but how large the window is.
+    pub(crate) fn may_gather(&self) -> bool {
+        let publishing = &self.publishing;
+        let window = match (publishing.qos, publishing.inflight) {
+            (QoS::AtMostOnce, 0 | 1) | (_, 0) => u16::MAX,
+            (_, window) => window,
+        };
+        publishing.pace == Pace::Unlimited && window >= 32
     }
 
     /// What is wrong with it, if anything.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use mio::Events;
@@ -39,6 +40,11 @@ pub(crate) const TRACKS_MAX: usize = 1 << 20;
 /// In a closed loop at QoS 0, messages per publisher that may be under way, if nothing else is said.
 const WINDOW: u64 = 128;
 
+/// In a closed loop, messages per read that are enough, and those that are plenty.
+const GATHERED: [u64; 2] = [8, 32];
+/// How long messages may gather there, from the shortest time that pays.
+const GATHER: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
+
 /// A thread's part of a fleet.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
@@ -63,6 +69,8 @@ pub(crate) struct Worker {
     swept_ns: u64,
     /// Deliveries told of so far.
     told: [u64; 2],
+    /// How long messages gather before the next look.
+    pause: Duration,
 }
 
 impl Worker {
@@ -111,6 +119,7 @@ impl Worker {
             told_ns: 0,
             swept_ns: shared.clock.origin_ns(),
             told: [0; 2],
+            pause: fleet.tick,
             shared,
         })
     }
@@ -137,17 +146,31 @@ impl Worker {
             }
             self.tell();
             self.sweep();
-            let timeout = self.timeout(stage);
+            let mut timeout = self.timeout(stage);
+            if stage == Stage::Working && !self.pause.is_zero() {
+                thread::sleep(self.pause);
+                timeout = Duration::ZERO;
+            }
             let waited = self.waiter.wait(&mut events, timeout);
             waited.map_err(BenchError::io("waiting for events"))?;
             self.desk.now_ns = self.shared.clock.now_ns();
+            let (before, mut reads) = (self.handled(), 0);
             for event in &events {
                 let Ok(token) = u32::try_from(event.token().0) else {
                     continue;
                 };
                 self.serve(token, event.is_readable());
+                reads += u64::from(event.is_readable());
+            }
+            if self.shared.fleet.may_gather() && self.shared.fleet.tick.is_zero() {
+                self.pause = next_pause(self.pause, self.handled() - before, reads);
             }
         }
+    }
+
+    /// Messages that came, and acknowledgements.
+    fn handled(&self) -> u64 {
+        self.desk.counts.received + self.desk.counts.acknowledged
     }
 
     fn client(&mut self, token: u32) -> Option<&mut Client> {
@@ -492,9 +515,41 @@ impl Worker {
     }
 }
 
+/// How long to let messages gather after a turn with so many in so many reads.
+fn next_pause(pause: Duration, handled: u64, reads: u64) -> Duration {
+    let [least, most] = GATHER;
+    let [enough, plenty] = GATHERED;
+    match handled.checked_div(reads) {
+        Some(per_read) if per_read < enough => (pause * 2).clamp(least, most),
+        Some(per_read) if per_read <= plenty => pause,
+        _ if pause / 2 < least => Duration::ZERO,
+        _ => pause / 2,
+    }
+}
+
 impl Client {
     /// Whether another message may be put down.
     fn has_room(&self) -> bool {
         matches!(&self.work, Work::Publish(publisher) if publisher.has_room())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_gather_only_while_reads_are_small() {
+        let mut pause = Duration::ZERO;
+        for _ in 0..20 {
+            pause = next_pause(pause, 10, 10);
+        }
+        assert_eq!(pause, GATHER[1]);
+        assert_eq!(next_pause(pause, 160, 10), pause);
+        for _ in 0..20 {
+            pause = next_pause(pause, 1000, 10);
+        }
+        assert_eq!(pause, Duration::ZERO);
+        assert_eq!(next_pause(GATHER[0], 0, 0), Duration::ZERO);
     }
 }

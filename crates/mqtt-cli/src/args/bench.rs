@@ -237,6 +237,9 @@ pub(crate) struct FleetArgs {
     /// Threads; clients are shared among them
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub(crate) threads: u16,
+    /// Let messages gather for so long, in ms: less work per message, and times that are as much longer
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = millis)]
+    pub(crate) tick: std::time::Duration,
     /// Small buffers: less memory per client, more work per message
     #[arg(short = 'l', long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub(crate) lowmem: bool,

@@ -117,6 +117,7 @@ fn common(args: &FleetArgs) -> Result<Fleet, Failure> {
         warm_up: args.warmup,
         duration: args.duration,
         patience: args.patience,
+        tick: args.tick,
         low_memory: args.lowmem,
         ..Fleet::default()
     })
