@@ -1,3 +1,5 @@
+//! Who goes when, and a client that goes with its certificate.
+
 use super::*;
 use crate::config::{Bind, Config, Listener, ListenerKind, Verify};
 use crate::{AllowAll, Broker};
