@@ -60,8 +60,10 @@ impl Program {
                     subscribe::run(args)
                 })
             }
-            Self::Passwd => args::parse_as::<PasswdArgs>(self.name(), words)
-                .map(|args| passwd::run(&args.as_mosquitto())),
+            Self::Passwd => args::parse_as::<PasswdArgs>(self.name(), words).map(|mut args| {
+                args.as_mosquitto();
+                passwd::run(&args)
+            }),
         };
         match outcome {
             Ok(outcome) => outcome.unwrap_or_else(Failure::report_as_mosquitto),

@@ -96,11 +96,11 @@ pub(crate) enum Command {
     /// Run a mosquitto.conf, as the program does under the name `mosquitto`
     Mosquitto(MosquittoArgs),
     /// Publish messages
-    Pub(PublishArgs),
+    Pub(Box<PublishArgs>),
     /// Subscribe to topics and print their messages
-    Sub(SubscribeArgs),
+    Sub(Box<SubscribeArgs>),
     /// List, print and clear retained messages
-    Retained(RetainedArgs),
+    Retained(Box<RetainedArgs>),
     /// Load a broker with many clients, and measure it
     Bench(Box<BenchArgs>),
     /// Make certificates to develop with, and look at some

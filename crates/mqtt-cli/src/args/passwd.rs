@@ -44,9 +44,8 @@ pub(crate) struct PasswdArgs {
 
 impl PasswdArgs {
     /// What is not said is as `mosquitto_passwd` has it: a hash that Mosquitto reads from 2.0 on.
-    pub(crate) fn as_mosquitto(self) -> Self {
-        let hash = self.hash.or(Some(HashArg::Sha512Pbkdf2));
-        Self { hash, ..self }
+    pub(crate) fn as_mosquitto(&mut self) {
+        self.hash.get_or_insert(HashArg::Sha512Pbkdf2);
     }
 }
 

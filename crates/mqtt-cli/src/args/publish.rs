@@ -23,7 +23,7 @@ Examples:
   mqtt pub -t sensors/hall -f reading.json --content-type application/json
   mqtt pub -t state -m on -D publish user-property unit celsius -D publish message-expiry-interval 60
   mqtt pub -t 'load/{{i}}' -m '{\"id\":\"{{uuid}}\",\"t\":{{ts_ms}},\"v\":{{rand 0 100}}}' --template --repeat 10 --repeat-delay 1
-Any flag can be said in the environment, as MQTT_HOST for --host, and in a profile: mqtt help pub, and docs/cli.md.")]
+Any flag can be said in the environment, as MQTT_HOST for --host, and in a profile.")]
 pub(crate) struct PublishArgs {
     /// Publish to this topic
     #[arg(

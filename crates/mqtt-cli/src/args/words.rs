@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
         let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
         match self.next.peek() {
             None => false,
-            Some(word) if is_optional => !is_flag(word),
+            Some(word) if is_optional => self.behind == Behind::Anything || !is_flag(word),
             Some(word) => {
                 self.behind == Behind::Anything
                     || arg.is_allow_hyphen_values_set()
@@ -310,6 +310,7 @@ mod tests {
             ("mqtt sub -t -v -v", "mqtt sub -t=-v -v"),
             ("mqtt sub --topic -- x", "mqtt sub --topic=-- x"),
             ("mqtt sub -t =a", "mqtt sub -t==a"),
+            ("mqtt sub -P -x", "mqtt sub -P=-x"),
         ] {
             assert_eq!(read(line, Behind::Anything).join(" "), expected, "{line}");
         }

@@ -18,8 +18,10 @@ mod import;
 #[cfg(unix)]
 mod log;
 mod messages;
+mod mosquitto_pub;
 mod passwd;
 mod process;
+mod profiles;
 mod refusals;
 mod retained;
 mod server;

@@ -186,15 +186,12 @@ pub(super) fn word(id: PropertyId) -> String {
 }
 
 fn id_of(name: &str, command: PropertyCommand) -> Result<PropertyId, String> {
-    let known = PropertyId::ALL.into_iter();
     let allowed = || {
         let allowed = PropertyId::ALL.into_iter().filter(|id| command.allows(*id));
         allowed.map(word).collect::<Vec<_>>().join(", ")
     };
-    let Some(id) = known
-        .clone()
-        .find(|id| word(*id) == name.to_ascii_lowercase())
-    else {
+    let mut known = PropertyId::ALL.into_iter();
+    let Some(id) = known.find(|id| word(*id) == name.to_ascii_lowercase()) else {
         return Err(format!(
             "there is no property {name:?}, {} has {}",
             command.name(),
