@@ -8,6 +8,7 @@ mod bench_client;
 mod bench_generator;
 mod bench_reconnect;
 mod bench_restart;
+mod cli_help;
 mod configuration;
 mod disk;
 mod dist;
@@ -75,6 +76,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write what `mqtt help` prints into `docs/cli-help.md`
+    Cli {
+        /// Change nothing: fail where the page is out of date
+        #[arg(long)]
+        check: bool,
+    },
     /// Run only the tests against other implementations
     Interop(interop::Options),
     /// Let many clients come and go against the release build, and account for every message
@@ -107,6 +114,10 @@ fn run(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode, String> 
         Command::Spec { check, .. } => steps::spec(workspace, check),
         Command::Config { check } => {
             say(&configuration::run(workspace, check)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Cli { check } => {
+            say(&cli_help::run(workspace, check)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Interop(options) => interop::run(workspace, options),

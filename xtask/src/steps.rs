@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use crate::report::{self, Outcome, Report};
 use crate::workspace::Workspace;
 use crate::{
-    configuration, disk, dist, fuzz, interop, libtest, outside, packages, simulation, soak, spec,
-    structure,
+    cli_help, configuration, disk, dist, fuzz, interop, libtest, outside, packages, simulation,
+    soak, spec, structure,
 };
 
 /// Name of the test binary that needs other implementations.
@@ -25,7 +25,7 @@ const OUTSIDE_MANIFESTS: [&str; 2] = [
 ];
 
 /// Every step, in the order in which they run.
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     Step {
         name: "format",
         when: When::Always,
@@ -55,6 +55,11 @@ const STEPS: [Step; 17] = [
         name: "configuration",
         when: When::Always,
         check: Check::Plain(configuration::outcome),
+    },
+    Step {
+        name: "command line",
+        when: When::Always,
+        check: Check::Plain(cli_help::outcome),
     },
     Step {
         name: "unit tests",

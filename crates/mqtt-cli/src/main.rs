@@ -7,11 +7,13 @@ mod args;
 mod bench;
 mod broker;
 mod certs;
+mod completions;
 mod connection;
 #[cfg(unix)]
 mod ctl;
 mod decode;
 mod exit;
+mod help;
 mod import;
 mod log;
 mod mosquitto;
@@ -22,6 +24,8 @@ mod plan;
 mod print;
 mod progress;
 mod publish;
+mod record;
+mod replay;
 mod retained;
 mod signals;
 mod spy;
@@ -72,6 +76,10 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Sub(args) => subscribe::run(*args),
         Command::Bench(args) => bench::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Help(args) => help::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Retained(args) => retained::run(args.command),
         Command::Spy(args) => spy::run(*args),
         Command::Store(args) => store::run(args.command),

@@ -6,10 +6,12 @@ use std::{
     path::Path,
     pin::pin,
     process::ExitCode,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use mqtt_spy::{Capture, Event, Limits, Listener, Observer, Proxy, Seen, Settings, Style, Totals};
+use mqtt_spy::{
+    Capture, Event, Limits, Listener, Observer, Proxy, Recording, Seen, Settings, Style, Totals,
+};
 use tokio::{
     sync::mpsc::{Receiver, error::TryRecvError},
     task::spawn_blocking,
@@ -108,6 +110,7 @@ struct Watcher {
     style: Style,
     out: BufWriter<Stdout>,
     capture: Option<Capture<BufWriter<File>>>,
+    recording: Option<Recording<BufWriter<File>>>,
 }
 
 impl Watcher {
@@ -116,10 +119,16 @@ impl Watcher {
             version: args.version,
             ..Settings::default()
         };
+        let create = |path| File::create(path).map(BufWriter::new);
         let capture = args.write.as_deref().map(|path| {
-            let file = File::create(path).map(BufWriter::new);
-            file.and_then(Capture::begin)
-                .map_err(|error| unwritten(path, &error))
+            let begun = create(path).and_then(Capture::begin);
+            begun.map_err(|error| unwritten(path, &error))
+        });
+        let started = SystemTime::now().duration_since(UNIX_EPOCH);
+        let recording = args.record.as_deref().map(|path| {
+            let begun =
+                create(path).and_then(|file| Recording::begin(file, started.unwrap_or_default()));
+            begun.map_err(|error| unwritten(path, &error))
         });
         Ok(Self {
             observer: Observer::new(settings, args.filter()?),
@@ -133,6 +142,7 @@ impl Watcher {
             style: terminal::style_of_stdout(),
             out: BufWriter::new(io::stdout()),
             capture: capture.transpose()?,
+            recording: recording.transpose()?,
         })
     }
 
@@ -143,6 +153,7 @@ impl Watcher {
             while let Some(event) = next {
                 self.write(&event)?;
                 for seen in self.observer.take(&event) {
+                    self.record(&seen)?;
                     match self.show(&seen) {
                         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                             return Ok(self.observer.totals());
@@ -173,6 +184,15 @@ impl Watcher {
             .map_err(|error| Failure::run_time(format_args!("cannot write the capture: {error}")))
     }
 
+    fn record(&mut self, seen: &Seen) -> Result<(), Failure> {
+        let Some(recording) = &mut self.recording else {
+            return Ok(());
+        };
+        recording
+            .take(seen)
+            .map_err(|error| Failure::run_time(format_args!("cannot write the recording: {error}")))
+    }
+
     fn show(&mut self, seen: &Seen) -> io::Result<()> {
         let (out, style) = (&mut self.out, self.style);
         match self.form {
@@ -190,6 +210,9 @@ impl Watcher {
     fn flush(&mut self) -> io::Result<()> {
         if let Some(capture) = &mut self.capture {
             capture.flush()?;
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.flush()?;
         }
         self.out.flush()
     }

@@ -8,6 +8,7 @@ mod event;
 mod filter;
 mod observer;
 mod proxy;
+mod recording;
 mod relay;
 mod seen;
 mod shown;
@@ -22,4 +23,5 @@ pub use mqtt_io::{
 };
 pub use observer::{Observer, Totals};
 pub use proxy::{Limits, Proxy};
+pub use recording::Recording;
 pub use seen::Seen;

@@ -15,6 +15,8 @@ pub mod pair;
 #[cfg(feature = "payload")]
 pub mod payload_oracles;
 pub mod raw;
+#[cfg(feature = "record")]
+pub mod record_oracles;
 pub mod reference;
 pub mod replay;
 #[cfg(feature = "rules")]

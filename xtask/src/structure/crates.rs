@@ -47,7 +47,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mqtt-payload", &[]),
     // The broker for its tests alone.
     ("mqtt-probe", &["mqtt-client", "mqtt-broker"]),
-    ("mqtt-spy", &["mqtt-codec", "mqtt-dissect", "mqtt-io"]),
+    ("mqtt-record", &["mqtt-client", "mqtt-codec"]),
+    (
+        "mqtt-spy",
+        &["mqtt-codec", "mqtt-dissect", "mqtt-io", "mqtt-record"],
+    ),
     (
         "mqtt-cli",
         &[
@@ -63,6 +67,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mqtt-import",
             "mqtt-payload",
             "mqtt-probe",
+            "mqtt-record",
             "mqtt-spy",
             "mqtt-store",
             "mqtt-template",
@@ -77,6 +82,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mqtt-dissect",
             "mqtt-import",
             "mqtt-payload",
+            "mqtt-record",
             "mqtt-session",
             "mqtt-io",
         ],

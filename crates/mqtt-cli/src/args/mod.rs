@@ -11,6 +11,7 @@ mod connection;
 #[cfg(unix)]
 mod ctl;
 mod decode;
+mod help;
 mod import;
 mod levels;
 mod message;
@@ -20,6 +21,7 @@ mod profile;
 mod profile_file;
 mod property;
 mod publish;
+mod record;
 mod retained;
 mod secret;
 mod server;
@@ -45,10 +47,12 @@ pub(crate) use connection::ConnectionArgs;
 #[cfg(unix)]
 pub(crate) use ctl::{BannedArgs, BansCommand, ClientsCommand, CtlArgs, CtlCommand, UsersCommand};
 pub(crate) use decode::{DecodeArgs, FormatArg};
+pub(crate) use help::{CompletionsArgs, HelpArgs};
 pub(crate) use import::{ImportArgs, ImportKind, MosquittoArgs, MosquittoCli};
 pub(crate) use passwd::{HashArg, PasswdArgs};
 pub(crate) use property::{ConnectProperties, PropertyCommand};
 pub(crate) use publish::{PublishArgs, SourceArgs};
+pub(crate) use record::{RecordArgs, ReplayArgs};
 pub(crate) use retained::{ClearArgs, GetArgs, ListArgs, RetainedArgs, RetainedCommand};
 pub(crate) use server::{ServerArgs, ServerError};
 pub(crate) use spy::SpyArgs;
@@ -67,6 +71,7 @@ use words::{Behind, Words};
     bin_name = "mqtt",
     version,
     disable_help_flag = true,
+    disable_help_subcommand = true,
     disable_version_flag = true,
     arg_required_else_help = true,
     subcommand_required = true
@@ -99,6 +104,10 @@ pub(crate) enum Command {
     Pub(Box<PublishArgs>),
     /// Subscribe to topics and print their messages
     Sub(Box<SubscribeArgs>),
+    /// Record messages with their times
+    Record(Box<RecordArgs>),
+    /// Publish a recording again
+    Replay(Box<ReplayArgs>),
     /// List, print and clear retained messages
     Retained(Box<RetainedArgs>),
     /// Load a broker with many clients, and measure it
@@ -117,6 +126,10 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Kill a broker over and over and verify that it keeps what it has acknowledged
     Torture(TortureArgs),
+    /// Print a script by which a shell completes commands and flags
+    Completions(CompletionsArgs),
+    /// Print help on a command, or on what commands are about
+    Help(HelpArgs),
 }
 
 /// A program of Mosquitto's: the flags of one command without its name.
@@ -136,6 +149,11 @@ struct Alone<A: clap::Args> {
     /// Print the version
     #[arg(long, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// All commands with their flags, for those who tell about them.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Reads the words of `mqtt`, the program's name first; or says how the program ends instead.

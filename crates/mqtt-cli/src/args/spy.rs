@@ -65,10 +65,13 @@ pub(crate) struct SpyArgs {
     /// Write everything to this file as well, as pcapng
     #[arg(short = 'w', long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
+    /// Record what clients publish, of what is shown, for `mqtt replay`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// MQTT version, where no CONNECT says it: 3.1, 3.1.1 or 5
     #[arg(short = 'V', long = "mqtt-version", value_name = "VERSION", value_parser = protocol_version)]
     pub(crate) version: Option<ProtocolVersion>,
-    /// Show nothing; for --write alone
+    /// Show nothing; for --write and --record alone
     #[arg(long, conflicts_with_all = ["json", "verbose"])]
     pub(crate) quiet: bool,
     /// Where the broker is.

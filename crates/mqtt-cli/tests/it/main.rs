@@ -14,6 +14,7 @@ mod certs;
 #[cfg(unix)]
 mod ctl;
 mod decode;
+mod help;
 mod import;
 #[cfg(unix)]
 mod log;
@@ -22,6 +23,7 @@ mod mosquitto_pub;
 mod passwd;
 mod process;
 mod profiles;
+mod record;
 mod refusals;
 mod retained;
 mod server;

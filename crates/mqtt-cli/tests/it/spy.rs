@@ -64,7 +64,9 @@ fn both_directions_are_shown_packet_by_packet() {
     let dir = tempdir().unwrap();
     let file = dir.path().join("spied.pcapng");
     let path = file.to_str().unwrap();
-    let spy = Spy::start(broker(&dir), &["--write", path]);
+    let recording = dir.path().join("spied.ndjson");
+    let recorded = recording.to_str().unwrap();
+    let spy = Spy::start(broker(&dir), &["--write", path, "--record", recorded]);
     spy.publish("a/b");
     let mut lines = Vec::new();
     while lines
@@ -92,6 +94,12 @@ fn both_directions_are_shown_packet_by_packet() {
     assert_eq!(decoded.code, Some(0), "{}", decoded.stderr);
     assert_eq!(decoded.stdout.lines().count(), 5);
     assert!(decoded.stdout.contains("answers PUBLISH #3 after "));
+    let recorded = std::fs::read_to_string(recording).unwrap();
+    let message = recorded.lines().nth(1).unwrap();
+    assert!(
+        message.ends_with(r#""topic":"a/b","payload":"x","qos":1}"#),
+        "{message}"
+    );
 }
 
 #[test]

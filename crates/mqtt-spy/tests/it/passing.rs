@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
 use mqtt_dissect::{CaptureSettings, read_capture};
-use mqtt_spy::{Capture, Filter, Limits, Seen, Side, Style, What};
+use mqtt_spy::{Capture, Filter, Limits, Recording, Seen, Side, Style, What};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -209,4 +209,47 @@ async fn a_capture_of_it_is_read_back() {
     assert_eq!((report.missing, report.repeated, report.unread), (0, 0, 0));
     assert_eq!(read, expected);
     assert_eq!(read.len(), 3);
+}
+
+/// Publications of the client are recorded once each, those by Topic Alias under their topic.
+#[tokio::test]
+async fn what_a_client_publishes_is_recorded() {
+    let mut link = Link::plain().await;
+    let mut both = link.open().await;
+    both.pass(Side::Client, b"\x10\x0D\0\x04MQTT\x05\x02\0\x3C\0\0\0")
+        .await;
+    both.pass(Side::Server, b"\x20\x06\0\0\x03\x22\0\x05").await;
+    both.pass(Side::Client, b"\x30\x08\0\x01a\x03\x23\0\x01x")
+        .await;
+    both.pass(Side::Client, b"\x30\x07\0\0\x03\x23\0\x01y")
+        .await;
+    both.pass(Side::Client, b"\x33\x07\0\x01b\0\x01\0z").await;
+    both.pass(Side::Client, b"\x3B\x07\0\x01b\0\x01\0z").await;
+    both.pass(Side::Server, b"\x30\x05\0\x01c\0x").await;
+    both.end().await;
+    let seen = link.seen_until_closed().await;
+    let mut file = Vec::new();
+    let started = seen.first().unwrap().time;
+    let mut recording = Recording::begin(&mut file, started).unwrap();
+    seen.iter().for_each(|seen| recording.take(seen).unwrap());
+    recording.flush().unwrap();
+    assert_eq!(recording.count(), 3);
+    let reader = mqtt_record::Reader::begin(file.as_slice()).unwrap();
+    assert_eq!(reader.started().as_micros(), started.as_micros());
+    let said: Vec<_> = reader
+        .map(Result::unwrap)
+        .map(|record| {
+            let payload = String::from_utf8(record.payload).unwrap();
+            (record.topic_name, payload, record.qos.get(), record.retain)
+        })
+        .collect();
+    let expected = [
+        ("a", "x", 0, false),
+        ("a", "y", 0, false),
+        ("b", "z", 1, true),
+    ];
+    let expected = expected.map(|(topic_name, payload, qos, retain)| {
+        (topic_name.to_owned(), payload.to_owned(), qos, retain)
+    });
+    assert_eq!(said, expected);
 }

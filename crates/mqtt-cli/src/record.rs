@@ -1,0 +1,162 @@
+//! `mqtt record`: messages into a file.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    pin::pin,
+    process::ExitCode,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use mqtt_client::{Client, RetainHandling, Subscription};
+use mqtt_record::{Record, Writer};
+
+use crate::{
+    args::RecordArgs,
+    connection::{self, connect, interruption},
+    exit::Failure,
+    progress::Progress,
+};
+
+/// Messages that wait to be written.
+const WAITING_MAX: usize = 65_536;
+
+/// Runs the command.
+pub(crate) fn run(args: &RecordArgs) -> Result<ExitCode, Failure> {
+    connection::run(args.connection.debug, args.connection.quiet, record(args))
+}
+
+async fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
+    // A recording that is ended is a whole one, by whatever ends it.
+    let mut interruption = pin!(interruption(args.seconds.map(Duration::from_secs))?);
+    let out: Box<dyn Write + Send> = match &args.output {
+        Some(path) => Box::new(File::create(path).map_err(|error| {
+            Failure::run_time(format_args!("cannot write {}: {error}", path.display()))
+        })?),
+        None => Box::new(io::stdout()),
+    };
+    let client = tokio::select! {
+        code = &mut interruption => return Ok(code),
+        client = connect(&args.connection) => client?,
+    };
+    let subscription = subscribe(&client, args).await?;
+    let mut recording = Recording::begin(out)?;
+    let outcome = tokio::select! {
+        _ = &mut interruption => Ok(()),
+        written = recording.take_all(&client, subscription, args) => written,
+    };
+    let _ = client.disconnect().timeout(Duration::from_secs(1)).await;
+    let ended = recording.end();
+    outcome?;
+    let count = ended?;
+    if !args.connection.quiet {
+        let _ = writeln!(io::stderr(), "mqtt: {count} messages recorded");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn subscribe(client: &Client, args: &RecordArgs) -> Result<Subscription, Failure> {
+    let request = client
+        .subscribe_many(args.topic_filters.iter().cloned())
+        .qos(args.qos)
+        .capacity(WAITING_MAX);
+    let request = match (has_options(client), args.no_retained) {
+        (false, _) => request,
+        (true, false) => request.retain_as_published(),
+        (true, true) => request
+            .retain_as_published()
+            .retain_handling(RetainHandling::DoNotSend),
+    };
+    request.await.map_err(|error| {
+        Failure::run_time(format_args!(
+            "cannot subscribe to {}: {error}",
+            args.topic_filters.join(", ")
+        ))
+    })
+}
+
+/// Whether a subscription can say how messages are retained.
+fn has_options(client: &Client) -> bool {
+    let connack = client.connack();
+    connack.is_some_and(|connack| connack.version.has_properties())
+}
+
+/// A file that grows.
+struct Recording {
+    writer: Writer<BufWriter<Box<dyn Write + Send>>>,
+    start: Instant,
+    count: u64,
+    progress: Progress,
+    /// Whether nobody reads any more.
+    is_unread: bool,
+}
+
+impl Recording {
+    fn begin(out: Box<dyn Write + Send>) -> Result<Self, Failure> {
+        let started = SystemTime::now().duration_since(UNIX_EPOCH);
+        let writer = Writer::begin(BufWriter::new(out), started.unwrap_or_default());
+        Ok(Self {
+            writer: writer.map_err(unwritten)?,
+            start: Instant::now(),
+            count: 0,
+            progress: Progress::new(),
+            is_unread: false,
+        })
+    }
+
+    /// Writes messages until there are as many as are wanted.
+    async fn take_all(
+        &mut self,
+        client: &Client,
+        mut subscription: Subscription,
+        args: &RecordArgs,
+    ) -> Result<(), Failure> {
+        // Without the options, what was retained before is what comes as retained.
+        let skips_retained = args.no_retained && !has_options(client);
+        while args.count != Some(self.count) && !self.is_unread {
+            let Some(message) = subscription.next().await else {
+                let reason = client.closed().await;
+                return Err(Failure::run_time(format_args!(
+                    "connection closed: {reason}"
+                )));
+            };
+            if skips_retained && message.retain() {
+                continue;
+            }
+            let record = Record::of_message(self.start.elapsed(), &message);
+            self.count += 1;
+            let written = self.writer.write(&record).and_then(|()| {
+                // A burst is written as one.
+                match subscription.is_empty() {
+                    true => self.writer.flush(),
+                    false => Ok(()),
+                }
+            });
+            self.is_unread = is_unread(written)?;
+            self.progress.show(format_args!("{} messages", self.count));
+        }
+        match subscription.dropped() {
+            0 => Ok(()),
+            dropped => Err(Failure::run_time(format_args!(
+                "{dropped} messages of QoS 0 were dropped, they were written too slowly"
+            ))),
+        }
+    }
+
+    fn end(mut self) -> Result<u64, Failure> {
+        is_unread(self.writer.flush()).map(|_| self.count)
+    }
+}
+
+/// A reader that has seen enough, as `head` does, is no failure.
+fn is_unread(written: io::Result<()>) -> Result<bool, Failure> {
+    match written {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
+        Err(error) => Err(unwritten(error)),
+    }
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    Failure::run_time(format_args!("cannot write the recording: {error}"))
+}
