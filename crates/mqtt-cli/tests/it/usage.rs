@@ -55,8 +55,8 @@ fn unknown_arguments_are_refused() {
     );
     refused(&["broker", "-h"], "unexpected argument '-h' found");
     refused(
-        &["brokr"],
-        "unrecognized subcommand 'brokr', tip: a similar subcommand exists: 'broker'",
+        &["brooker"],
+        "unrecognized subcommand 'brooker', tip: a similar subcommand exists: 'broker'",
     );
 }
 
