@@ -23,6 +23,15 @@ pub enum HashError {
     /// The hash does not have 64 bytes.
     #[error("the hash does not have 64 bytes")]
     HashLength,
+    /// The hash of a table is not hexadecimal.
+    #[error("the hash is not hexadecimal")]
+    Hex,
+    /// The hash of a table is longer or shorter than those of its function, or too short to be one.
+    #[error("the hash is too long or too short for its function")]
+    TableHashLength,
+    /// A bcrypt hash that is damaged.
+    #[error("the bcrypt hash is damaged")]
+    Bcrypt,
     /// The iterations of `$7$` are not a number from 1.
     #[error("the number of iterations is not one from 1")]
     Iterations,

@@ -14,6 +14,8 @@ mod rule_error;
 mod rule_text;
 mod rules;
 mod subject;
+#[cfg(feature = "database")]
+mod table_hash;
 mod toml_rules;
 mod topic_pattern;
 mod user_file;
@@ -32,6 +34,8 @@ pub use rule::{Action, Actions, Permit, Rule, Source};
 pub use rule_error::{RULE_PROBLEMS_MAX, RuleError, RulesError};
 pub use rules::{Rules, Verdict};
 pub use subject::Subject;
+#[cfg(feature = "database")]
+pub use table_hash::{BCRYPT_COST_MAX, DigestFunction, MacFunction, SaltPosition, TableHash};
 pub use toml_rules::{RULE_KEYS, RuleKey};
 pub use topic_pattern::TopicPattern;
 pub use user_file::{USER_FILE_LEN_MAX, UserFile};

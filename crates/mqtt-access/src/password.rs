@@ -1,6 +1,8 @@
 //! One stored password: what can be checked, and not read back.
 
 use crate::error::HashError;
+#[cfg(feature = "database")]
+use crate::table_hash::TablePassword;
 use argon2::password_hash::phc::{self, Decimal};
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -27,6 +29,9 @@ pub const PBKDF2_ITERATIONS_MAX: u32 = 2_000_000;
 /// Iterations of the `$7$` hashes made here.
 const PBKDF2_ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(209_999);
 
+/// An argon2id hash of what [`StoredPassword::new`] costs, of a password that nobody knows.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmU$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
 /// Bytes of salt in the `$7$` hashes made here, as in Mosquitto's.
 const PBKDF2_SALT_LEN: usize = 12;
 
@@ -42,7 +47,7 @@ pub enum HashForm {
 
 /// A password as it stands in a file.
 ///
-/// Three forms are read: argon2id as a PHC string, and Mosquitto's `$6$` (SHA-512 of password and salt) and `$7$`
+/// Three forms are read of files: argon2id as a PHC string, and Mosquitto's `$6$` (SHA-512 of password and salt) and `$7$`
 /// (PBKDF2 with HMAC-SHA-512). New ones are argon2id.
 #[derive(Clone, Eq, PartialEq)]
 pub struct StoredPassword(Form);
@@ -55,6 +60,8 @@ enum Form {
         iterations: NonZeroU32,
         salted: Salted,
     },
+    #[cfg(feature = "database")]
+    Table(TablePassword),
 }
 
 impl StoredPassword {
@@ -138,6 +145,23 @@ impl StoredPassword {
         }
     }
 
+    /// One that a table has in a form of its own.
+    #[cfg(feature = "database")]
+    pub(crate) const fn of_table(password: TablePassword) -> Self {
+        Self(Form::Table(password))
+    }
+
+    /// An argon2id hash as a PHC string, and nothing else.
+    #[cfg(feature = "database")]
+    pub(crate) fn argon2id_of(text: &str) -> Result<Self, HashError> {
+        parse_argon2(text)
+    }
+
+    /// An argon2id hash of what [`new`](Self::new) costs, of a password that nobody knows.
+    pub(crate) fn nobody() -> Self {
+        Self(Form::Argon2id(NOBODY.into()))
+    }
+
     /// Whether this is the password. Takes the same time for every wrong one.
     ///
     /// Argon2id takes tens of milliseconds and 19 MiB: it does not belong on a thread that serves connections.
@@ -160,6 +184,8 @@ impl StoredPassword {
                 let (algorithm, hash) = (PBKDF2_HMAC_SHA512, hash.as_slice());
                 pbkdf2::verify(algorithm, *iterations, salt, password, hash).is_ok()
             }
+            #[cfg(feature = "database")]
+            Form::Table(table) => table.verify(password),
         }
     }
 
@@ -176,17 +202,21 @@ impl StoredPassword {
                         || params.t_cost() < Params::DEFAULT_T_COST
                 }),
             Form::Sha512(_) | Form::Pbkdf2 { .. } => true,
+            #[cfg(feature = "database")]
+            Form::Table(_) => true,
         }
     }
 }
 
 impl fmt::Display for StoredPassword {
-    /// As it stands in the file.
+    /// As it stands in the file; one of a table, so that no other one is written like it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Form::Argon2id(text) => f.write_str(text),
             Form::Sha512(salted) => write!(f, "$6${salted}"),
             Form::Pbkdf2 { iterations, salted } => write!(f, "$7${iterations}${salted}"),
+            #[cfg(feature = "database")]
+            Form::Table(table) => write!(f, "{table}"),
         }
     }
 }
@@ -194,10 +224,12 @@ impl fmt::Display for StoredPassword {
 impl fmt::Debug for StoredPassword {
     /// Its form only: a hash does not belong into a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match &self.0 {
             Form::Argon2id(_) => "StoredPassword(argon2id)",
             Form::Sha512(_) => "StoredPassword($6$)",
             Form::Pbkdf2 { .. } => "StoredPassword($7$)",
+            #[cfg(feature = "database")]
+            Form::Table(table) => table.form(),
         })
     }
 }

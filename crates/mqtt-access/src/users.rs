@@ -5,9 +5,6 @@ use crate::password::StoredPassword;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
-/// An argon2id hash of what [`StoredPassword::new`] costs, of a password that nobody knows.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmU$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-
 /// User Names and their stored passwords.
 #[derive(Clone, Debug)]
 pub struct Users {
@@ -49,7 +46,6 @@ impl Users {
     /// # Errors
     /// The first line that is wrong, from 1, and why.
     pub fn parse(text: &str) -> Result<Self, (usize, LineError)> {
-        let nobody = StoredPassword::parse(NOBODY).map_err(|error| (0, error.into()))?;
         let (mut users, mut by_name) = (Vec::<User>::new(), HashMap::<Box<str>, usize>::new());
         for (line, text) in (1..).zip(text.lines()) {
             let Some((name, hash)) = split(text).map_err(|error| (line, error))? else {
@@ -70,7 +66,7 @@ impl Users {
         Ok(Self {
             users,
             by_name,
-            nobody,
+            nobody: StoredPassword::nobody(),
         })
     }
 
