@@ -103,7 +103,7 @@ impl Explainer {
         })?;
         Ok(Self {
             desk: Arc::new(Desk::new(&config.authentication_settings)),
-            policy: Policy::of(&config, &store.copy())?,
+            policy: Policy::of(&config, &store.copy(), None)?,
             authorizer: Authorizer::from_config(&config)?,
             config,
         })

@@ -85,7 +85,7 @@ impl Guard {
             })?,
             None => UserStore::in_memory(),
         };
-        let policy = Policy::of(config, &store)?;
+        let policy = Policy::of(config, &store, None)?;
         Ok(Self {
             desk: Arc::new(Desk::new(&config.authentication_settings)),
             store,
@@ -99,7 +99,7 @@ impl Guard {
     /// # Errors
     /// A file cannot be read, a line of one is wrong, or an authenticator is not whole.
     pub fn check(config: &Config) -> Result<(), ConfigError> {
-        Policy::of(config, &UserStore::in_memory()).map(drop)
+        Policy::of(config, &UserStore::in_memory(), None).map(drop)
     }
 
     /// Reads the files again, and asks from now on whom this configuration says. Who is connected stays so:
@@ -109,7 +109,7 @@ impl Guard {
     /// A file cannot be read, or a line of one is wrong; then all stays as it was.
     pub fn reload(&self, config: &Config) -> Result<(), ConfigError> {
         let _inside = self.runtime.as_ref().map(Handle::enter);
-        let policy = Policy::of(config, &self.store)?;
+        let policy = Policy::of(config, &self.store, Some(&self.policy()))?;
         self.desk.bound(&config.authentication_settings);
         *self.policy.write() = Arc::new(policy);
         Ok(())
@@ -126,7 +126,7 @@ impl Guard {
             true => UserStore::in_memory(),
             false => self.store.clone(),
         };
-        let policy = Policy::of(config, &store)?;
+        let policy = Policy::of(config, &store, None)?;
         Ok(Self {
             desk: Arc::clone(&self.desk),
             store,

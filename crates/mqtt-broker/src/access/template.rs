@@ -46,15 +46,24 @@ impl Field {
         };
         Some(Zeroizing::new(text.to_owned()))
     }
+
+    /// What the client has there; none where it has nothing.
+    #[cfg(any(feature = "postgresql", feature = "redis"))]
+    pub(crate) fn given(self, request: &ConnectRequest<'_>) -> Option<Zeroizing<String>> {
+        self.of(request).filter(|text| !text.is_empty())
+    }
 }
 
 /// A text with placeholders.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Template(Vec<Part>);
 
+/// A part of a [`Template`].
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Part {
+pub(crate) enum Part {
+    /// Text, as it is.
     Text(Box<str>),
+    /// A placeholder.
     Field(Field),
 }
 
@@ -92,6 +101,21 @@ impl Template {
         }
         parts.push(Part::Text(rest.into()));
         Ok(Self(parts))
+    }
+
+    /// Its text and its placeholders, in their order.
+    #[cfg(any(feature = "postgresql", feature = "redis"))]
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.0.iter()
+    }
+
+    /// What it is about, in its order.
+    #[cfg(feature = "redis")]
+    pub(crate) fn fields(&self) -> impl Iterator<Item = Field> {
+        self.parts().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Field(field) => Some(*field),
+        })
     }
 
     /// Whether it is about this field.

@@ -1,7 +1,7 @@
 //! `[[authentication]]`: who is asked who a client is, in this order.
 
 use super::{
-    ConfigError, Duration, HttpService, Jwt,
+    ConfigError, Duration, HttpService, Jwt, PostgreSql, Redis,
     kind::{Choice, FilePath, Flag, Frequency, Maybe, Number, OrInfinity, OrWord, Text, Time},
     reader::Section,
     settings::settings,
@@ -59,6 +59,10 @@ pub enum AuthenticatorKind {
     },
     /// `password_based` with `http`: a service that is asked.
     Http(Box<HttpService>),
+    /// `password_based` with `postgresql`: a table of users.
+    PostgreSql(Box<PostgreSql>),
+    /// `password_based` with `redis`: users, a hash each.
+    Redis(Box<Redis>),
     /// `jwt`: a token that one of the keys has signed.
     Jwt(Box<Jwt>),
     /// `scram` with `built_in_database`: SCRAM-SHA-256 by enhanced authentication.
@@ -109,6 +113,8 @@ enum Backend {
     File,
     BuiltInDatabase,
     Http,
+    PostgreSql,
+    Redis,
 }
 
 const MECHANISMS: Choice<Mechanism> = Choice(&[
@@ -129,6 +135,8 @@ const BACKENDS: Choice<Backend> = Choice(&[
     ("file", Backend::File),
     ("built_in_database", Backend::BuiltInDatabase),
     ("http", Backend::Http),
+    ("postgresql", Backend::PostgreSql),
+    ("redis", Backend::Redis),
 ]);
 
 const USER_IDS: Choice<UserId> = Choice(&[
@@ -192,6 +200,8 @@ impl AuthenticatorKind {
             Self::File { .. } => "password_based:file",
             Self::BuiltInDatabase { .. } => "password_based:built_in_database",
             Self::Http(_) => "password_based:http",
+            Self::PostgreSql(_) => "password_based:postgresql",
+            Self::Redis(_) => "password_based:redis",
             Self::Jwt(_) => "jwt",
             Self::Scram => "scram:built_in_database",
             Self::Certificate { .. } => "certificate",
@@ -206,11 +216,15 @@ fn password_based(section: &Section<'_>) -> Result<Option<AuthenticatorKind>, Co
             file(section)?;
             built_in_database(section)?;
             http(section)?;
+            postgresql(section)?;
+            redis(section)?;
             None
         }
         Some(Backend::File) => file(section)?,
         Some(Backend::BuiltInDatabase) => Some(built_in_database(section)?),
         Some(Backend::Http) => Some(http(section)?),
+        Some(Backend::PostgreSql) => Some(postgresql(section)?),
+        Some(Backend::Redis) => Some(redis(section)?),
     })
 }
 
@@ -245,6 +259,16 @@ fn http(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigError> {
     Ok(AuthenticatorKind::Http(Box::new(service)))
 }
 
+fn postgresql(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigError> {
+    let database = PostgreSql::read(section)?;
+    Ok(AuthenticatorKind::PostgreSql(Box::new(database)))
+}
+
+fn redis(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigError> {
+    let database = Redis::read(section)?;
+    Ok(AuthenticatorKind::Redis(Box::new(database)))
+}
+
 /// Only the built-in database has what SCRAM needs.
 fn scram(section: &Section<'_>) -> Result<Option<AuthenticatorKind>, ConfigError> {
     let database = Choice(&[("built_in_database", ())]);
@@ -256,7 +280,7 @@ fn certificate(section: &Section<'_>) -> Result<AuthenticatorKind, ConfigError> 
     let mut username = CertificateName::default();
     section.set(
         "username",
-        "what of the certificate becomes the User Name, whatever the client sent",
+        "with `certificate`: what of the certificate becomes the User Name, whatever the client sent",
         &mut username,
         &CERTIFICATE_NAMES,
     )?;

@@ -26,6 +26,7 @@ mod authentication;
 mod authorization;
 mod bind;
 mod changes;
+mod database;
 mod environment;
 mod error;
 mod extensions;
@@ -61,6 +62,9 @@ pub use authorization::{
 };
 pub use bind::{Bind, BindAddress, BindError};
 pub use changes::{Change, Effect};
+pub use database::{
+    DatabaseServer, HashName, MacName, PasswordHashing, PostgreSql, Redis, SaltPlace, ServerAddress,
+};
 pub use error::{ConfigError, Origin};
 pub use extensions::{
     AutoOptions, AutoSubscription, DELAY_MAX_S, Delayed, Rewrite, RewriteAction, SysTopics,

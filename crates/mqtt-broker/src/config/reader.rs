@@ -410,8 +410,10 @@ impl<'a> Section<'a> {
     ) {
         if let Some(described) = &mut *self.reader.described.borrow_mut() {
             let key = dotted(path).replace(&format!("{ANY_NAME:?}"), ANY_NAME);
-            // A key that several kinds of an element have is one.
-            if described.iter().any(|known| known.key == key) {
+            // A key that several kinds of an element have is one, if it means the same.
+            let meaning = meaning.trim();
+            let is_same = |known: &KeyDescription| known.key == key && known.meaning == meaning;
+            if described.iter().any(is_same) {
                 return;
             }
             described.push(KeyDescription {
@@ -419,7 +421,7 @@ impl<'a> Section<'a> {
                 type_name: kind.type_name(),
                 default: default(),
                 range: kind.range(),
-                meaning: meaning.trim(),
+                meaning,
             });
         }
     }

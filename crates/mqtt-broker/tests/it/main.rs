@@ -23,6 +23,7 @@ mod extensions;
 mod flows;
 mod forecast;
 mod guard;
+mod guard_database;
 mod guard_http;
 mod guard_matrix;
 mod guard_tokens;

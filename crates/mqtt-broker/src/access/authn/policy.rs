@@ -1,5 +1,7 @@
 //! The authenticators of a configuration, and which of them are asked at which listener.
 
+#[cfg(any(feature = "postgresql", feature = "redis"))]
+use super::database::DatabaseAuthenticator;
 #[cfg(feature = "http")]
 use super::http::HttpAuthenticator;
 use super::jwt::JwtAuthenticator;
@@ -45,22 +47,32 @@ enum Kind {
     Users(UserTable),
     #[cfg(feature = "http")]
     Http(Box<HttpAuthenticator>),
+    #[cfg(any(feature = "postgresql", feature = "redis"))]
+    Database(Arc<DatabaseAuthenticator>),
     Jwt(Box<JwtAuthenticator>),
     Scram(Arc<ScramAuthenticator>),
     Certificate(CertificateName),
 }
 
 impl Policy {
-    /// What this configuration says.
+    /// What this configuration says; of the one before, connections that are used as before are kept.
     ///
     /// # Errors
     /// A file cannot be read, or has a line that is wrong.
-    pub(in crate::access) fn of(config: &Config, store: &UserStore) -> Result<Self, ConfigError> {
+    pub(in crate::access) fn of(
+        config: &Config,
+        store: &UserStore,
+        before: Option<&Self>,
+    ) -> Result<Self, ConfigError> {
         let mut ones = Vec::new();
+        let before = before.map_or(&[][..], |before| &before.all_named);
         for one in config.authentication.iter().filter(|one| one.enable) {
-            let made = One::of(one, store).map_err(|cause| ConfigError::Authenticator {
-                name: one.name.clone(),
-                cause,
+            let before = before.iter().find(|before| *before.name == *one.name);
+            let made = One::of(one, store, before.map(|before| &before.kind)).map_err(|cause| {
+                ConfigError::Authenticator {
+                    name: one.name.clone(),
+                    cause,
+                }
             })?;
             ones.push(Arc::new(made));
         }
@@ -159,6 +171,8 @@ impl Chain {
     pub(in crate::access) fn decoy(&self, request: &ConnectRequest<'_>) -> Option<StoredPassword> {
         let tables = self.ones.iter().map(|one| match &one.kind {
             Kind::Users(table) => table.decoy(request),
+            #[cfg(any(feature = "postgresql", feature = "redis"))]
+            Kind::Database(database) => database.decoy(request),
             _ => None,
         });
         request.password.and(tables.flatten().next())
@@ -192,8 +206,32 @@ impl Chain {
     }
 }
 
+impl Kind {
+    #[cfg(not(any(feature = "postgresql", feature = "redis")))]
+    fn database(
+        _name: &Arc<str>,
+        kind: &AuthenticatorKind,
+        _before: Option<&Self>,
+    ) -> Result<Self, String> {
+        Err(built_without(kind))
+    }
+
+    #[cfg(any(feature = "postgresql", feature = "redis"))]
+    fn database(
+        name: &Arc<str>,
+        kind: &AuthenticatorKind,
+        before: Option<&Self>,
+    ) -> Result<Self, String> {
+        let before = before.and_then(|before| match before {
+            Self::Database(database) => Some(database),
+            _ => None,
+        });
+        DatabaseAuthenticator::new(name, kind, before).map(Self::Database)
+    }
+}
+
 impl One {
-    fn of(one: &Authenticator, store: &UserStore) -> Result<Self, String> {
+    fn of(one: &Authenticator, store: &UserStore, before: Option<&Kind>) -> Result<Self, String> {
         let name: Arc<str> = one.name.as_str().into();
         let table = |user_id, users| {
             Kind::Users(UserTable {
@@ -222,8 +260,9 @@ impl One {
                 Kind::Http(Box::new(HttpAuthenticator::new(&name, service)?))
             }
             #[cfg(not(feature = "http"))]
-            AuthenticatorKind::Http(_) => {
-                return Err("this program was built without HTTP".to_owned());
+            AuthenticatorKind::Http(_) => return Err(built_without(&one.kind)),
+            AuthenticatorKind::PostgreSql(_) | AuthenticatorKind::Redis(_) => {
+                Kind::database(&name, &one.kind, before)?
             }
             AuthenticatorKind::Jwt(jwt) => Kind::Jwt(Box::new(JwtAuthenticator::new(&name, jwt)?)),
             AuthenticatorKind::Scram => {
@@ -241,6 +280,8 @@ impl One {
             Kind::Users(table) => table.ask_now(desk, request),
             #[cfg(feature = "http")]
             Kind::Http(http) => http.ask_now(desk, request),
+            #[cfg(any(feature = "postgresql", feature = "redis"))]
+            Kind::Database(database) => database.ask_now(request),
             Kind::Jwt(jwt) => Some(jwt.ask(request)),
             // It is for clients with an Authentication Method.
             Kind::Scram(_) => Some(Verdict::Ignore),
@@ -268,11 +309,44 @@ impl One {
             (None, Kind::Users(table)) => table.ask(desk, asked).await,
             #[cfg(feature = "http")]
             (None, Kind::Http(http)) => http.ask(desk, asked).await,
+            #[cfg(any(feature = "postgresql", feature = "redis"))]
+            (None, Kind::Database(database)) => database.ask(desk, asked).await,
             (None, _) => Verdict::Ignore,
         }
     }
 }
 
+/// What is said of an authenticator that takes a feature of this crate which is not there.
+pub(super) fn built_without(kind: &AuthenticatorKind) -> String {
+    let name = kind.default_name();
+    let feature = name.rsplit(':').next().unwrap_or(name);
+    format!("this program was built without `{feature}`")
+}
+
 fn users_of(path: &Path) -> Result<mqtt_access::Users, String> {
     mqtt_access::Users::open(path).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A configuration names what this program lacks, or what is wrong with what it has.
+    #[test]
+    fn what_is_not_built_in_is_said() {
+        for (backend, is_built_in) in [
+            ("http", cfg!(feature = "http")),
+            ("postgresql", cfg!(feature = "postgresql")),
+            ("redis", cfg!(feature = "redis")),
+        ] {
+            let text = format!(
+                "[[authentication]]\nmechanism = \"password_based\"\nbackend = \"{backend}\""
+            );
+            let config = Config::from_toml(&text, "t").unwrap();
+            let made = Policy::of(&config, &UserStore::in_memory(), None);
+            let error = made.err().unwrap().to_string();
+            let lacks = format!("this program was built without `{backend}`");
+            assert_eq!(error.contains(&lacks), !is_built_in, "{error}");
+        }
+    }
 }

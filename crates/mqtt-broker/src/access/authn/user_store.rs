@@ -400,14 +400,14 @@ mod tests {
         store.add("alice", b"two", true).unwrap();
         store.set_password("bob", b"three").unwrap();
         let again = UserStore::open(&path).unwrap();
-        assert_eq!(names(&again), ["alice".into(), "bob".into()]);
+        assert_eq!(names(&again), ["alice", "bob"].map(Box::from));
         let (password, superuser) = again.find("bob").unwrap();
         assert!(password.verify(b"three") && !superuser);
         assert!(again.find("alice").unwrap().1);
         again.set_superuser("alice", false).unwrap();
         again.delete("bob").unwrap();
         let again = UserStore::open(&path).unwrap();
-        assert_eq!(names(&again), ["alice".into()]);
+        assert_eq!(names(&again), ["alice"].map(Box::from));
         assert!(!again.find("alice").unwrap().1);
         assert!(again.list(None, 1)[0].scram);
     }

@@ -75,24 +75,7 @@ impl UserTable {
             let (desk, name) = (Arc::clone(desk), Arc::clone(&self.name));
             let (user, stored) = (Box::<str>::from(user), found.stored.clone());
             let password = Arc::clone(password);
-            move || {
-                let claim = Claim {
-                    authenticator: &name,
-                    user: &user,
-                };
-                // Another client of this user may have been checked while this one waited.
-                let is_right = desk.proofs.holds(claim, &password, &stored, Instant::now());
-                if is_right {
-                    count(&desk.counters.proven);
-                    return true;
-                }
-                count(&desk.counters.checked);
-                let is_right = stored.verify(&password);
-                if is_right {
-                    desk.proofs.keep(claim, &password, &stored, Instant::now());
-                }
-                is_right
-            }
+            move || desk.check(&name, &user, &stored, &password)
         };
         match desk.checks.run(checked) {
             Err(_) => Verdict::Busy,

@@ -137,6 +137,104 @@ username = "san"
     );
 }
 
+#[test]
+fn keys_of_databases_reach_their_fields() {
+    let text = r#"
+[[authentication]]
+mechanism = "password_based"
+backend = "postgresql"
+server = "[2001:db8::1]:5433"
+database = "mqtt"
+username = "reader"
+password = "x"
+query = "SELECT ${username}"
+request_timeout = "1s"
+pool_size = 2
+ssl = { enable = true, cacertfile = "ca.pem" }
+password_hash_algorithm = { name = "pbkdf2", mac_fun = "sha384", iterations = 5 }
+
+[[authentication]]
+mechanism = "password_based"
+backend = "redis"
+server = "db"
+database = 4
+cmd = "HGET ${username} password"
+password_hash_algorithm = { name = "sha", salt_position = "suffix" }
+"#;
+    let config = Config::from_toml(text, "t").unwrap();
+    let kinds: Vec<_> = config.authentication.iter().map(|one| &one.kind).collect();
+    let address = |host: &str, port| ServerAddress {
+        host: host.to_owned(),
+        port,
+    };
+    let expected = [
+        &AuthenticatorKind::PostgreSql(Box::new(PostgreSql {
+            server: DatabaseServer {
+                server: Some(address("2001:db8::1", Some(5433))),
+                username: Some("reader".to_owned()),
+                password: Some(Secret::new("x")),
+                request_timeout: Duration::from_secs(1),
+                pool_size: 2,
+                tls: true,
+                cacertfile: Some("ca.pem".into()),
+            },
+            hashing: PasswordHashing {
+                name: HashName::Pbkdf2,
+                mac_fun: Some(MacName::Sha384),
+                iterations: Some(5),
+                ..PasswordHashing::default()
+            },
+            database: Some("mqtt".to_owned()),
+            query: Some("SELECT ${username}".to_owned()),
+        })),
+        &AuthenticatorKind::Redis(Box::new(Redis {
+            server: DatabaseServer {
+                server: Some(address("db", None)),
+                ..DatabaseServer::default()
+            },
+            hashing: PasswordHashing {
+                name: HashName::Sha,
+                salt_position: SaltPlace::Suffix,
+                ..PasswordHashing::default()
+            },
+            database: 4,
+            cmd: Some("HGET ${username} password".to_owned()),
+        })),
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn a_database_is_on_one_server() {
+    let read = |server: &str| {
+        let text = format!(
+            "[[authentication]]\nmechanism = \"password_based\"\nbackend = \"redis\"\nserver = \"{server}\""
+        );
+        let config = Config::from_toml(&text, "t").ok()?;
+        match &config.authentication.first()?.kind {
+            AuthenticatorKind::Redis(redis) => redis.server.server.clone(),
+            _ => None,
+        }
+    };
+    for (text, host, port) in [
+        ("db", "db", None),
+        ("db:6379", "db", Some(6379)),
+        ("::1", "::1", None),
+        ("[::1]", "::1", None),
+        ("[::1]:5", "::1", Some(5)),
+        ("/run/postgresql", "/run/postgresql", None),
+    ] {
+        let found = read(text).unwrap();
+        assert_eq!((&*found.host, found.port), (host, port), "{text}");
+        assert_eq!(read(&found.to_string()), Some(found), "{text}");
+    }
+    for text in [
+        "", "a b", "a:0", "a:65536", "a:x", "a:", "a,b", "u@h", "[::1", "[::1]x", ":5",
+    ] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}
+
 /// A secret is named by where it is, and never shown.
 #[test]
 fn secrets_are_found_and_not_shown() {
