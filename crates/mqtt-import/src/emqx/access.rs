@@ -14,13 +14,64 @@ struct Known {
     backend: &'static str,
     /// Keys that mean the same: theirs, ours.
     keys: &'static [(&'static str, &'static str, Form)],
+    /// More of them, which it shares with others.
+    shared: &'static [(&'static str, &'static str, Form)],
 }
 
-const AUTHENTICATORS: [Known; 4] = [
+/// Of every database.
+const DATABASE: &[(&str, &str, Form)] = &[
+    ("server", "server", Form::Text),
+    ("username", "username", Form::Text),
+    ("password", "password", Form::Text),
+    ("pool_size", "pool_size", Form::Number),
+    ("ssl.enable", "ssl.enable", Form::Flag),
+    ("ssl.cacertfile", "ssl.cacertfile", Form::Text),
+    (
+        "password_hash_algorithm.name",
+        "password_hash_algorithm.name",
+        Form::Text,
+    ),
+    (
+        "password_hash_algorithm.salt_position",
+        "password_hash_algorithm.salt_position",
+        Form::Text,
+    ),
+    (
+        "password_hash_algorithm.mac_fun",
+        "password_hash_algorithm.mac_fun",
+        Form::Text,
+    ),
+    (
+        "password_hash_algorithm.iterations",
+        "password_hash_algorithm.iterations",
+        Form::Number,
+    ),
+];
+
+const AUTHENTICATORS: [Known; 6] = [
     Known {
         mechanism: "password_based",
         backend: "built_in_database",
         keys: &[("user_id_type", "user_id_type", Form::Text)],
+        shared: &[],
+    },
+    Known {
+        mechanism: "password_based",
+        backend: "postgresql",
+        keys: &[
+            ("database", "database", Form::Text),
+            ("query", "query", Form::Text),
+        ],
+        shared: DATABASE,
+    },
+    Known {
+        mechanism: "password_based",
+        backend: "redis",
+        keys: &[
+            ("database", "database", Form::Number),
+            ("cmd", "cmd", Form::Text),
+        ],
+        shared: DATABASE,
     },
     Known {
         mechanism: "password_based",
@@ -34,6 +85,7 @@ const AUTHENTICATORS: [Known; 4] = [
             ("pool_size", "pool_size", Form::Number),
             ("ssl.cacertfile", "cacertfile", Form::Text),
         ],
+        shared: &[],
     },
     Known {
         mechanism: "jwt",
@@ -54,16 +106,36 @@ const AUTHENTICATORS: [Known; 4] = [
             ),
             ("ssl.cacertfile", "cacertfile", Form::Text),
         ],
+        shared: &[],
     },
     Known {
         mechanism: "scram",
         backend: "built_in_database",
         keys: &[],
+        shared: &[],
     },
 ];
 
 /// Keys of an authenticator that say for whom it is, or whom it believes: without them it would let others in.
-const NEEDED: [&str; 4] = ["precondition", "verify_claims", "public_key", "secret"];
+const NEEDED: [&str; 5] = [
+    "precondition",
+    "verify_claims",
+    "public_key",
+    "secret",
+    "redis_type",
+];
+
+/// Keys that say nothing that is not so without them.
+const SILENT: [&str; 7] = [
+    "mechanism",
+    "backend",
+    "enable",
+    "use_jwks",
+    "algorithm",
+    // For passwords that are made; a hash that is there says it itself.
+    "password_hash_algorithm.salt_rounds",
+    "password_hash_algorithm.dk_length",
+];
 
 /// What is to be known of an authenticator that was carried over.
 const USERS_STAY: &str =
@@ -124,12 +196,17 @@ impl Import<'_> {
         if backend == "built_in_database" {
             self.say(one.line, "authentication", Class::Differs, USERS_STAY);
         }
+        if !known.shared.is_empty() {
+            let text = format!("takes a program built with the feature `{backend}`");
+            self.say(one.line, "authentication.backend", Class::Differs, &text);
+        }
         self.fields(one, known);
     }
 
     /// The keys of an authenticator, into the table begun last.
     fn fields(&mut self, one: &Value, known: &Known) {
-        for (key, ours, form) in known.keys {
+        let keys = known.keys.iter().chain(known.shared);
+        for (key, ours, form) in keys.clone() {
             let path: Vec<&str> = key.split('.').collect();
             let Some(value) = one.at(&path) else {
                 continue;
@@ -149,9 +226,10 @@ impl Import<'_> {
                     .strip_prefix(key)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             };
-            let is_read = ["mechanism", "backend", "enable", "use_jwks", "algorithm"]
-                .contains(&&*dotted)
-                || known.keys.iter().any(|(key, ..)| has_it(key));
+            let is_single = dotted == "redis_type" && value.text() == Some("single");
+            let is_read = SILENT.contains(&&*dotted)
+                || is_single
+                || keys.clone().any(|(key, ..)| has_it(key));
             let is_other_hash = dotted == "algorithm" && value.text() == Some("sha512");
             if !is_read || is_other_hash {
                 self.unknown(&dotted, value);

@@ -213,6 +213,64 @@ bind = 1883"#
 }
 
 #[test]
+fn databases_and_how_they_have_passwords() {
+    let text = r#"
+listeners.tcp.default.bind = 1883
+authorization.sources = []
+authentication = [
+  { mechanism = password_based, backend = postgresql, server = "127.0.0.1:5432", database = mqtt
+    username = root, password = public, pool_size = 4, auto_reconnect = true
+    query = "SELECT password_hash, salt FROM mqtt_user where username = ${username} LIMIT 1"
+    password_hash_algorithm { name = pbkdf2, mac_fun = sha256, iterations = 4096, dk_length = 32 } }
+  { mechanism = password_based, backend = redis, redis_type = single, server = "db:6379", database = 1
+    cmd = "HMGET mqtt_user:${username} password_hash salt"
+    ssl { enable = true, cacertfile = "ca.pem" }
+    password_hash_algorithm { name = bcrypt, salt_rounds = 10 } }
+]
+"#;
+    assert_eq!(
+        own_lines(text),
+        r#"[[authentication]]
+mechanism = "password_based"
+backend = "postgresql"
+database = "mqtt"
+query = "SELECT password_hash, salt FROM mqtt_user where username = ${username} LIMIT 1"
+server = "127.0.0.1:5432"
+username = "root"
+password = "public"
+pool_size = 4
+password_hash_algorithm.name = "pbkdf2"
+password_hash_algorithm.mac_fun = "sha256"
+password_hash_algorithm.iterations = 4096
+[[authentication]]
+mechanism = "password_based"
+backend = "redis"
+database = 1
+cmd = "HMGET mqtt_user:${username} password_hash salt"
+server = "db:6379"
+ssl.enable = true
+ssl.cacertfile = "ca.pem"
+password_hash_algorithm.name = "bcrypt"
+[authorization]
+no_match = "allow"
+[listeners.tcp.default]
+bind = 1883"#
+    );
+    let found = converted(text);
+    let directives: Vec<_> = found.remarks.iter().map(|one| &*one.directive).collect();
+    for said in ["authentication.backend", "authentication.auto_reconnect"] {
+        assert!(
+            directives.contains(&said),
+            "{said} is not in {directives:?}"
+        );
+    }
+    let cluster = text.replace("redis_type = single", "redis_type = cluster");
+    let refused = converted(&cluster);
+    let refused: Vec<_> = refused.refused().map(|one| &*one.directive).collect();
+    assert_eq!(refused, ["authentication.redis_type"]);
+}
+
+#[test]
 fn where_no_source_is_named_the_rules_are_those_emqx_comes_with() {
     let own = own_lines("listeners.tcp.default.bind = 1883");
     assert!(
