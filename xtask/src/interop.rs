@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 use tools::{Tool, Tools};
 
 /// Which tests need which tool: the beginning of a name of the test, or of a module around it.
-const SUITES: [(&str, Tool); 8] = [
+const SUITES: [(&str, Tool); 10] = [
     ("mosquitto", Tool::Mosquitto),
     ("client", Tool::Mosquitto),
     ("paho", Tool::Paho),
@@ -21,6 +21,8 @@ const SUITES: [(&str, Tool); 8] = [
     ("npm", Tool::Npm),
     ("tshark", Tool::Tshark),
     ("chromium", Tool::Chromium),
+    ("postgresql", Tool::PostgreSql),
+    ("redis", Tool::Redis),
 ];
 
 /// What to do with the other implementations.

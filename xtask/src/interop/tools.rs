@@ -1,6 +1,7 @@
 //! The other implementations: taken from the environment or the system, else fetched; nothing is installed or started.
 
 mod chromium;
+mod databases;
 mod debian;
 mod mosquitto;
 mod tshark;
@@ -29,6 +30,10 @@ pub(super) enum Tool {
     Tshark,
     /// Chromium, with the package of npm in a page.
     Chromium,
+    /// The PostgreSQL server.
+    PostgreSql,
+    /// The Redis server.
+    Redis,
 }
 
 /// What could be made available.
@@ -39,7 +44,7 @@ pub(super) struct Tools {
 }
 
 /// Every variable the tests read; a value from outside is kept.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 17] = [
     "MQTT_INTEROP_CHROMIUM",
     "MQTT_INTEROP_CHROMIUM_LIBRARIES",
     "MQTT_INTEROP_DUMPCAP",
@@ -49,8 +54,12 @@ const VARIABLES: [&str; 13] = [
     "MQTT_INTEROP_MOSQUITTO_SUB",
     "MQTT_INTEROP_NODE",
     "MQTT_INTEROP_NODE_PATH",
+    "MQTT_INTEROP_POSTGRESQL_BIN",
+    "MQTT_INTEROP_POSTGRESQL_LIBRARY_PATH",
     "MQTT_INTEROP_PYTHON",
     "MQTT_INTEROP_PYTHONPATH",
+    "MQTT_INTEROP_REDIS",
+    "MQTT_INTEROP_REDIS_LIBRARY_PATH",
     "MQTT_INTEROP_TSHARK",
     "MQTT_INTEROP_TSHARK_LIBRARY_PATH",
 ];
@@ -93,6 +102,16 @@ impl Tools {
                     let package = unless_given("MQTT_INTEROP_NODE", || npm(folder));
                     package.and_then(|_| chromium::prepare(folder))
                 }),
+            ),
+            (
+                Tool::PostgreSql,
+                unless_given("MQTT_INTEROP_POSTGRESQL_BIN", || {
+                    databases::postgresql(folder)
+                }),
+            ),
+            (
+                Tool::Redis,
+                unless_given("MQTT_INTEROP_REDIS", || databases::redis(folder)),
             ),
         ] {
             match prepared {

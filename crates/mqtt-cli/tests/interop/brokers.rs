@@ -23,7 +23,7 @@ pub(crate) struct RunningBroker {
     process: Running,
     /// Where it logs, when that is not what it prints.
     log: Option<PathBuf>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl RunningBroker {
@@ -60,7 +60,7 @@ impl RunningBroker {
             way: Way::new(door, addr, dir.path()),
             process,
             log: Some(log),
-            _dir: dir,
+            dir,
         }
     }
 
@@ -94,7 +94,7 @@ impl RunningBroker {
                     way: Way::tcp(addr),
                     process,
                     log: None,
-                    _dir: dir,
+                    dir,
                 });
             }
         }
@@ -102,6 +102,12 @@ impl RunningBroker {
 }
 
 impl RunningBroker {
+    /// Where it keeps what it keeps.
+    #[cfg(all(unix, any(feature = "postgresql", feature = "redis")))]
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// What it has logged until now.
     pub(crate) fn logged(&self) -> String {
         let log = self.log.as_ref().map(fs::read_to_string);

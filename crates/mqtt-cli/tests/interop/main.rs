@@ -7,6 +7,8 @@
 mod brokers;
 mod chromium;
 mod clients;
+#[cfg(all(unix, any(feature = "postgresql", feature = "redis")))]
+mod databases;
 mod doors;
 mod migration;
 mod process;
