@@ -24,7 +24,7 @@ fn each_is_due_once_unless_it_left() {
     expiries.remove(6, "b");
     expiries.remove(5, "x");
     assert!(expiries.take_due(4).is_empty());
-    assert_eq!(expiries.take_due(6), ["a".into(), "b".into()]);
+    assert_eq!(expiries.take_due(6), ["a", "b"].map(Box::<str>::from));
     assert!(expiries.take_due(6).is_empty());
     expiries.remove(7, "c");
     assert!(expiries.take_due(u64::MAX).is_empty());
