@@ -1,7 +1,7 @@
 //! `ClientBuilder`: everything that is decided before connecting.
 
 use crate::authenticate::AuthSource;
-use crate::dial::{Credentials, CredentialsSource, Dial};
+use crate::dial::{Credentials, CredentialsSource, Dial, WrapStream};
 use crate::driver::Driver;
 use crate::options::Options;
 use crate::{
@@ -165,6 +165,13 @@ impl ClientBuilder {
         A: Future<Output = io::Result<Stream>> + Send + 'static,
     {
         self.with(|options| options.dial = Dial::Custom(Arc::new(source)))
+    }
+
+    /// Has every stream of bytes go through `wrap` before the client uses it: to look at what passes, to slow it down.
+    ///
+    /// Above TLS and WebSocket, so that what passes are MQTT packets; one stream for each connection.
+    pub fn wrap_stream(self, wrap: impl Fn(Stream) -> Stream + Send + Sync + 'static) -> Self {
+        self.with(|options| options.wrap = Some(WrapStream(Arc::new(wrap))))
     }
 
     /// Leaves a Will Message with the server.

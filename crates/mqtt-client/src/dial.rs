@@ -116,6 +116,16 @@ impl fmt::Debug for CredentialsSource {
     }
 }
 
+/// A function of the application; shows no more than that it is there.
+#[derive(Clone)]
+pub(crate) struct WrapStream(pub(crate) Arc<dyn Fn(Stream) -> Stream + Send + Sync>);
+
+impl fmt::Debug for WrapStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WrapStream")
+    }
+}
+
 /// What finds the servers of a domain; shows no more than that it is there.
 #[cfg(feature = "srv")]
 #[derive(Clone)]
@@ -165,6 +175,10 @@ pub(crate) async fn dial(
             let given = given.lock().unwrap_or_else(PoisonError::into_inner).take();
             given.ok_or_else(|| io_error(server, io::ErrorKind::NotConnected.into()))?
         }
+    };
+    let stream = match &options.wrap {
+        Some(WrapStream(wrap)) => wrap(stream),
+        None => stream,
     };
     Ok(Dialed {
         stream,

@@ -1,7 +1,7 @@
 //! What a client was told before it connects, and the CONNECT packet that says it.
 
 use crate::authenticate::AuthSource;
-use crate::dial::{Credentials, CredentialsSource, Dial};
+use crate::dial::{Credentials, CredentialsSource, Dial, WrapStream};
 use crate::{Reconnect, Will, limits};
 use mqtt_codec::{
     Connect, Properties, Property, PropertyList, ProtocolVersion, TopicError, TopicName,
@@ -16,6 +16,7 @@ pub(crate) struct Options {
     pub(crate) endpoint: Endpoint,
     pub(crate) fallback_servers: Vec<Endpoint>,
     pub(crate) dial: Dial,
+    pub(crate) wrap: Option<WrapStream>,
     #[cfg(feature = "srv")]
     pub(crate) srv: Option<crate::dial::SrvSource>,
     pub(crate) reconnect: Reconnect,
@@ -67,6 +68,7 @@ impl Options {
             endpoint,
             fallback_servers: Vec::new(),
             dial: Dial::Net(Box::default()),
+            wrap: None,
             #[cfg(feature = "srv")]
             srv: None,
             reconnect: Reconnect::new(),
