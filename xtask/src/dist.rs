@@ -3,6 +3,7 @@
 mod checksums;
 mod debian;
 mod dockerfile;
+mod empty_root;
 mod start;
 mod unit;
 
@@ -19,6 +20,9 @@ const PACKAGE: &str = "mqtt-cli";
 
 /// The binary.
 const BINARY: &str = "mqtt";
+
+/// Below this the released binary stays, in bytes.
+const SIZE_MAX: u64 = 15_000_000;
 
 /// Files that go beside the binary.
 const PACKAGING: &str = "xtask/packaging";
@@ -50,6 +54,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode, String> {
     report.step("binary", || {
         from_result(stripped_binary(workspace, &binary))
     });
+    report.step("size", || size(&binary));
+    let root = workspace.target_dir("xtask")?.join("empty-root");
+    report.step("empty root", || empty_root::check(&binary, &root));
     report.step("configuration", || configuration(workspace, &binary));
     report.step("debian package", || {
         debian_package(workspace, &binary, &out)
@@ -88,11 +95,40 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
     outcome
 }
 
+/// What `cargo xtask test` checks of the binary as it is released: its size, and what it needs.
+pub(crate) fn released(workspace: &Workspace) -> Outcome {
+    let command = workspace.cargo(&["build", "--release", "--package", PACKAGE]);
+    let mut outcome = Outcome::of_program(command.capture());
+    if outcome.counts.failed > 0 {
+        return outcome;
+    }
+    let binary = built(workspace, "release");
+    outcome.add(size(&binary));
+    match workspace.target_dir("xtask") {
+        Ok(folder) => outcome.add(empty_root::check(&binary, &folder.join("empty-root"))),
+        Err(error) => outcome.add(Outcome::failed(error)),
+    }
+    outcome
+}
+
+fn size(binary: &Path) -> Outcome {
+    let size = match fs::metadata(binary) {
+        Ok(metadata) => metadata.len(),
+        Err(error) => return Outcome::failed(format!("{}: {error}", binary.display())),
+    };
+    let note = format!("{size} bytes, may be {SIZE_MAX}");
+    match size < SIZE_MAX {
+        true => Outcome {
+            notes: vec![note],
+            ..Outcome::passed()
+        },
+        false => Outcome::failed(note),
+    }
+}
+
 fn stripped_binary(workspace: &Workspace, binary: &Path) -> Result<(), String> {
     let build = workspace.cargo(&["build", "--release", "--package", PACKAGE]);
-    build
-        .args(["--config", "profile.release.strip='symbols'"])
-        .show()?;
+    build.show()?;
     copy(&built(workspace, "release"), binary)?;
     let version = Command::new(binary).arg("--version").read()?;
     say(version.trim());

@@ -116,6 +116,11 @@ const STEPS: [Step; 18] = [
         when: When::Full,
         check: Check::Plain(dist::check),
     },
+    Step {
+        name: "release",
+        when: When::Full,
+        check: Check::Plain(dist::released),
+    },
 ];
 
 /// One line of the report.
