@@ -53,32 +53,46 @@ pub(crate) async fn connect_with(
     reconnect: Reconnect,
     change: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<Client, Failure> {
+    let connected = change(builder_of(args, reconnect)?).connect().await;
+    connected.map_err(|error| not_connected(args, &error))
+}
+
+/// A client as the flags say, which connects again as `reconnect` says unless they say otherwise; what is risky
+/// about it is told.
+pub(crate) fn builder_of(
+    args: &ConnectionArgs,
+    reconnect: Reconnect,
+) -> Result<ClientBuilder, Failure> {
     let endpoint = args.server.target().map_err(Failure::usage)?.endpoint;
     if let Some(warning) = args.server.warning().filter(|_| !args.quiet) {
         // With stderr closed nobody is left to warn.
         let _ = writeln!(std::io::stderr(), "mqtt: {warning}");
     }
-    let builder = builder(args, &endpoint)?.reconnect(args.reconnect(reconnect));
-    change(builder).connect().await.map_err(|error| {
-        let line = match &error {
-            ConnectError::Dial(error) => error.to_string(),
-            ConnectError::Io { source, .. } => {
-                format!("cannot connect to {}: {source}", shown(&endpoint))
-            }
-            error => format!("cannot connect to {}: {error}", shown(&endpoint)),
-        };
-        match &error {
-            ConnectError::Endpoint(_) => Failure::usage(line),
-            ConnectError::Refused { reason, .. } => {
-                // What an older server said was a return code.
-                let code = args
-                    .protocol_version
-                    .map(|version| version.connack_code(*reason));
-                Failure::refused(code.unwrap_or(reason.get()), line)
-            }
-            _ => Failure::run_time(line),
+    Ok(builder(args, &endpoint)?.reconnect(args.reconnect(reconnect)))
+}
+
+/// Why there is no connection, by the server's address.
+pub(crate) fn not_connected(args: &ConnectionArgs, error: &ConnectError) -> Failure {
+    let server = match args.server.target() {
+        Ok(target) => shown(&target.endpoint),
+        Err(error) => return Failure::usage(error),
+    };
+    let line = match error {
+        ConnectError::Dial(error) => error.to_string(),
+        ConnectError::Io { source, .. } => format!("cannot connect to {server}: {source}"),
+        error => format!("cannot connect to {server}: {error}"),
+    };
+    match error {
+        ConnectError::Endpoint(_) => Failure::usage(line),
+        ConnectError::Refused { reason, .. } => {
+            // What an older server said was a return code.
+            let code = args
+                .protocol_version
+                .map(|version| version.connack_code(*reason));
+            Failure::refused(code.unwrap_or(reason.get()), line)
         }
-    })
+        _ => Failure::run_time(line),
+    }
 }
 
 /// Waits for the first signal or the timeout, and gives its exit code.

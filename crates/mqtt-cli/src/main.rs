@@ -28,12 +28,14 @@ mod record;
 mod replay;
 mod retained;
 mod signals;
+mod sim;
 mod spy;
 mod store;
 mod subscribe;
 mod surroundings;
 mod terminal;
 mod torture;
+mod tui;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
@@ -75,6 +77,8 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Pub(args) => publish::run(*args),
         Command::Sub(args) => subscribe::run(*args),
         Command::Bench(args) => bench::run(&args),
+        Command::Sim(args) => sim::run(args),
+        Command::Tui(args) => tui::run(args),
         Command::Decode(args) => decode::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Help(args) => help::run(&args),

@@ -12,11 +12,7 @@ use std::{
 use mqtt_spy::{
     Capture, Event, Limits, Listener, Observer, Proxy, Recording, Seen, Settings, Style, Totals,
 };
-use tokio::{
-    sync::mpsc::{Receiver, error::TryRecvError},
-    task::spawn_blocking,
-    time::timeout,
-};
+use tokio::{sync::mpsc::Receiver, task::spawn_blocking, time::timeout};
 
 use crate::{
     args::SpyArgs,
@@ -161,10 +157,7 @@ impl Watcher {
                         shown => shown.map_err(unshown)?,
                     }
                 }
-                next = match events.try_recv() {
-                    Ok(event) => Some(event),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = events.try_recv().ok();
             }
             // A reader has each packet at once, but a burst is written as one.
             match self.flush() {

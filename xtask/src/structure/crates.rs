@@ -52,6 +52,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "mqtt-spy",
         &["mqtt-codec", "mqtt-dissect", "mqtt-io", "mqtt-record"],
     ),
+    ("mqtt-tui", &["mqtt-payload"]),
+    ("mqtt-sim", &["mqtt-client", "mqtt-template"]),
     (
         "mqtt-cli",
         &[
@@ -69,9 +71,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mqtt-probe",
             "mqtt-record",
             "mqtt-spy",
+            "mqtt-sim",
             "mqtt-store",
             "mqtt-template",
             "mqtt-torture",
+            "mqtt-tui",
         ],
     ),
     (
@@ -95,7 +99,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that need no runtime.
-const WITHOUT_RUNTIME: [&str; 10] = [
+const WITHOUT_RUNTIME: [&str; 11] = [
+    "mqtt-tui",
     "mqtt-template",
     "mqtt-format",
     "mqtt-payload",

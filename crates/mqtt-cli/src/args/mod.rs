@@ -25,11 +25,13 @@ mod record;
 mod retained;
 mod secret;
 mod server;
+mod sim;
 mod spy;
 mod store;
 mod subscribe;
 mod tls;
 mod torture;
+mod tui;
 mod units;
 mod will;
 mod words;
@@ -55,10 +57,12 @@ pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use record::{RecordArgs, ReplayArgs};
 pub(crate) use retained::{ClearArgs, GetArgs, ListArgs, RetainedArgs, RetainedCommand};
 pub(crate) use server::{ServerArgs, ServerError};
+pub(crate) use sim::SimArgs;
 pub(crate) use spy::SpyArgs;
 pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use subscribe::SubscribeArgs;
 pub(crate) use torture::TortureArgs;
+pub(crate) use tui::TuiArgs;
 
 use crate::exit::Failure;
 use levels::Filled;
@@ -112,6 +116,10 @@ pub(crate) enum Command {
     Retained(Box<RetainedArgs>),
     /// Load a broker with many clients, and measure it
     Bench(Box<BenchArgs>),
+    /// Let devices that are not there connect and publish
+    Sim(SimArgs),
+    /// Look at topics and their messages in a screen of their own
+    Tui(TuiArgs),
     /// Make certificates to develop with, and look at some
     Certs(CertsArgs),
     /// Ask who may do what, and why

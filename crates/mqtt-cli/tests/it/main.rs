@@ -27,7 +27,10 @@ mod record;
 mod refusals;
 mod retained;
 mod server;
+mod sim;
 mod spy;
 mod store;
 mod torture;
+#[cfg(unix)]
+mod tui;
 mod usage;

@@ -16,7 +16,7 @@ struct Spy {
 
 impl Spy {
     fn start(broker: RunningBroker, args: &[&str]) -> Self {
-        let server = format!("mqtt://{}", broker.addrs[0]);
+        let server = format!("mqtt://{}", broker.addrs.first().unwrap());
         let listen = ["spy", "--listen", "127.0.0.1:0", "--connect", &server];
         let mut command = mqtt(listen.iter().chain(args));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,0 +1,37 @@
+//! Durations as they are written: `500ms`, `2s`, `1h 30m`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::{Deserialize as _, Deserializer, de::Error as _};
+
+/// Reads one; a negative one is none.
+pub(crate) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    parse(&text).map_err(D::Error::custom)
+}
+
+fn parse(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no duration such as 500ms, 2s or 1h 30m"))?;
+    Duration::try_from(duration).map_err(|_| format!("{text:?} is negative"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse("1h 30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(parse("0s"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_none_is_named() {
+        assert!(parse("5").is_err_and(|error| error.contains("\"5\" is no duration")));
+        assert!(parse("-1s").is_err_and(|error| error.contains("negative")));
+    }
+}
