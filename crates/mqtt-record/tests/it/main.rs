@@ -1,9 +1,5 @@
 //! Recordings written, read and published again.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod file;
 mod fuzzed;
