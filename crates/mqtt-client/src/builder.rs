@@ -211,6 +211,16 @@ impl ClientBuilder {
         self.with(|options| options.topic_alias_max = max)
     }
 
+    /// Leaves Subscription Identifiers to the application: [`Subscribe::subscription_identifier`].
+    ///
+    /// When not set the client gives one to each subscription and finds by it which messages are whose; without, it
+    /// goes by the Topic Filters, as before v5. Spec: v5 §3.8.2.1.2.
+    ///
+    /// [`Subscribe::subscription_identifier`]: crate::Subscribe::subscription_identifier
+    pub fn own_subscription_identifiers(self) -> Self {
+        self.with(|options| options.identifies_subscriptions = false)
+    }
+
     /// Ends messages of QoS 1 with [`PublishError::SessionLost`](crate::PublishError::SessionLost) when the server has
     /// lost the session with them; when not set they are published anew, and may arrive twice.
     pub fn fail_lost(self) -> Self {

@@ -8,8 +8,8 @@ use crate::queue::MessageQueue;
 use crate::{MessageProperties, Published, Subscription};
 use bytes::Bytes;
 use mqtt_codec::{
-    Ack, Delivery, Properties, PropertyList, Publish, QoS, ReasonCode, SubscriptionOptions,
-    TopicName,
+    Ack, Delivery, Properties, PropertyList, Publish, QoS, ReasonCode, SubscriptionIdentifier,
+    SubscriptionOptions, TopicName,
 };
 use mqtt_session::{MessageExpiry, OutgoingMessage};
 use std::sync::{Arc, Weak};
@@ -125,6 +125,8 @@ pub(crate) struct SubscribeRequest {
     /// One for each filter.
     pub(crate) options: Vec<SubscriptionOptions>,
     pub(crate) user_properties: Vec<(String, String)>,
+    /// Of the application's choice.
+    pub(crate) identifier: Option<SubscriptionIdentifier>,
     /// For the handle in the subscription; a request keeps no client alive that nobody has any more.
     pub(crate) client: Weak<Handle>,
     pub(crate) queue: Arc<MessageQueue>,
@@ -135,6 +137,7 @@ pub(crate) struct SubscribeRequest {
 #[derive(Debug)]
 pub(crate) struct UnsubscribeRequest {
     pub(crate) topic_filters: Vec<Box<str>>,
+    pub(crate) user_properties: Vec<(String, String)>,
     /// None when a dropped subscription is cleared away, which nobody waits for.
     pub(crate) reply: Option<UnsubscribeReply>,
 }

@@ -3,7 +3,8 @@
 use crate::MessageProperties;
 use crate::answer::Acker;
 use bytes::Bytes;
-use mqtt_codec::{Delivery, Publish, QoS, ReasonCode, TopicName};
+use mqtt_codec::{Delivery, PacketId, Publish, QoS, ReasonCode, TopicName};
+use std::num::NonZeroU16;
 use std::str::Utf8Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +19,7 @@ pub struct Message {
     qos: QoS,
     retain: bool,
     dup: bool,
+    packet_id: Option<PacketId>,
     /// None where nobody has to answer, and once somebody has.
     acker: Option<Arc<Mutex<Option<Acker>>>>,
 }
@@ -27,6 +29,8 @@ pub struct Message {
 pub(crate) struct Heading {
     topic_name: Arc<str>,
     properties: Option<Arc<MessageProperties>>,
+    /// Part of the properties as they were received.
+    topic_alias: Option<NonZeroU16>,
 }
 
 /// What the last message had, as the next one often has the same.
@@ -60,6 +64,10 @@ impl Recent {
                 true => self.heading.properties.clone(),
                 false => (!publish.properties.is_empty())
                     .then(|| Arc::new(MessageProperties::of(&publish.properties))),
+            },
+            topic_alias: match has_properties {
+                true => self.heading.topic_alias,
+                false => publish.properties.topic_alias(),
             },
         });
         if let Some(block) = block
@@ -113,6 +121,7 @@ impl Message {
             qos: Delivery::qos(publish.delivery),
             retain: publish.retain,
             dup: publish.dup,
+            packet_id: Delivery::packet_id(publish.delivery),
             acker: None,
         }
     }
@@ -187,6 +196,16 @@ impl Message {
     /// Whether the server may have sent it before.
     pub fn dup(&self) -> bool {
         self.dup
+    }
+
+    /// The Packet Identifier it came with; none at QoS 0, and not the publisher's. Spec: v5 §2.2.1.
+    pub fn packet_id(&self) -> Option<u16> {
+        self.packet_id.map(PacketId::get)
+    }
+
+    /// The Topic Alias the server used for it, which says nothing of what was published. Spec: v5 §3.3.2.3.4.
+    pub fn topic_alias(&self) -> Option<u16> {
+        self.heading.topic_alias.map(NonZeroU16::get)
     }
 
     /// Its properties; none before v5.

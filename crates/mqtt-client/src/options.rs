@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) receive_maximum: NonZeroU16,
     pub(crate) packet_len_max: NonZeroU32,
     pub(crate) topic_alias_max: u16,
+    /// Whether the client gives its subscriptions identifiers of its own.
+    pub(crate) identifies_subscriptions: bool,
     pub(crate) publish_capacity: usize,
     pub(crate) publish_bytes: usize,
     pub(crate) stall_timeout: Duration,
@@ -89,6 +91,7 @@ impl Options {
             receive_maximum: NonZeroU16::new(limits::RECEIVE_MAXIMUM).unwrap_or(NonZeroU16::MIN),
             packet_len_max: NonZeroU32::new(limits::PACKET_LEN_MAX).unwrap_or(NonZeroU32::MIN),
             topic_alias_max: limits::TOPIC_ALIAS_MAXIMUM,
+            identifies_subscriptions: true,
             publish_capacity: limits::PUBLISH_CAPACITY,
             publish_bytes: limits::PUBLISH_BYTES,
             stall_timeout: limits::STALL_TIMEOUT,

@@ -157,6 +157,7 @@ async fn subscribed(client: &Client) -> Result<String, RequestError> {
         topic_filters: Arc::new([chosen.as_str().into()]),
         options: vec![SubscriptionOptions::new(QoS::ExactlyOnce)],
         user_properties: Vec::new(),
+        identifier: None,
         client: Arc::downgrade(&client.handle),
         queue: Arc::new(MessageQueue::of_responses(Arc::clone(&shared.responses))),
         reply,

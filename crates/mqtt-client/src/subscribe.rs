@@ -3,7 +3,10 @@
 use crate::command::{Command, Request, SubscribeRequest};
 use crate::queue::{MessageQueue, QueueOptions};
 use crate::{Client, SubscribeError, Subscription, Unanswered, limits};
-use mqtt_codec::{QoS, ReasonCode, RetainHandling, SubscriptionOptions, TopicError, TopicFilter};
+use mqtt_codec::{
+    QoS, ReasonCode, RetainHandling, SubscriptionIdentifier, SubscriptionOptions, TopicError,
+    TopicFilter,
+};
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,6 +48,7 @@ pub struct Subscribe {
     topic_filters: Vec<(String, Option<QoS>)>,
     options: SubscriptionOptions,
     user_properties: Vec<(String, String)>,
+    identifier: Option<SubscriptionIdentifier>,
     queue: QueueOptions,
 }
 
@@ -55,6 +59,7 @@ impl Subscribe {
             topic_filters,
             options: SubscriptionOptions::new(QoS::AtMostOnce),
             user_properties: Vec::new(),
+            identifier: None,
             queue: QueueOptions::new(limits::SUBSCRIPTION_CAPACITY),
         }
     }
@@ -123,6 +128,15 @@ impl Subscribe {
         self
     }
 
+    /// Has its messages carry this Subscription Identifier, 1 to 268,435,455; from v5 on, and only with
+    /// [`ClientBuilder::own_subscription_identifiers`]. Any other number leaves it out. Spec: v5 §3.8.2.1.2.
+    ///
+    /// [`ClientBuilder::own_subscription_identifiers`]: crate::ClientBuilder::own_subscription_identifiers
+    pub const fn subscription_identifier(mut self, identifier: u32) -> Self {
+        self.identifier = SubscriptionIdentifier::new(identifier);
+        self
+    }
+
     /// Sets how many messages of QoS 0 are held until they are taken, at least 1; 1,024 when not set.
     ///
     /// Above that the oldest makes room and is counted by [`Subscription::dropped`]. Messages of QoS 1 and 2 are
@@ -156,6 +170,7 @@ impl Subscribe {
             topic_filters,
             options,
             user_properties: self.user_properties,
+            identifier: self.identifier,
             client: Arc::downgrade(&self.client.handle),
             queue: Arc::new(MessageQueue::with_options(self.queue)),
             reply,

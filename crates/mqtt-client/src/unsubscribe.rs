@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 pub struct Unsubscribe {
     client: Client,
     topic_filter: String,
+    user_properties: Vec<(String, String)>,
 }
 
 impl Unsubscribe {
@@ -23,7 +24,14 @@ impl Unsubscribe {
         Self {
             client,
             topic_filter,
+            user_properties: Vec::new(),
         }
+    }
+
+    /// Adds a User Property to UNSUBSCRIBE; from v5 on.
+    pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.user_properties.push((name.into(), value.into()));
+        self
     }
 
     async fn send(self) -> Result<(), UnsubscribeError> {
@@ -33,6 +41,7 @@ impl Unsubscribe {
         let (sender, answer) = oneshot::channel();
         let request = UnsubscribeRequest {
             topic_filters: vec![self.topic_filter.into()],
+            user_properties: self.user_properties,
             reply: Some(UnsubscribeReply {
                 sender,
                 _permit: permit,

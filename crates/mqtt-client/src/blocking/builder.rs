@@ -56,6 +56,7 @@ impl ClientBuilder {
         problem_information(wanted: bool);
         response_information();
         topic_aliases(max: u16);
+        own_subscription_identifiers();
         receive_maximum(receive_maximum: u16);
         max_packet_size(packet_len_max: u32);
         publish_capacity(messages: usize);

@@ -64,6 +64,7 @@ operation! {
     and(topic_filter: impl Into<String>, qos: QoS);
     qos(qos: QoS);
     no_local();
+    subscription_identifier(identifier: u32);
     retain_as_published();
     retain_handling(retain_handling: RetainHandling);
     user_property(name: impl Into<String>, value: impl Into<String>);

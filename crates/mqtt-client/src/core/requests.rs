@@ -63,6 +63,7 @@ impl Core {
             return later(Request::Resubscribe(topic_filters));
         };
         let has_ids = connection.grants().subscription_identifiers;
+        let gives_ids = self.options.identifies_subscriptions;
         // Meanwhile some may have been unsubscribed.
         let mut topic_filters = topic_filters;
         topic_filters.retain(|topic_filter| self.router.subscribed(topic_filter).is_some());
@@ -72,7 +73,7 @@ impl Core {
         let id = self.router.subscribed(first).and_then(|(_, id)| id);
         let id = match id.and_then(SubscriptionIdentifier::new) {
             _ if !has_ids => None,
-            None => {
+            None if gives_ids => {
                 let id = self.router.allocate_id();
                 for topic_filter in topic_filters.iter().filter(|_| id.is_some()) {
                     if let Some(id) = id {
@@ -109,7 +110,8 @@ impl Core {
             return later(Request::Subscribe(request));
         };
         let id = match connection.grants().subscription_identifiers {
-            true => self.router.allocate_id(),
+            true if self.options.identifies_subscriptions => self.router.allocate_id(),
+            true => request.identifier,
             false => None,
         };
         let topic_filters = Arc::clone(&request.topic_filters);
@@ -149,14 +151,20 @@ impl Core {
             return later(Request::Unsubscribe(request));
         };
         let topic_filters = request.topic_filters.clone();
+        let user_properties = request.user_properties.clone();
         let is_asked_for = request.reply.is_some();
         let filters: Vec<_> = topic_filters
             .iter()
             .filter_map(|topic_filter| TopicFilter::try_new(topic_filter).ok())
             .collect();
+        let pairs = user_properties.iter();
+        let list: Vec<_> = pairs
+            .map(|(name, value)| Property::UserProperty(name, value))
+            .collect();
+        let list = PropertyList::new(&list);
         connection.unsubscribe(
             &filters,
-            Properties::EMPTY,
+            Properties::from(&list),
             Request::Unsubscribe(request),
             self.now_ms,
             &mut self.out,
@@ -172,6 +180,7 @@ impl Core {
         if !topic_filters.is_empty() {
             let request = UnsubscribeRequest {
                 topic_filters,
+                user_properties: Vec::new(),
                 reply: None,
             };
             self.handle_command(Command::Request(Request::Unsubscribe(request)));
