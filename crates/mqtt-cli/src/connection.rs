@@ -47,6 +47,22 @@ pub(crate) async fn connect(args: &ConnectionArgs) -> Result<Client, Failure> {
     connect_with(args, Reconnect::never(), |builder| builder).await
 }
 
+/// The same for a command that prints what comes: nothing is asked for that the flags do not ask for.
+pub(crate) async fn connect_to_print(
+    args: &ConnectionArgs,
+    reconnect: Reconnect,
+) -> Result<Client, Failure> {
+    let has_aliases = args.connect_properties().topic_alias_maximum.is_some();
+    connect_with(args, reconnect, |builder| {
+        let builder = builder.own_subscription_identifiers();
+        match has_aliases {
+            true => builder,
+            false => builder.topic_aliases(0),
+        }
+    })
+    .await
+}
+
 /// The same, which connects again as `reconnect` says unless the flags say otherwise, and with what `change` adds.
 pub(crate) async fn connect_with(
     args: &ConnectionArgs,

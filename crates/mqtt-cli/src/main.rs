@@ -26,6 +26,7 @@ mod progress;
 mod publish;
 mod record;
 mod replay;
+mod request;
 mod retained;
 mod signals;
 mod sim;
@@ -79,6 +80,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Bench(args) => bench::run(&args),
         Command::Sim(args) => sim::run(args),
         Command::Tui(args) => tui::run(args),
+        Command::Rr(args) => request::run(args),
         Command::Decode(args) => decode::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Help(args) => help::run(&args),

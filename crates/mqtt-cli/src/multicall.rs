@@ -3,9 +3,9 @@
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use crate::{
-    args::{self, PasswdArgs, PublishArgs, SubscribeArgs},
+    args::{self, PasswdArgs, PublishArgs, RequestArgs, SubscribeArgs},
     exit::Failure,
-    passwd, publish, subscribe,
+    passwd, publish, request, subscribe,
 };
 
 /// A program of Mosquitto's.
@@ -15,18 +15,21 @@ pub(crate) enum Program {
     Publish,
     /// `mosquitto_sub`.
     Subscribe,
+    /// `mosquitto_rr`.
+    Request,
     /// `mosquitto_passwd`.
     Passwd,
 }
 
 impl Program {
-    const ALL: [Self; 3] = [Self::Publish, Self::Subscribe, Self::Passwd];
+    const ALL: [Self; 4] = [Self::Publish, Self::Subscribe, Self::Request, Self::Passwd];
 
     /// Its name.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Publish => "mosquitto_pub",
             Self::Subscribe => "mosquitto_sub",
+            Self::Request => "mosquitto_rr",
             Self::Passwd => "mosquitto_passwd",
         }
     }
@@ -56,10 +59,14 @@ impl Program {
             }),
             Self::Subscribe => {
                 args::parse_as::<SubscribeArgs>(self.name(), words).map(|mut args| {
-                    args.connection.as_mosquitto();
+                    args.as_mosquitto()?;
                     subscribe::run(args)
                 })
             }
+            Self::Request => args::parse_as::<RequestArgs>(self.name(), words).map(|mut args| {
+                args.as_mosquitto()?;
+                request::run(args)
+            }),
             Self::Passwd => args::parse_as::<PasswdArgs>(self.name(), words).map(|mut args| {
                 args.as_mosquitto();
                 passwd::run(&args)

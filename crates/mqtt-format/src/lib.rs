@@ -10,5 +10,5 @@ mod time;
 mod write;
 
 pub use jiff::Zoned;
-pub use parse::{Format, FormatError};
+pub use parse::{Format, FormatError, unescape};
 pub use write::{Message, NotPrintable};

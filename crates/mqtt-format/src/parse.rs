@@ -94,6 +94,21 @@ impl Format {
         })
     }
 
+    /// Everything as one JSON object, as `%j` prints it.
+    pub fn json() -> Self {
+        let field = Field {
+            conversion: Conversion::Json,
+            left: false,
+            zeros: false,
+            width: 0,
+            precision: None,
+        };
+        Self {
+            parts: vec![Part::Field(field)],
+            pretty: false,
+        }
+    }
+
     /// The same with JSON over several lines.
     #[must_use]
     pub fn pretty(self) -> Self {
@@ -110,6 +125,22 @@ impl FromStr for Format {
     fn from_str(text: &str) -> Result<Self, FormatError> {
         Self::parse(text)
     }
+}
+
+/// A text with `\n`, `\t` and so on as the characters they stand for, as in a format.
+///
+/// # Errors
+/// What is wrong with it, in mosquitto's words.
+pub fn unescape(text: &str) -> Result<String, FormatError> {
+    let mut plain = String::new();
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        plain.push(match character {
+            '\\' => escape(rest.next())?,
+            character => character,
+        });
+    }
+    Ok(plain)
 }
 
 /// What follows a `%`; `None` for a percent sign.

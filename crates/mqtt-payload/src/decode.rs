@@ -67,6 +67,11 @@ impl Decoder {
         self
     }
 
+    /// Whether it goes by what each payload looks like.
+    pub fn is_auto(&self) -> bool {
+        self.codecs.last() == Some(&Codec::Auto)
+    }
+
     /// What `payload` holds.
     ///
     /// # Errors

@@ -17,11 +17,13 @@ mod levels;
 mod message;
 mod moment;
 mod passwd;
+mod printing;
 mod profile;
 mod profile_file;
 mod property;
 mod publish;
 mod record;
+mod request;
 mod retained;
 mod secret;
 mod server;
@@ -52,9 +54,11 @@ pub(crate) use decode::{DecodeArgs, FormatArg};
 pub(crate) use help::{CompletionsArgs, HelpArgs};
 pub(crate) use import::{ImportArgs, ImportKind, MosquittoArgs, MosquittoCli};
 pub(crate) use passwd::{HashArg, PasswdArgs};
+pub(crate) use printing::PrintArgs;
 pub(crate) use property::{ConnectProperties, PropertyCommand};
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use record::{RecordArgs, ReplayArgs};
+pub(crate) use request::RequestArgs;
 pub(crate) use retained::{ClearArgs, GetArgs, ListArgs, RetainedArgs, RetainedCommand};
 pub(crate) use server::{ServerArgs, ServerError};
 pub(crate) use sim::SimArgs;
@@ -120,6 +124,8 @@ pub(crate) enum Command {
     Sim(SimArgs),
     /// Look at topics and their messages in a screen of their own
     Tui(TuiArgs),
+    /// Publish a request and print its response
+    Rr(RequestArgs),
     /// Make certificates to develop with, and look at some
     Certs(CertsArgs),
     /// Ask who may do what, and why

@@ -210,7 +210,6 @@ impl PropertyArgs {
     }
 
     /// The User Properties of UNSUBSCRIBE, which has no others.
-    #[expect(dead_code, reason = "`-U` of mqtt sub reads it")]
     pub(crate) fn unsubscribe(&self) -> Vec<(String, String)> {
         let values = self.of(PropertyCommand::Unsubscribe);
         values.filter_map(PropertyValue::as_pair).collect()

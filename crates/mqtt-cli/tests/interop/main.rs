@@ -11,6 +11,7 @@ mod clients;
 mod databases;
 mod doors;
 mod migration;
+mod mosquitto_golden;
 mod process;
 mod scenarios;
 mod surroundings;

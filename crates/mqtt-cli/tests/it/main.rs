@@ -30,6 +30,7 @@ mod server;
 mod sim;
 mod spy;
 mod store;
+mod subscribing;
 mod torture;
 #[cfg(unix)]
 mod tui;

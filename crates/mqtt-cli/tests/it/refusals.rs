@@ -171,7 +171,18 @@ fn a_lost_connection_is_a_failure() {
         talk.say(&[0x90, 4, high, low, 0, 0]);
         talk.say(&[0xE0, 1, 0x8B]);
     });
-    let ended = run(["sub", "-t", "a", "-h", "127.0.0.1", "-p", &server.port()]);
+    let port = server.port();
+    let ended = run([
+        "sub",
+        "-t",
+        "a",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "--retry",
+        "0",
+    ]);
     assert!(
         ended.stderr.contains("server shutting down"),
         "{}",

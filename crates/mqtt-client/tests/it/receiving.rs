@@ -133,9 +133,14 @@ async fn a_topic_alias_is_resolved() {
             payload: b"again",
         }))
         .await;
-    assert_eq!(subscription.next().await.unwrap().topic_name(), "long/name");
+    let first = subscription.next().await.unwrap();
+    assert_eq!(
+        (first.topic_name(), first.topic_alias()),
+        ("long/name", Some(1))
+    );
     let again = subscription.next().await.unwrap();
     assert_eq!((again.topic_name(), again.retain()), ("long/name", true));
+    assert_eq!(again.topic_alias(), Some(1));
 }
 
 #[tokio::test]
@@ -267,6 +272,40 @@ async fn subscription_identifiers_tell_overlapping_subscriptions_apart() {
         let message = subscription.next().await.unwrap();
         assert_eq!(message.properties().subscription_identifiers, [id]);
         assert!(subscription.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn identifiers_of_ones_own_are_sent_and_nothing_is_found_by_them() {
+    let change = |builder: mqtt_client::ClientBuilder| builder.own_subscription_identifiers();
+    let (client, mut server) = connected_with(ProtocolVersion::V5, change, &[]).await;
+    for (topic_filter, own) in [("a/#", None), ("b", Some(7))] {
+        let mut subscribe = client.subscribe(topic_filter);
+        if let Some(own) = own {
+            subscribe = subscribe.subscription_identifier(own);
+        }
+        let (subscription, received) =
+            tokio::join!(subscribe.into_future(), server.grant(ReasonCode::SUCCESS));
+        let Packet::Subscribe(subscribe) = received.packet() else {
+            panic!("SUBSCRIBE expected")
+        };
+        let sent = subscribe.properties.subscription_identifiers().next();
+        assert_eq!(sent.map(SubscriptionIdentifier::get), own);
+        // One that nobody has sent leads nowhere else.
+        let carried = SubscriptionIdentifier::new(own.unwrap_or(9)).unwrap();
+        let carried = [Property::SubscriptionIdentifier(carried)];
+        let topic_name = topic_filter.replace('#', "b");
+        server
+            .publish_with(&topic_name, QoS::AtLeastOnce, 5, &carried)
+            .await;
+        let message = subscription.unwrap().next().await.unwrap();
+        assert_eq!(message.topic_name(), topic_name);
+        assert_eq!(
+            (message.packet_id(), message.topic_alias()),
+            (Some(5), None)
+        );
+        assert_eq!(server.recv().await.packet(), Packet::PubAck(ack(id(5))));
+        server.unsubscribed().await;
     }
 }
 

@@ -1,0 +1,185 @@
+//! Every flag of `mosquitto_sub`.
+
+use super::Golden;
+
+fn golden() -> Golden {
+    let golden = Golden::new("sub");
+    golden.keep_messages();
+    golden
+}
+
+#[test]
+fn flags_that_change_what_is_sent_or_printed() {
+    let golden = golden();
+    for flags in [
+        "",
+        "-v",
+        "--verbose",
+        "-N",
+        "-v -N",
+        "-q 1",
+        "--qos 2",
+        "-V mqttv31",
+        "-V mqttv311",
+        "-V 5",
+        "--protocol-version mqttv5",
+        "-i c1",
+        "--id c1",
+        "-I prefix",
+        "-k 10",
+        "--keepalive 10",
+        "--quiet",
+        "--pretty",
+        "-W 20",
+        "-c -i keeps",
+        "-V 5 -x 10 -i expires",
+        "-V 5 -c -x -1 -i stays",
+        "-u somebody -P secret",
+        "--will-topic w --will-payload gone --will-qos 1 --will-retain",
+        "-T nothing/#",
+        "-U nothing",
+        "-h 127.0.0.1",
+        "-D subscribe user-property a b",
+        "-D unsubscribe user-property a b -U nothing",
+        "-D connect receive-maximum 3",
+        "-D connect user-property a b",
+        "-D disconnect user-property a b",
+        "-D publish content-type text/plain",
+        "-D will user-property a b --will-topic w",
+        "-D subscribe subscription-identifier 7 -F %S|%j",
+    ] {
+        golden.same_line(&format!("-t a/b -C 1 {flags}"));
+    }
+    golden.same_line("-t a/b -t a/c -C 2 -v");
+    golden.same_line("-t a/# -T a/b -C 1 -v");
+    golden.same_line("-t a/b -E");
+    golden.same_line("-t a/b -R -W 1");
+    golden.same_line("-t nothing -W 1");
+}
+
+#[test]
+fn formats() {
+    let golden = golden();
+    for format in [
+        "%t",
+        "%p",
+        "%%",
+        "%l",
+        "%q",
+        "%r",
+        "%m",
+        "%x",
+        "%X",
+        "%j",
+        "|%8p|%-8p|%08p|%2p|%.2p|",
+        "|%10t|%-10t|%3.2t|%.2t|%010t|%.0t|%30.3t|",
+        "|%5m|%05l|%-5l|%5q|%05r|%-05l|%0-5l|%.2l|",
+        "|%2F|%-2F|%02F|%5C|%20C|%-20C|%.3C|%5A|%05A|",
+        "|%6E|%06E|%-8E|",
+        "|%5S|%5R|%-5R|%.1R|%D|%5D|%P|%9P|",
+        "@Y @m @@",
+        "%10%|%-%|",
+        r"a\nb\t\0\e\a\r\v\\",
+        "",
+        "text",
+    ] {
+        for topic in ["a/b", "p/1"] {
+            for version in ["311", "5"] {
+                golden.same(&[
+                    "-t", topic, "-V", version, "-q", "1", "-C", "1", "-F", format,
+                ]);
+            }
+        }
+    }
+    for format in ["%j", "%J", "<%J>"] {
+        for topic in ["a/b", "a/c", "p/1"] {
+            golden.same(&["-t", topic, "-V", "5", "-C", "1", "-F", format]);
+            golden.same(&["-t", topic, "-V", "5", "-C", "1", "-F", format, "--pretty"]);
+        }
+    }
+}
+
+/// What a session has waiting is live to who takes it: not retained, and perhaps without payload.
+#[test]
+fn messages_of_a_session() {
+    let golden = Golden::new("sub");
+    for (version, payloads, flags) in [
+        ("311", ["a", "b"], "-C 2"),
+        ("5", ["a", "b"], "-C 2 -v"),
+        ("311", ["", "b"], "-C 2"),
+        ("311", ["", "b"], "-C 2 -v"),
+        ("5", ["", "b"], "-C 2 -v -N"),
+        ("5", ["", "b"], "-C 2 -F %p|%j|%J|%x|%l|%m|%q|%r"),
+        ("311", ["a", "b"], "-C 2 -R"),
+        ("311", ["a", "b"], "--retained-only"),
+        ("5", ["a", "b"], "-C 2 -T live/none -x 60"),
+    ] {
+        let session = format!("-V {version} -c -i keep -q 2 -t live/# ");
+        let prepare = |golden: &Golden| {
+            // The session before it is thrown away, so that Packet Identifiers begin anew.
+            for line in [
+                format!("-V {version} -i keep -t live/# -E"),
+                format!("{session} -E"),
+            ] {
+                let mut command = golden.theirs("sub");
+                assert!(
+                    command
+                        .args(line.split_whitespace())
+                        .status()
+                        .unwrap()
+                        .success()
+                );
+            }
+            for payload in payloads {
+                golden.publish(&["-t", "live/x"], payload.as_bytes());
+            }
+        };
+        let line = session.clone() + flags;
+        golden.same_after(prepare, &line.split_whitespace().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn retained_messages_are_removed() {
+    let golden = Golden::new("sub");
+    let keep = |golden: &Golden| golden.publish(&["-r", "-t", "rm/1"], b"x");
+    golden.same_after(keep, &["-t", "rm/#", "--remove-retained", "-W", "1", "-N"]);
+    golden.same(&["-t", "rm/#", "-W", "1", "-v"]);
+}
+
+#[test]
+fn mistakes() {
+    let golden = Golden::new("sub");
+    golden.same(&[]);
+    for mistake in [
+        "-t",
+        "-t a/#/b",
+        "-t a -C 0",
+        "-t a -C x",
+        "-t a -W 0",
+        "-t a -F %z",
+        "-t a -F %",
+        r"-t a -F \q",
+        r"-t a -F \",
+        "-t a -F @",
+        "-t a -q 3",
+        "-t a -V 9",
+        "-t a --retained-only -R",
+        "-t a -T +x",
+        "-t a -U +x",
+        "-t a --nope",
+        "-t a --random-filter 0",
+        "-t a -D nothing content-type x",
+        "-t a -D subscribe",
+        "-t a -k x",
+        "-t a -h",
+        "-t a -p 1",
+        "-c -t a",
+        "-t a --will-payload x",
+        "-t a -i a -I b",
+        "-t a -x -2",
+        "-t a word",
+    ] {
+        golden.same_line(mistake);
+    }
+}
