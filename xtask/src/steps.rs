@@ -25,7 +25,7 @@ const OUTSIDE_MANIFESTS: [&str; 2] = [
 ];
 
 /// Every step, in the order in which they run.
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     Step {
         name: "format",
         when: When::Always,
