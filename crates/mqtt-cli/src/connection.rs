@@ -14,6 +14,7 @@ use crate::{
     exit::Failure,
     log::LogFilter,
     signals::Signals,
+    trace,
 };
 
 /// Runs a command that connects: with its own runtime, logging and quiet as the flags say.
@@ -84,7 +85,14 @@ pub(crate) fn builder_of(
         // With stderr closed nobody is left to warn.
         let _ = writeln!(std::io::stderr(), "mqtt: {warning}");
     }
-    Ok(builder(args, &endpoint)?.reconnect(args.reconnect(reconnect)))
+    let builder = builder(args, &endpoint)?.reconnect(args.reconnect(reconnect));
+    Ok(match args.debug {
+        0 => builder,
+        _ => builder.wrap_stream(trace::packets(|packet| {
+            // With stderr closed nobody looks.
+            let _ = writeln!(std::io::stderr(), "{packet}");
+        })),
+    })
 }
 
 /// Why there is no connection, by the server's address.

@@ -35,7 +35,9 @@ mod store;
 mod subscribe;
 mod surroundings;
 mod terminal;
+mod test;
 mod torture;
+mod trace;
 mod tui;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
@@ -79,6 +81,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Sub(args) => subscribe::run(*args),
         Command::Bench(args) => bench::run(&args),
         Command::Sim(args) => sim::run(args),
+        Command::Test(args) => test::run(args),
         Command::Tui(args) => tui::run(args),
         Command::Rr(args) => request::run(args),
         Command::Decode(args) => decode::run(&args),

@@ -45,7 +45,9 @@ pub(crate) fn run(args: TuiArgs) -> Result<ExitCode, Failure> {
     connection::run(0, args.connection.quiet, show(args))
 }
 
-async fn show(args: TuiArgs) -> Result<ExitCode, Failure> {
+async fn show(mut args: TuiArgs) -> Result<ExitCode, Failure> {
+    // They have a place on the screen.
+    args.connection.debug = 0;
     let topic_filters = args.topic_filters()?;
     let trace = Trace::new();
     let client = connection::connect_with(&args.connection, Reconnect::new(), |builder| {

@@ -25,6 +25,8 @@ pub struct ConnAckInfo {
     pub receive_maximum: u16,
     /// The longest packet the server takes, in bytes.
     pub packet_len_max: u32,
+    /// Topic Aliases the server takes; 0 for none. Spec: v5 §3.2.2.3.8.
+    pub topic_alias_maximum: u16,
     /// What the server offers.
     pub grants: ServerGrants,
     /// Where the server wants Response Topics to start.
@@ -73,6 +75,7 @@ impl ConnAckWords {
                 .then(|| Duration::from_secs(expiry_s.into())),
             receive_maximum: negotiated.peer_receive_maximum,
             packet_len_max: negotiated.peer_packet_len_max,
+            topic_alias_maximum: negotiated.peer_topic_alias_maximum,
             grants,
             response_information: self.response_information,
             reason_string: self.reason_string,

@@ -111,7 +111,7 @@ pub(crate) struct ConnectionArgs {
     /// Where flags come from.
     #[command(flatten)]
     pub(crate) profile: ProfileArgs,
-    /// Log packets and connections to stderr; twice for everything
+    /// Show each packet in a line, and the log, on stderr; twice for everything
     #[arg(short = 'd', long, action = ArgAction::Count)]
     pub(crate) debug: u8,
     /// Print no errors; the exit code alone tells

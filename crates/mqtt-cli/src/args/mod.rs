@@ -31,6 +31,7 @@ mod sim;
 mod spy;
 mod store;
 mod subscribe;
+mod test;
 mod tls;
 mod torture;
 mod tui;
@@ -65,6 +66,7 @@ pub(crate) use sim::SimArgs;
 pub(crate) use spy::SpyArgs;
 pub(crate) use store::{StoreArgs, StoreCommand};
 pub(crate) use subscribe::SubscribeArgs;
+pub(crate) use test::TestArgs;
 pub(crate) use torture::TortureArgs;
 pub(crate) use tui::TuiArgs;
 
@@ -122,6 +124,8 @@ pub(crate) enum Command {
     Bench(Box<BenchArgs>),
     /// Let devices that are not there connect and publish
     Sim(SimArgs),
+    /// Try what a broker can do, and print it as a table
+    Test(TestArgs),
     /// Look at topics and their messages in a screen of their own
     Tui(TuiArgs),
     /// Publish a request and print its response

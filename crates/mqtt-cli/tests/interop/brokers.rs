@@ -23,6 +23,10 @@ pub(crate) struct RunningBroker {
     process: Running,
     /// Where it logs, when that is not what it prints.
     log: Option<PathBuf>,
+    #[cfg_attr(
+        not(all(unix, any(feature = "postgresql", feature = "redis"))),
+        expect(dead_code, reason = "it goes with this value")
+    )]
     dir: TempDir,
 }
 

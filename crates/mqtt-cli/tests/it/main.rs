@@ -31,6 +31,7 @@ mod sim;
 mod spy;
 mod store;
 mod subscribing;
+mod test;
 mod torture;
 #[cfg(unix)]
 mod tui;

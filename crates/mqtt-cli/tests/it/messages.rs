@@ -275,3 +275,23 @@ fn a_pipe_without_reader_ends_it_quietly() {
         (b"".as_slice(), Some(0))
     );
 }
+
+#[test]
+fn packets_are_shown_when_asked_for_and_no_password() {
+    let setup = Setup::new();
+    let ended = run(setup.args(
+        "pub",
+        &[
+            "-d", "-u", "me", "-P", "geheim", "-t", "a/b", "-m", "text", "-q", "1",
+        ],
+    ));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for packet in ["CONNECT", "CONNACK", "PUBLISH", "PUBACK", "DISCONNECT"] {
+        assert!(
+            ended.stderr.contains(packet),
+            "{packet} in {}",
+            ended.stderr
+        );
+    }
+    assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
+}

@@ -1,7 +1,7 @@
 //! A broker of the test's own.
 
 use mqtt_broker::{Broker, Config};
-use mqtt_client::{Client, Reconnect};
+use mqtt_client::{Client, ClientBuilder, Reconnect};
 
 /// A broker that ends with this value.
 pub(crate) struct TestBroker {
@@ -22,12 +22,12 @@ impl TestBroker {
         }
     }
 
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        Client::builder(&self.address).reconnect(Reconnect::never())
+    }
+
     pub(crate) async fn client(&self, client_id: &str) -> Client {
-        let builder = Client::builder(&self.address).client_id(client_id);
-        builder
-            .reconnect(Reconnect::never())
-            .connect()
-            .await
-            .unwrap()
+        let builder = self.builder().client_id(client_id);
+        builder.connect().await.unwrap()
     }
 }

@@ -1,4 +1,5 @@
 //! What fleets do, without a broker and without waiting.
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
