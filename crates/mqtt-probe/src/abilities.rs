@@ -12,9 +12,9 @@ const CLIENT_ID: &str = "probe";
 
 /// Every version, the oldest first.
 const VERSIONS: [(ProtocolVersion, &str); 3] = [
-    (ProtocolVersion::V31, "3.1"),
-    (ProtocolVersion::V311, "3.1.1"),
-    (ProtocolVersion::V5, "5.0"),
+    (ProtocolVersion::V31, "3.1"),    // version: every one is tried
+    (ProtocolVersion::V311, "3.1.1"), // version: every one is tried
+    (ProtocolVersion::V5, "5.0"),     // version: every one is tried
 ];
 
 /// The longest Topic Name there is. Spec: v5 §1.5.4.
@@ -96,7 +96,7 @@ pub async fn abilities(
     let Some((version, client)) = newest else {
         return Err(failed.unwrap_or(ConnectError::NoAnswer));
     };
-    if let Some(connack) = client.connack().filter(|_| version == ProtocolVersion::V5) {
+    if let Some(connack) = client.connack().filter(|_| version.has_properties()) {
         said(&connack).into_iter().for_each(&mut tell);
     }
     let trial = Trial {

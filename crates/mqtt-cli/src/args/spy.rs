@@ -32,7 +32,7 @@ Examples:
 
 Ends with Ctrl-C. What is shown goes to stdout, everything else to stderr.")]
 pub(crate) struct SpyArgs {
-    /// Where clients come in: [mqtt|mqtts|ws|wss://]HOST[:PORT], or a port of 127.0.0.1
+    /// Where clients come in: HOST:PORT, a port of 127.0.0.1, or either behind mqtts://, ws://, wss://
     #[arg(long, value_name = "ADDRESS", default_value = LISTEN, value_parser = listen)]
     pub(crate) listen: Listen,
     /// The broker, as with -L

@@ -8,7 +8,7 @@ use crate::exit::Failure;
 /// Flags of `mqtt tui`.
 #[derive(clap::Args)]
 pub(crate) struct TuiArgs {
-    /// Subscribe to this topic filter; may be repeated [default: `#`]
+    /// Subscribe to this topic filter, # when none is named; may be repeated
     #[arg(short = 't', long = "topic", value_name = "FILTER", value_parser = topic_filter)]
     topics: Vec<String>,
     /// Highest QoS of the messages: 0 at most once, 1 at least once, 2 exactly once
