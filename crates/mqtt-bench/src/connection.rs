@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Registry, Token};
@@ -73,6 +74,11 @@ impl Connection {
     /// Whether something waits to be written.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.outbox.is_empty() || self.link.has_pending()
+    }
+
+    /// How long the bytes received last had waited for it; zero where nobody notes that.
+    pub(crate) fn waited(&self) -> Duration {
+        self.link.waited()
     }
 
     /// Reads once into `buffer`.

@@ -6,6 +6,7 @@
 //! [`run_fleet`] loads any broker with many thousand clients of one [`Fleet`]: what `mqtt bench` runs.
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod catalogue;
 mod connection;
 mod disk;
@@ -33,10 +34,10 @@ mod window;
 pub use catalogue::{Allowed, Growth, find, growths, scenarios};
 pub use error::BenchError;
 pub use fleet::{
-    CLIENTS_MAX, Counts, Fleet, FleetError, FleetReport, HeaderFields, HeaderForm, Identity,
-    MetricsServer, Over, PAYLOAD_MAX, Pace, Payload, Progress, Protocol, Publishing, ScenarioFile,
-    ScenarioFileError, Shortage, Step, Stop, Subscribing, THREADS_MAX, Times, TimesReport,
-    TlsFiles, Topic, Verdict, run_fleet,
+    Arrival, CLIENTS_MAX, Counts, Fleet, FleetError, FleetReport, HeaderFields, HeaderForm,
+    Identity, MetricsServer, Over, PAYLOAD_MAX, Pace, Payload, Progress, Protocol, Publishing,
+    ScenarioFile, ScenarioFileError, Shortage, Step, Stop, Subscribing, THREADS_MAX, Times,
+    TimesReport, TlsFiles, Topic, Verdict, run_fleet,
 };
 pub use histogram::Histogram;
 pub use link::Transport;

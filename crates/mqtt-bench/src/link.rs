@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -16,6 +17,7 @@ use rustls::{
     SignatureScheme,
 };
 
+use crate::arrival;
 use crate::error::BenchError;
 
 /// Bytes of plaintext that one call hands to TLS, at most.
@@ -44,6 +46,8 @@ pub enum Transport {
 pub(crate) struct Link {
     tcp: TcpStream,
     over: Over,
+    /// How long the bytes read last had waited, where the system notes it.
+    waited: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -118,7 +122,11 @@ impl Link {
             (None, Some(frames)) => Over::Ws(Box::new(frames)),
             (Some(tls), Some(frames)) => Over::Wss(Box::new((tls, frames))),
         };
-        Ok(Self { tcp, over })
+        Ok(Self {
+            tcp,
+            over,
+            waited: None,
+        })
     }
 
     /// Whether bytes that were taken over still have to be written.
@@ -144,7 +152,24 @@ impl Link {
                 Over::Tls(Box::new(tls.into()))
             }
         };
-        Ok(Self { tcp, over })
+        Ok(Self {
+            tcp,
+            over,
+            waited: None,
+        })
+    }
+
+    /// Has the system note when bytes come, if there is nothing over TCP.
+    pub(crate) fn note_arrival(&mut self) {
+        if matches!(self.over, Over::Nothing) {
+            arrival::note(&self.tcp);
+            self.waited = Some(Duration::ZERO);
+        }
+    }
+
+    /// How long the bytes read last had waited for it; zero where nobody notes that.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited.unwrap_or_default()
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -155,7 +180,14 @@ impl Link {
     /// Reads what there is; less than fits only if there is no more.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.over {
-            Over::Nothing => self.tcp.read(buffer),
+            Over::Nothing => match &mut self.waited {
+                None => self.tcp.read(buffer),
+                Some(waited) => {
+                    let (len, before) = arrival::read(&mut self.tcp, buffer)?;
+                    *waited = before;
+                    Ok(len)
+                }
+            },
             Over::Tls(tls) => read_tls(tls, &mut self.tcp, buffer),
             Over::Ws(frames) => loop {
                 let len = self.tcp.read(buffer)?;

@@ -9,7 +9,7 @@ use super::pace::Due;
 use super::packets;
 use super::publisher::Publisher;
 use super::receiver::{Receiver, Run};
-use super::settings::Fleet;
+use super::settings::{Arrival, Fleet};
 use super::shared::Faults;
 use super::tally::{Counts, Times};
 use crate::connection::{self, Connection, Received};
@@ -91,6 +91,8 @@ pub(crate) struct Desk {
     pub(crate) faults: Faults,
     pub(crate) run: Run,
     pub(crate) now_ns: u64,
+    /// When what is being read came.
+    pub(crate) came_ns: u64,
     pub(crate) measure_ns: u64,
     pub(crate) clock: super::clock::Clock,
     pub(crate) buffer: Vec<u8>,
@@ -141,6 +143,9 @@ impl Client {
         let stream =
             connection::connect_from(*server, source).map_err(BenchError::io("connecting"))?;
         let mut link = Link::planned(stream, plan)?;
+        if fleet.arrival == Arrival::Noted {
+            link.note_arrival();
+        }
         link.register(registry, Token(token))
             .map_err(BenchError::io("registering a socket"))?;
         let mut connection = Connection::over(link, HEAD_MAX + topic_len_max(&self.work));
@@ -288,6 +293,8 @@ impl Client {
                 Received::Bytes(len) => len,
             };
             desk.now_ns = desk.clock.now_ns();
+            let waited_ns = super::clock::nanoseconds(connection.waited());
+            desk.came_ns = desk.now_ns.saturating_sub(waited_ns);
             desk.counts.received_bytes += u64::try_from(len).unwrap_or(0);
             let mut rest = buffer.get(..len).unwrap_or_default();
             let Connection {
@@ -322,7 +329,7 @@ impl Client {
             let stamp: Option<Stamp> = fleet.header.read(publish.topic_name, publish.payload);
             let due_ns = receiver.note(stamp, &mut desk.run, &mut desk.counts);
             if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns >= desk.measure_ns) {
-                let time = desk.now_ns.saturating_sub(due_ns);
+                let time = desk.came_ns.saturating_sub(due_ns);
                 desk.times.delivering.saturating_record(time.max(1));
             }
             match publish.qos {
@@ -357,7 +364,7 @@ impl Client {
                 if reason != 0 {
                     return Err(Fault(format!("CONNACK 0x{reason:02x}")));
                 }
-                let time = desk.now_ns.saturating_sub(self.since_ns);
+                let time = desk.came_ns.saturating_sub(self.since_ns);
                 desk.times.connecting.saturating_record(time.max(1));
                 if let Some(seconds) = keep_alive_s {
                     self.keep_alive_ns = u64::from(seconds) * 1_000_000_000;
@@ -412,7 +419,7 @@ impl Client {
                             false => desk.counts.acknowledged += 1,
                         }
                         if due_ns >= desk.measure_ns {
-                            let time = desk.now_ns.saturating_sub(due_ns);
+                            let time = desk.came_ns.saturating_sub(due_ns);
                             desk.times.acknowledging.saturating_record(time.max(1));
                         }
                     }

@@ -31,7 +31,7 @@ pub use prometheus::MetricsServer;
 pub use report::{FleetReport, TimesReport, Verdict};
 pub use scenario_file::{ScenarioFile, ScenarioFileError, Step};
 pub use settings::{
-    CLIENTS_MAX, Fleet, HeaderFields, HeaderForm, Identity, Over, PAYLOAD_MAX, Pace, Payload,
-    Protocol, Publishing, Subscribing, THREADS_MAX, TlsFiles, Topic,
+    Arrival, CLIENTS_MAX, Fleet, HeaderFields, HeaderForm, Identity, Over, PAYLOAD_MAX, Pace,
+    Payload, Protocol, Publishing, Subscribing, THREADS_MAX, TlsFiles, Topic,
 };
 pub use tally::{Counts, Times};

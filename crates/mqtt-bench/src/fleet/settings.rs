@@ -63,8 +63,21 @@ pub struct Fleet {
     /// How long a thread lets messages gather before it looks again: fewer and larger reads and writes, and times that
     /// are longer by as much. Zero for at once; a closed loop with room in its window then finds its own.
     pub tick: Duration,
+    /// When what is timed counts as having come.
+    pub arrival: Arrival,
     /// Small buffers, given back when they are empty: less memory per client, more work per message.
     pub low_memory: bool,
+}
+
+/// When a message or an answer counts as having come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Arrival {
+    /// When the system noted it: what the broker took, without the time in which this program did something else. Where
+    /// the system notes nothing (anything but Linux, anything over TCP), this is `Read`.
+    #[default]
+    Noted,
+    /// When this program read it.
+    Read,
 }
 
 /// What MQTT goes over.
@@ -243,6 +256,7 @@ impl Default for Fleet {
             duration: None,
             patience: Duration::from_secs(10),
             tick: Duration::ZERO,
+            arrival: Arrival::default(),
             low_memory: false,
         }
     }

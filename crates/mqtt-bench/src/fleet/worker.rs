@@ -99,6 +99,7 @@ impl Worker {
                 tracks_left: TRACKS_MAX / usize::from(fleet.threads.max(1)),
             },
             now_ns: shared.clock.origin_ns(),
+            came_ns: shared.clock.origin_ns(),
             measure_ns: u64::MAX,
             clock: shared.clock,
             buffer: vec![0; buffer_len],

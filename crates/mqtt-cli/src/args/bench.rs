@@ -240,6 +240,9 @@ pub(crate) struct FleetArgs {
     /// Let messages gather for so long, in ms: less work per message, and times that are as much longer
     #[arg(long, value_name = "MS", default_value = "0", value_parser = millis)]
     pub(crate) tick: std::time::Duration,
+    /// When a message counts as come, in the times: when the kernel had it (Linux, TCP alone), or when it was read
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ArrivalArg::Kernel)]
+    pub(crate) arrival: ArrivalArg,
     /// Small buffers: less memory per client, more work per message
     #[arg(short = 'l', long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub(crate) lowmem: bool,
@@ -380,4 +383,13 @@ pub(crate) struct RefusedArgs {
     keyex_algs: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = refuse::<5>)]
     ssl_version: Option<String>,
+}
+
+/// When a message counts as come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum ArrivalArg {
+    /// When the kernel had it: without the time until this program got round to it
+    Kernel,
+    /// When this program read it
+    Read,
 }

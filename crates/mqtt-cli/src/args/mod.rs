@@ -44,7 +44,9 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, error::ErrorKind};
 
 pub(crate) use access::{AccessArgs, AccessCommand, ExplainArgs};
-pub(crate) use bench::{BenchArgs, BenchCommand, FleetArgs, HeaderArgs, LoadArgs, TopicArgs};
+pub(crate) use bench::{
+    ArrivalArg, BenchArgs, BenchCommand, FleetArgs, HeaderArgs, LoadArgs, TopicArgs,
+};
 pub(crate) use bench_values::{LogTo, RateArg};
 pub(crate) use broker::{BrokerArgs, BrokerCommand, PlanArgs};
 pub(crate) use certs::{CertsArgs, CertsCommand, MakeArgs};

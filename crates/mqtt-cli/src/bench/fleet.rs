@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use mqtt_bench::{
-    Fleet, HeaderFields, HeaderForm, Identity, Over, Pace, Payload, Protocol, Publishing,
+    Arrival, Fleet, HeaderFields, HeaderForm, Identity, Over, Pace, Payload, Protocol, Publishing,
     Subscribing, TlsFiles, Topic,
 };
 use mqtt_codec::{ProtocolVersion, QoS};
 use serde::Deserialize;
 
 use crate::{
-    args::{BenchCommand, FleetArgs, HeaderArgs, LoadArgs, RateArg, TopicArgs},
+    args::{ArrivalArg, BenchCommand, FleetArgs, HeaderArgs, LoadArgs, RateArg, TopicArgs},
     exit::Failure,
 };
 
@@ -118,6 +118,10 @@ fn common(args: &FleetArgs) -> Result<Fleet, Failure> {
         duration: args.duration,
         patience: args.patience,
         tick: args.tick,
+        arrival: match args.arrival {
+            ArrivalArg::Kernel => Arrival::Noted,
+            ArrivalArg::Read => Arrival::Read,
+        },
         low_memory: args.lowmem,
         ..Fleet::default()
     })
