@@ -23,6 +23,10 @@ pub enum Codec {
     MessagePack,
     /// A message of Protocol Buffers, which takes a schema.
     Protobuf,
+    /// A datum of Avro, which takes a schema; decoding takes it behind the head of single-object encoding as well.
+    Avro,
+    /// Single-object encoding of Avro: a datum behind the fingerprint of its schema.
+    AvroSingle,
     /// Compressed by gzip. RFC 1952.
     Gzip,
     /// Compressed by zlib. RFC 1950.
@@ -42,6 +46,9 @@ pub struct Schemas {
     /// The type of messages of [`Codec::Protobuf`].
     #[cfg(feature = "protobuf")]
     pub protobuf: Option<crate::MessageType>,
+    /// The schema of [`Codec::Avro`] and [`Codec::AvroSingle`], and what [`Codec::Auto`] knows single objects by.
+    #[cfg(feature = "avro")]
+    pub avro: Option<crate::AvroSchema>,
 }
 
 /// Why a text names no codecs.
@@ -52,7 +59,7 @@ pub enum ParseCodecError {
     #[error("no codec is called {0:?}; there are {names}", names = Codec::names())]
     Unknown(String),
     /// This build is without it.
-    #[error("this build has no {0}, which is a feature of it")]
+    #[error("this build has no {0}: build it with `--features {feature}`", feature = .0.feature())]
     NotInBuild(Codec),
     /// It takes a schema, and there is none.
     #[error("{0} takes a schema")]
@@ -70,7 +77,7 @@ impl Codec {
     pub const STEPS_MAX: usize = 8;
 
     /// Every codec, in this build or not.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Auto,
         Self::Hex,
         Self::Base64,
@@ -78,6 +85,8 @@ impl Codec {
         Self::Cbor,
         Self::MessagePack,
         Self::Protobuf,
+        Self::Avro,
+        Self::AvroSingle,
         Self::Gzip,
         Self::Zlib,
         Self::Deflate,
@@ -95,6 +104,8 @@ impl Codec {
             Self::Cbor => "cbor",
             Self::MessagePack => "msgpack",
             Self::Protobuf => "protobuf",
+            Self::Avro => "avro",
+            Self::AvroSingle => "avro-single",
             Self::Gzip => "gzip",
             Self::Zlib => "zlib",
             Self::Deflate => "deflate",
@@ -105,7 +116,23 @@ impl Codec {
 
     /// Whether this build has it.
     pub const fn is_in_build(self) -> bool {
-        cfg!(feature = "protobuf") || !matches!(self, Self::Protobuf)
+        let by_protobuf = matches!(self, Self::Protobuf);
+        let by_avro = matches!(self, Self::Avro | Self::AvroSingle);
+        (cfg!(feature = "protobuf") || !by_protobuf) && (cfg!(feature = "avro") || !by_avro)
+    }
+
+    /// The feature of the crate that it takes; empty where it takes none.
+    const fn feature(self) -> &'static str {
+        match self {
+            Self::Protobuf => "protobuf",
+            Self::Avro | Self::AvroSingle => "avro",
+            _ => "",
+        }
+    }
+
+    /// Whether it takes a schema.
+    pub const fn takes_schema(self) -> bool {
+        matches!(self, Self::Protobuf | Self::Avro | Self::AvroSingle)
     }
 
     /// The names of all codecs of this build, for a help text.
@@ -166,6 +193,7 @@ impl Display for Codec {
             Self::Cbor => "CBOR",
             Self::MessagePack => "MessagePack",
             Self::Protobuf => "Protobuf",
+            Self::Avro | Self::AvroSingle => "Avro",
             Self::Gzip => "gzip",
             Self::Zlib => "zlib",
             Self::Deflate => "deflate",

@@ -82,7 +82,7 @@ impl Decoder {
         for codec in &self.codecs {
             let input = content.to_bytes();
             if *codec == Codec::Auto {
-                let (found, guessed) = guess::decode(&input, &self.limits);
+                let (found, guessed) = guess::decode(&input, &self.schemas, &self.limits);
                 codecs.extend(found);
                 content = guessed;
                 continue;
@@ -96,7 +96,7 @@ impl Decoder {
     fn step(&self, codec: Codec, input: &[u8]) -> Result<Content, PayloadError> {
         let limits = &self.limits;
         match codec {
-            Codec::Auto => Ok(guess::decode(input, limits).1),
+            Codec::Auto => Ok(guess::decode(input, &self.schemas, limits).1),
             Codec::Hex => text::from_hex(input, limits).map(Content::Bytes),
             Codec::Base64 => text::from_base64(input, limits).map(Content::Bytes),
             Codec::ToHex => Ok(Content::Text(text::to_hex(input))),
@@ -108,6 +108,8 @@ impl Decoder {
             Codec::Zlib => compression::zlib(input, limits).map(Content::Bytes),
             Codec::Deflate => compression::inflate(input, limits).map(Content::Bytes),
             Codec::Protobuf => self.schemas.decode_protobuf(input, limits),
+            Codec::Avro => self.schemas.decode_avro(input, limits),
+            Codec::AvroSingle => self.schemas.decode_avro_single(input, limits),
         }
     }
 }
@@ -145,7 +147,12 @@ pub(crate) fn check(codecs: &[Codec], schemas: &Schemas) -> Result<(), ParseCode
         if !codec.is_in_build() {
             return Err(ParseCodecError::NotInBuild(*codec));
         }
-        if *codec == Codec::Protobuf && !schemas.has_protobuf() {
+        let has_schema = match codec {
+            Codec::Protobuf => schemas.has_protobuf(),
+            Codec::Avro | Codec::AvroSingle => schemas.has_avro(),
+            _ => true,
+        };
+        if !has_schema {
             return Err(ParseCodecError::NoSchema(*codec));
         }
     }
@@ -164,5 +171,33 @@ impl Schemas {
 
     pub(crate) fn encode_protobuf(&self, _: &[u8], _: &Limits) -> Result<Vec<u8>, PayloadError> {
         Err(PayloadError::of(Codec::Protobuf, "not in this build"))
+    }
+}
+
+#[cfg(not(feature = "avro"))]
+impl Schemas {
+    pub(crate) fn has_avro(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn decode_avro(&self, _: &[u8], _: &Limits) -> Result<Content, PayloadError> {
+        Err(PayloadError::of(Codec::Avro, "not in this build"))
+    }
+
+    pub(crate) fn decode_avro_single(&self, _: &[u8], _: &Limits) -> Result<Content, PayloadError> {
+        Err(PayloadError::of(Codec::Avro, "not in this build"))
+    }
+
+    pub(crate) fn guess_avro(&self, _: &[u8], _: &Limits) -> Option<Value> {
+        None
+    }
+
+    pub(crate) fn encode_avro(
+        &self,
+        codec: Codec,
+        _: &Value,
+        _: &Limits,
+    ) -> Result<Vec<u8>, PayloadError> {
+        Err(PayloadError::of(codec, "not in this build"))
     }
 }

@@ -7,8 +7,8 @@ use crate::{
 
 /// Encodes payloads by codecs one after another, made once and used for each payload.
 ///
-/// It takes text: JSON for [`Codec::Json`], [`Codec::Cbor`], [`Codec::MessagePack`] and [`Codec::Protobuf`], anything
-/// for the others.
+/// It takes text: JSON for [`Codec::Json`], [`Codec::Cbor`], [`Codec::MessagePack`], [`Codec::Protobuf`] and
+/// [`Codec::Avro`], anything for the others.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     /// INVARIANT: all are in this build, have the schema they need, and none is [`Codec::Auto`].
@@ -68,6 +68,10 @@ impl Encoder {
             }
             Codec::Gzip | Codec::Zlib | Codec::Deflate => compression::compress(codec, input),
             Codec::Protobuf => self.schemas.encode_protobuf(input, limits),
+            Codec::Avro | Codec::AvroSingle => {
+                let value = special(json::decode(input, limits)?)?;
+                self.schemas.encode_avro(codec, &value, limits)
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What a payload looks like.
 
-use crate::{Codec, Content, Limits, cbor, compression, json, message_pack, value::Value};
+use crate::{Codec, Content, Limits, Schemas, cbor, compression, json, message_pack, value::Value};
 
 /// The most codecs within each other that are guessed.
 const LAYERS_MAX: usize = 4;
 
 /// What `payload` looks like, and what it then holds; bytes where it looks like nothing.
-pub(crate) fn decode(payload: &[u8], limits: &Limits) -> (Vec<Codec>, Content) {
+pub(crate) fn decode(payload: &[u8], schemas: &Schemas, limits: &Limits) -> (Vec<Codec>, Content) {
     let mut found = Vec::new();
     let mut inner: Option<Vec<u8>> = None;
     while found.len() < LAYERS_MAX {
@@ -18,7 +18,10 @@ pub(crate) fn decode(payload: &[u8], limits: &Limits) -> (Vec<Codec>, Content) {
         inner = Some(bytes);
     }
     let bytes = inner.as_deref().unwrap_or(payload);
-    if let Some((codec, value)) = structured(bytes, limits) {
+    // Ten bytes that are those of the schema are no chance.
+    let single = schemas.guess_avro(bytes, limits);
+    let single = single.map(|value| (Codec::AvroSingle, value));
+    if let Some((codec, value)) = single.or_else(|| structured(bytes, limits)) {
         found.push(codec);
         return (found, Content::Value(value));
     }

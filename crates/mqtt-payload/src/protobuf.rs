@@ -1,7 +1,7 @@
 //! Messages of Protocol Buffers, by a schema.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -10,43 +10,12 @@ use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
 };
 
-use crate::{Codec, Content, Limits, PayloadError, Schemas, json, text::too_long};
+use crate::{Codec, Content, Limits, PayloadError, SchemaError, Schemas, json, text::too_long};
 
 /// A type of messages of Protocol Buffers; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MessageType {
     descriptor: MessageDescriptor,
-}
-
-/// Why there is no such type of messages.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SchemaError {
-    /// The file of descriptors cannot be read.
-    #[error("cannot read {path}: {source}", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The `.proto` file is wrong, or one that it imports.
-    #[error("{0}")]
-    Proto(String),
-    /// The bytes are no set of descriptors.
-    #[error("this is no set of descriptors: {0}")]
-    Descriptors(#[from] prost_reflect::DescriptorError),
-    /// The text does not say both a file and a type.
-    #[error("say FILE:MESSAGE, as in sensors.proto:demo.Reading")]
-    NoName,
-    /// The schema has no such type.
-    #[error("the schema has no message {name:?}; it has {there}")]
-    Unknown {
-        /// What was looked for.
-        name: String,
-        /// The types that are there.
-        there: String,
-    },
 }
 
 impl MessageType {

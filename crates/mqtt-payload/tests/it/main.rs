@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[cfg(feature = "avro")]
+mod avro;
 mod codecs;
 mod guesses;
 #[cfg(feature = "protobuf")]
