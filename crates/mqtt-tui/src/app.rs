@@ -11,6 +11,7 @@ use crate::tree::{Limits, NodeId, Tree};
 use crate::view::Form;
 use crate::{rate::Rate, series};
 
+use mqtt_payload::Decoder;
 use tui_input::Input;
 
 /// Lines of the packet trace that are kept.
@@ -29,6 +30,8 @@ pub struct App {
     pub(crate) filter: Input,
     pub(crate) search: Input,
     pub(crate) form: Form,
+    /// What [`Form::Auto`] and the picture of numbers go by.
+    pub(crate) decoder: Decoder,
     pub(crate) is_diff: bool,
     /// Messages back from the newest of the selected topic.
     pub(crate) back: usize,
@@ -119,6 +122,7 @@ impl App {
             filter: Input::default(),
             search: Input::default(),
             form: Form::default(),
+            decoder: Decoder::auto(),
             is_diff: false,
             back: 0,
             payload_scroll: 0,
@@ -145,6 +149,13 @@ impl App {
     #[must_use]
     pub fn without_colour(mut self) -> Self {
         self.has_colour = false;
+        self
+    }
+
+    /// Shows payloads as this decodes them, unless a key says otherwise; by what they look like when not set.
+    #[must_use]
+    pub fn decoder(mut self, decoder: Decoder) -> Self {
+        self.decoder = decoder;
         self
     }
 
@@ -238,7 +249,7 @@ impl App {
     /// The name of the number that is drawn.
     pub(crate) fn drawn_field(&self) -> Option<String> {
         let (kept, _) = self.looked_at()?;
-        let fields = series::fields(&kept.payload);
+        let fields = series::fields(&self.decoder, &kept.payload);
         let chosen = fields
             .iter()
             .find(|field| Some(*field) == self.field.as_ref());

@@ -219,7 +219,7 @@ impl App {
         let Some((kept, _)) = self.looked_at() else {
             return;
         };
-        let fields = crate::series::fields(&kept.payload);
+        let fields = crate::series::fields(&self.decoder, &kept.payload);
         let drawn = self.drawn_field();
         let at = fields
             .iter()

@@ -19,8 +19,8 @@ const PAYLOAD_MAX: usize = 16 << 10;
 pub(crate) const WHOLE: &str = "value";
 
 /// The names of the numbers in a payload, as `/a/b/0`; [`WHOLE`] when it is one.
-pub(crate) fn fields(payload: &[u8]) -> Vec<String> {
-    let Some(value) = decoded(payload) else {
+pub(crate) fn fields(decoder: &Decoder, payload: &[u8]) -> Vec<String> {
+    let Some(value) = decoded(decoder, payload) else {
         return Vec::new();
     };
     if value.to_f64().is_some() {
@@ -64,15 +64,15 @@ fn members(value: &Value) -> Box<dyn Iterator<Item = (String, &Value)> + '_> {
 }
 
 /// The number of this name in each message that has it, the oldest first.
-pub(crate) fn values(history: &VecDeque<Kept>, field: &str) -> Vec<f64> {
+pub(crate) fn values(decoder: &Decoder, history: &VecDeque<Kept>, field: &str) -> Vec<f64> {
     let numbers = history
         .iter()
-        .filter_map(|kept| number(&kept.payload, field));
+        .filter_map(|kept| number(decoder, &kept.payload, field));
     numbers.collect()
 }
 
-fn number(payload: &[u8], field: &str) -> Option<f64> {
-    let value = decoded(payload)?;
+fn number(decoder: &Decoder, payload: &[u8], field: &str) -> Option<f64> {
+    let value = decoded(decoder, payload)?;
     if field == WHOLE {
         return value.to_f64();
     }
@@ -90,11 +90,11 @@ fn at<'value>(value: &'value Value, path: &str) -> Option<&'value Value> {
     })
 }
 
-fn decoded(payload: &[u8]) -> Option<Value> {
+fn decoded(decoder: &Decoder, payload: &[u8]) -> Option<Value> {
     if payload.len() > PAYLOAD_MAX {
         return None;
     }
-    match Decoder::auto().decode(payload).ok()?.content {
+    match decoder.decode(payload).ok()?.content {
         Content::Value(value) => Some(value),
         // A number alone looks like any other text.
         content => content.to_text(false).trim().parse().ok().map(Value::Float),
@@ -147,19 +147,21 @@ mod tests {
 
     #[test]
     fn numbers_are_found_by_name() {
+        let auto = Decoder::auto();
         let payload = br#"{"a":{"b":1,"c":"x"},"d":[2,{"e/f":3}],"g":4.5}"#;
-        assert_eq!(fields(payload), ["/a/b", "/d/0", "/d/1/e/f", "/g"]);
-        assert_eq!(fields(b"21.5"), [WHOLE]);
-        assert!(fields(b"\"21.5\"").is_empty());
-        assert!(fields(b"{").is_empty());
+        assert_eq!(fields(&auto, payload), ["/a/b", "/d/0", "/d/1/e/f", "/g"]);
+        assert_eq!(fields(&auto, b"21.5"), [WHOLE]);
+        assert!(fields(&auto, b"\"21.5\"").is_empty());
+        assert!(fields(&auto, b"{").is_empty());
     }
 
     #[test]
     fn each_message_has_its_number() {
+        let auto = Decoder::auto();
         let history = history(&[r#"{"t":1}"#, "no", r#"{"t":3,"u/v":[7]}"#]);
-        assert_eq!(values(&history, "/t"), [1.0, 3.0]);
-        assert_eq!(values(&history, "/u/v/0"), [7.0]);
-        assert!(values(&history, WHOLE).is_empty());
+        assert_eq!(values(&auto, &history, "/t"), [1.0, 3.0]);
+        assert_eq!(values(&auto, &history, "/u/v/0"), [7.0]);
+        assert!(values(&auto, &history, WHOLE).is_empty());
     }
 
     #[test]

@@ -55,9 +55,10 @@ impl Form {
 }
 
 /// The payload in this form; as it looks by itself when it has another.
-pub(crate) fn view(payload: &[u8], form: Form) -> View {
+pub(crate) fn view(payload: &[u8], form: Form, decoder: &Decoder) -> View {
     match form {
-        Form::Auto => auto(payload),
+        Form::Auto if decoder.is_auto() => auto(payload, decoder),
+        Form::Auto => by(payload, decoder),
         Form::Text => View {
             label: "text".to_owned(),
             lines: text_lines(&String::from_utf8_lossy(payload)),
@@ -68,32 +69,42 @@ pub(crate) fn view(payload: &[u8], form: Form) -> View {
             lines: dump(payload),
             error: None,
         },
-        Form::By(codec) => {
-            let decoder = Decoder::new(vec![codec], Schemas::default());
-            let decoded = decoder.map_err(|error| error.to_string());
-            match decoded.and_then(|by| by.decode(payload).map_err(|error| error.to_string())) {
-                Ok(decoded) => View {
-                    label: codec.to_string(),
-                    lines: content_lines(&decoded.content),
-                    error: None,
-                },
-                Err(error) => View {
-                    error: Some(error),
-                    ..auto(payload)
-                },
-            }
-        }
+        Form::By(codec) => match Decoder::new(vec![codec], Schemas::default()) {
+            Ok(decoder) => by(payload, &decoder),
+            Err(error) => View {
+                error: Some(error.to_string()),
+                ..auto(payload, decoder)
+            },
+        },
     }
 }
 
-fn auto(payload: &[u8]) -> View {
+/// As `decoder` has it, which knows what it looks for.
+fn by(payload: &[u8], decoder: &Decoder) -> View {
+    match decoder.decode(payload) {
+        Ok(decoded) => {
+            let names = decoded.codecs.iter().map(Codec::to_string);
+            View {
+                label: names.collect::<Vec<_>>().join(", "),
+                lines: content_lines(&decoded.content),
+                error: None,
+            }
+        }
+        Err(error) => View {
+            error: Some(error.to_string()),
+            ..auto(payload, &Decoder::auto())
+        },
+    }
+}
+
+fn auto(payload: &[u8], decoder: &Decoder) -> View {
     if payload.is_empty() {
         return View {
             label: "empty".to_owned(),
             ..View::default()
         };
     }
-    match Decoder::auto().decode(payload) {
+    match decoder.decode(payload) {
         Ok(decoded) => {
             let mut names: Vec<_> = decoded.codecs.iter().map(Codec::to_string).collect();
             match &decoded.content {
@@ -165,14 +176,14 @@ mod tests {
 
     #[test]
     fn json_is_laid_out() {
-        let view = view(br#"{"t":21.50}"#, Form::Auto);
+        let view = view(br#"{"t":21.50}"#, Form::Auto, &Decoder::auto());
         assert_eq!(view.label, "JSON");
         assert_eq!(view.lines, ["{", "  \"t\": 21.50", "}"]);
     }
 
     #[test]
     fn bytes_are_dumped() {
-        let view = view(&[0xff, 0x00, b'a'], Form::Hex);
+        let view = view(&[0xff, 0x00, b'a'], Form::Hex, &Decoder::auto());
         assert_eq!(view.lines.len(), 1);
         let line = view.lines.first().expect("there is one");
         assert!(line.starts_with("000000  ff 00 61"), "{line}");
@@ -181,15 +192,27 @@ mod tests {
 
     #[test]
     fn text_moves_no_cursor() {
-        let view = view(b"a\x1b[2J\tb\nc", Form::Text);
+        let view = view(b"a\x1b[2J\tb\nc", Form::Text, &Decoder::auto());
         assert_eq!(view.lines, ["a·[2J    b", "c"]);
     }
 
     #[test]
     fn what_is_not_as_asked_is_told_and_shown_anyway() {
-        let view = view(b"plain", Form::By(Codec::Json));
+        let view = view(b"plain", Form::By(Codec::Json), &Decoder::auto());
         assert!(view.error.is_some_and(|error| error.contains("JSON")));
         assert_eq!(view.lines, ["plain"]);
+    }
+
+    #[test]
+    fn a_decoder_is_gone_by_before_what_a_payload_looks_like() {
+        let decoder = Decoder::new(vec![Codec::Hex, Codec::Auto], Schemas::default()).unwrap();
+        assert_eq!(view(b"68 69", Form::Auto, &decoder).lines, ["hi"]);
+        assert_eq!(view(b"68 69", Form::Text, &decoder).lines, ["68 69"]);
+        let cbor = Decoder::new(vec![Codec::Cbor], Schemas::default()).unwrap();
+        assert_eq!(view(b"\x18\x2A", Form::Auto, &cbor).lines, ["42"]);
+        let other = view(b"plain", Form::Auto, &cbor);
+        assert_eq!(other.lines, ["plain"]);
+        assert!(other.error.is_some_and(|error| error.contains("CBOR")));
     }
 
     #[test]

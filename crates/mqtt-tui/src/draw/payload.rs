@@ -33,14 +33,14 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect) {
         frame.render_widget(Paragraph::new(text).block(block), area);
         return;
     };
-    let shown = view(&kept.payload, app.form);
+    let shown = view(&kept.payload, app.form, &app.decoder);
     let mut lines = head(app, kept, &shown.label);
     if let Some(error) = &shown.error {
         lines.push(Line::styled(printable(error), app.colour(Color::Red)));
     }
     match earlier.filter(|_| app.is_diff) {
         Some(earlier) => {
-            let earlier = view(&earlier.payload, app.form).lines;
+            let earlier = view(&earlier.payload, app.form, &app.decoder).lines;
             lines.extend(differences(app, &earlier, &shown.lines));
         }
         None => lines.extend(shown.lines.into_iter().map(Line::from)),
@@ -118,7 +118,7 @@ pub(super) fn draw_history(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let messages = history.iter().rev().enumerate().skip(start).take(shown);
     let lines: Vec<Line<'_>> = messages
         .map(|(back, kept)| {
-            let shown = view(&kept.payload, app.form);
+            let shown = view(&kept.payload, app.form, &app.decoder);
             let text = shown.lines.iter().map(|line| line.trim());
             let text = text.collect::<Vec<_>>().join(" ");
             let text: String = text.chars().take(usize::from(list.width)).collect();
@@ -135,7 +135,7 @@ fn draw_numbers(app: &App, field: &str, frame: &mut Frame<'_>, area: Rect) {
     let Some(history) = app.history() else {
         return;
     };
-    let mut values = series::values(history, field);
+    let mut values = series::values(&app.decoder, history, field);
     let width = usize::from(area.width).max(1);
     values.drain(..values.len().saturating_sub(width));
     let [title, picture] =
