@@ -83,7 +83,7 @@ fn run(command: Command) -> Result<ExitCode, exit::Failure> {
         Command::Sim(args) => sim::run(args),
         Command::Test(args) => test::run(args),
         Command::Tui(args) => tui::run(args),
-        Command::Rr(args) => request::run(args),
+        Command::Rr(args) => request::run(*args),
         Command::Decode(args) => decode::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Help(args) => help::run(&args),

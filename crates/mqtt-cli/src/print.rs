@@ -74,15 +74,7 @@ impl Print {
         };
         match decoder.decode(payload) {
             Err(error) => (payload[..].into(), Some(Unprinted::Payload(error))),
-            Ok(decoded) => {
-                let is_guess = decoder.is_auto();
-                let shown = match decoded.content {
-                    // Nobody has asked for these bytes as they are.
-                    Content::Bytes(bytes) if !is_guess => bytes,
-                    content => content.to_text(self.pretty).into_owned().into_bytes(),
-                };
-                (shown.into(), None)
-            }
+            Ok(decoded) => (shown(decoder, decoded.content, self.pretty).into(), None),
         }
     }
 
@@ -116,6 +108,15 @@ impl Print {
         }
         out.write_all(&self.end)?;
         Ok(failed.map(Unprinted::Part))
+    }
+}
+
+/// What is printed of what a payload holds.
+pub(crate) fn shown(decoder: &Decoder, content: Content, pretty: bool) -> Vec<u8> {
+    match content {
+        // Nobody has asked for bytes that are no text as they are.
+        Content::Bytes(bytes) if !decoder.is_auto() => bytes,
+        content => content.to_text(pretty).into_owned().into_bytes(),
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use mqtt_client::{Bytes, Client, Message, Reconnect, Subscription};
-use mqtt_payload::{Encoder, Schemas};
 
 use crate::{
     args::{PropertyCommand, RequestArgs},
@@ -174,11 +173,9 @@ fn payload(args: &RequestArgs) -> Result<Vec<u8>, Failure> {
     } else {
         Vec::new()
     };
-    let Some(list) = &args.encode else {
+    let Some(encoder) = args.encoder()? else {
         return Ok(payload);
     };
-    let encoder = Encoder::new(list.0.clone(), Schemas::default());
-    let encoder = encoder.map_err(|error| Failure::usage(format_args!("--encode: {error}")))?;
     encoder
         .encode(&payload)
         .map_err(|error| Failure::run_time(format_args!("cannot encode the request: {error}")))

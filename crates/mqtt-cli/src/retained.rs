@@ -10,6 +10,7 @@ use std::{
 };
 
 use mqtt_client::{Client, Message, PayloadFormat, QoS};
+use mqtt_payload::Decoder;
 use mqtt_probe::{Cleared, End, Retained, RetainedError, RetainedSettings, clear, stored_qos};
 use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
@@ -18,6 +19,7 @@ use crate::{
     args::{ClearArgs, ConnectionArgs, GetArgs, ListArgs, RetainedCommand},
     connection::{self, connect, interruption},
     exit::{self, Failure},
+    print,
     progress::Progress,
 };
 
@@ -31,7 +33,11 @@ pub(crate) fn run(command: RetainedCommand) -> Result<ExitCode, Failure> {
             with_client(&args.connection, async |client| list(client, &args).await)
         }
         RetainedCommand::Get(args) => {
-            with_client(&args.connection, async |client| get(client, &args).await)
+            // What is wrong with it is told before anything is asked for.
+            let decoder = args.decoder()?;
+            with_client(&args.connection, async |client| {
+                get(client, &args, decoder.as_ref()).await
+            })
         }
         RetainedCommand::Clear(args) => with_client(&args.connection, async |client| {
             clear_all(client, &args).await
@@ -277,7 +283,11 @@ fn is_read(printed: io::Result<()>) -> Result<bool, Failure> {
     }
 }
 
-async fn get(client: &Client, args: &GetArgs) -> Result<ExitCode, Failure> {
+async fn get(
+    client: &Client,
+    args: &GetArgs,
+    decoder: Option<&Decoder>,
+) -> Result<ExitCode, Failure> {
     let settings = args.end.settings();
     let subscribed = Retained::subscribe(client, [args.topic_name.as_str()], settings).await;
     let mut retained = subscribed.map_err(|error| failed(&error))?;
@@ -291,7 +301,16 @@ async fn get(client: &Client, args: &GetArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(exit::NOTHING_RETAINED));
     };
     let mut out = io::stdout();
-    is_read(out.write_all(message.payload()).and_then(|()| out.flush()))?;
+    let Some(decoder) = decoder else {
+        is_read(out.write_all(message.payload()).and_then(|()| out.flush()))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let decoded = decoder.decode(message.payload());
+    let decoded = decoded
+        .map_err(|error| Failure::run_time(format_args!("cannot decode the payload: {error}")))?;
+    let shown = print::shown(decoder, decoded.content, args.pretty);
+    let written = out.write_all(&shown).and_then(|()| out.write_all(b"\n"));
+    is_read(written.and_then(|()| out.flush()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -49,6 +49,7 @@ async fn show(mut args: TuiArgs) -> Result<ExitCode, Failure> {
     // They have a place on the screen.
     args.connection.debug = 0;
     let topic_filters = args.topic_filters()?;
+    let decoder = args.decoder()?;
     let trace = Trace::new();
     let client = connection::connect_with(&args.connection, Reconnect::new(), |builder| {
         builder.wrap_stream(trace.wrapper())
@@ -67,7 +68,7 @@ async fn show(mut args: TuiArgs) -> Result<ExitCode, Failure> {
         history_max: usize::from(args.history),
         ..Limits::default()
     };
-    let mut app = App::new(target.endpoint.to_string(), limits);
+    let mut app = App::new(target.endpoint.to_string(), limits).decoder(decoder);
     // <https://no-color.org>: set, and not empty.
     if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         app = app.without_colour();

@@ -7,6 +7,7 @@ mod bench;
 mod bench_values;
 mod broker;
 mod certs;
+mod codecs;
 mod connection;
 #[cfg(unix)]
 mod ctl;
@@ -131,7 +132,7 @@ pub(crate) enum Command {
     /// Look at topics and their messages in a screen of their own
     Tui(TuiArgs),
     /// Publish a request and print its response
-    Rr(RequestArgs),
+    Rr(Box<RequestArgs>),
     /// Make certificates to develop with, and look at some
     Certs(CertsArgs),
     /// Ask who may do what, and why

@@ -2,8 +2,9 @@
 
 use clap::ArgAction;
 use mqtt_format::{Format, FormatError};
-use mqtt_payload::{Codec, Decoder, ParseCodecError, Schemas};
+use mqtt_payload::Codec;
 
+use super::codecs::{CodecList, SchemaArgs};
 use crate::print::{Form, Print};
 
 /// How messages are printed.
@@ -25,10 +26,9 @@ pub(crate) struct PrintArgs {
     /// Decode payloads by these codecs one after another, as in `gzip,cbor`, or `auto`
     #[arg(long, value_name = "CODECS", value_parser = CodecList::parse)]
     pub(crate) decode: Option<CodecList>,
-    /// The type of messages for `--decode protobuf`, as in sensors.proto:demo.Reading
-    #[cfg(feature = "protobuf")]
-    #[arg(long, value_name = "FILE:MESSAGE", requires = "decode")]
-    pub(crate) protobuf: Option<String>,
+    /// The schemas of these codecs.
+    #[command(flatten)]
+    pub(crate) schemas: SchemaArgs,
     /// Print nothing after each message, not even a newline
     #[arg(short = 'N')]
     pub(crate) no_newline: bool,
@@ -56,10 +56,6 @@ enum Word {
     Base64,
 }
 
-/// The value of `--decode`.
-#[derive(Clone, Debug)]
-pub(crate) struct CodecList(Vec<Codec>);
-
 impl FormatArg {
     fn parse(text: &str) -> Result<Self, FormatError> {
         let word = match text {
@@ -71,12 +67,6 @@ impl FormatArg {
         };
         let format = Format::parse(text)?;
         Ok(Self { format, word })
-    }
-}
-
-impl CodecList {
-    fn parse(text: &str) -> Result<Self, ParseCodecError> {
-        Codec::parse_list(text).map(Self)
     }
 }
 
@@ -123,7 +113,7 @@ impl PrintArgs {
             form = Form::Format(format.clone().pretty());
         }
         let decoder = match codecs {
-            Some(codecs) => Some(self.decoder(codecs)?),
+            Some(codecs) => Some(self.schemas.decoder(codecs)?),
             None => None,
         };
         Ok(Print {
@@ -139,23 +129,9 @@ impl PrintArgs {
         })
     }
 
-    fn decoder(&self, codecs: Vec<Codec>) -> Result<Decoder, String> {
-        #[cfg_attr(
-            not(feature = "protobuf"),
-            expect(unused_mut, reason = "no codec of this build takes a schema")
-        )]
-        let mut schemas = Schemas::default();
-        #[cfg(feature = "protobuf")]
-        if let Some(text) = &self.protobuf {
-            let found = mqtt_payload::MessageType::open(text);
-            schemas.protobuf = Some(found.map_err(|error| format!("--protobuf: {error}"))?);
-        }
-        Decoder::new(codecs, schemas).map_err(|error| match error {
-            ParseCodecError::NoSchema(_) => {
-                "--decode protobuf takes --protobuf FILE:MESSAGE".to_owned()
-            }
-            error => format!("--decode: {error}"),
-        })
+    /// The codecs of `--decode`.
+    pub(crate) fn codecs(&self) -> &[Codec] {
+        self.decode.as_ref().map_or(&[], |list| &list.0)
     }
 }
 

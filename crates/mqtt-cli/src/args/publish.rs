@@ -3,9 +3,10 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use mqtt_codec::QoS;
-use mqtt_payload::{Codec, Encoder, Schemas};
+use mqtt_payload::Encoder;
 
 use super::{
+    codecs::{EncodeList, SchemaArgs},
     connection::{ConnectionArgs, qos},
     message::MessageArgs,
     moment::StartAt,
@@ -21,6 +22,7 @@ Examples:
   mqtt pub -L mqtts://broker.example/sensors/hall -m 21.5 -q 1 -r
   tail -f log | mqtt pub -t log -l
   mqtt pub -t sensors/hall -f reading.json --content-type application/json
+  mqtt pub -t sensors/hall -m '{\"celsius\":21.5}' --encode protobuf --protobuf sensors.proto:demo.Reading
   mqtt pub -t state -m on -D publish user-property unit celsius -D publish message-expiry-interval 60
   mqtt pub -t 'load/{{i}}' -m '{\"id\":\"{{uuid}}\",\"t\":{{ts_ms}},\"v\":{{rand 0 100}}}' --template --repeat 10 --repeat-delay 1
 Any flag can be said in the environment, as MQTT_HOST for --host, and in a profile.")]
@@ -61,8 +63,11 @@ pub(crate) struct PublishArgs {
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
     /// Encode the payload: hex, base64, json, cbor, msgpack, gzip, ...; several with commas between, the innermost first
-    #[arg(long, value_name = "CODECS")]
-    pub(crate) encode: Option<String>,
+    #[arg(long, value_name = "CODECS", value_parser = EncodeList::parse)]
+    encode: Option<EncodeList>,
+    /// The schemas of these codecs.
+    #[command(flatten)]
+    schemas: SchemaArgs,
     /// Messages that may wait for the broker's answer [default: 1024]
     #[arg(short = 'M', long, value_name = "COUNT")]
     pub(crate) max_inflight: Option<usize>,
@@ -80,13 +85,14 @@ pub(crate) struct PublishArgs {
 impl PublishArgs {
     /// What encodes payloads, if anything does.
     pub(crate) fn encoder(&self) -> Result<Option<Encoder>, Failure> {
-        let Some(list) = &self.encode else {
-            return Ok(None);
-        };
-        let encoder =
-            Codec::parse_list(list).and_then(|codecs| Encoder::new(codecs, Schemas::default()));
-        let encoder = encoder.map_err(|error| Failure::usage(format_args!("--encode: {error}")));
-        encoder.map(Some)
+        let codecs = self.encode.as_ref().map_or(&[][..], |list| &list.0);
+        let checked = self.schemas.check(codecs.iter(), "--encode");
+        checked.map_err(Failure::usage)?;
+        let encoder = self.encode.as_ref().map(|list| {
+            let encoder = self.schemas.encoder(list.0.clone());
+            encoder.map_err(Failure::usage)
+        });
+        encoder.transpose()
     }
 
     /// The topic of `-t`, or that of the address; what is no Topic Name is refused where it is known.

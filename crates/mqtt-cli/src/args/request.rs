@@ -3,10 +3,11 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use mqtt_codec::{ProtocolVersion, QoS};
-use mqtt_payload::{Codec, ParseCodecError};
+use mqtt_payload::Encoder;
 
 use super::{
     PrintArgs,
+    codecs::{EncodeList, SchemaArgs},
     connection::{ConnectionArgs, qos, topic_name},
 };
 use crate::exit::Failure;
@@ -26,6 +27,12 @@ pub(crate) struct RequestArgs {
     /// Encode the request by these codecs one after another, as in `cbor,gzip`
     #[arg(long, value_name = "CODECS", value_parser = EncodeList::parse)]
     pub(crate) encode: Option<EncodeList>,
+    /// What --protobuf says, where the request is of another type than its response
+    #[arg(long, value_name = "FILE:MESSAGE")]
+    request_protobuf: Option<String>,
+    /// What --avro says, where the request is by another schema than its response
+    #[arg(long, value_name = "FILE")]
+    request_avro: Option<PathBuf>,
     /// QoS of the request, and highest of the response: 0, 1 or 2
     #[arg(short = 'q', long, value_name = "QOS", default_value = "0", value_parser = qos)]
     pub(crate) qos: QoS,
@@ -64,20 +71,6 @@ pub(crate) struct RequestSourceArgs {
     pub(crate) null_message: bool,
 }
 
-/// The value of `--encode`.
-#[derive(Clone, Debug)]
-pub(crate) struct EncodeList(pub(crate) Vec<Codec>);
-
-impl EncodeList {
-    fn parse(text: &str) -> Result<Self, ParseCodecError> {
-        let codecs = Codec::parse_list(text)?;
-        match codecs.contains(&Codec::Auto) {
-            true => Err(ParseCodecError::AutoEncode),
-            false => Ok(Self(codecs)),
-        }
-    }
-}
-
 impl RequestArgs {
     /// What is not said is as `mosquitto_rr` has it: MQTT 5, and no Correlation Data.
     pub(crate) fn as_mosquitto(&mut self) -> Result<(), Failure> {
@@ -92,6 +85,30 @@ impl RequestArgs {
                 "All of topic, message, and response topic must be supplied.",
             )),
         }
+    }
+
+    /// What encodes the request, if anything does.
+    ///
+    /// # Errors
+    /// A schema that cannot be used, is missing, or is for nothing.
+    pub(crate) fn encoder(&self) -> Result<Option<Encoder>, Failure> {
+        let codecs = self.encode.as_ref().map_or(&[][..], |list| &list.0);
+        let own = SchemaArgs {
+            protobuf: self.request_protobuf.clone(),
+            avro: self.request_avro.clone(),
+        };
+        let both = &self.print.schemas;
+        both.check(
+            codecs.iter().chain(self.print.codecs()),
+            "--encode or --decode",
+        )
+        .and_then(|()| own.check(codecs.iter(), "--encode"))
+        .map_err(Failure::usage)?;
+        let encoder = self.encode.as_ref().map(|list| {
+            let encoder = own.or(both).encoder(list.0.clone());
+            encoder.map_err(Failure::usage)
+        });
+        encoder.transpose()
     }
 
     /// The topic of `-t`, or that of the address.

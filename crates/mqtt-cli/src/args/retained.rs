@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use mqtt_codec::{TopicFilter, TopicName};
+use mqtt_payload::Decoder;
 use mqtt_probe::RetainedSettings;
 
-use super::connection::ConnectionArgs;
+use super::{
+    codecs::{CodecList, SchemaArgs},
+    connection::ConnectionArgs,
+};
+use crate::exit::Failure;
 
 /// Retained messages of a broker.
 #[derive(clap::Args)]
@@ -15,6 +20,7 @@ Examples:
   mqtt retained ls 'sensors/#' --long            with QoS, expiry and other properties
   mqtt retained ls --json | jq -r .topic
   mqtt retained get sensors/hall/temperature     the payload, and nothing else
+  mqtt retained get sensors/hall --decode auto   CBOR, MessagePack, gzip as JSON
   mqtt retained clear 'old/#' --dry-run          what would be cleared
   mqtt retained clear 'old/#' --yes
 
@@ -63,6 +69,15 @@ pub(crate) struct GetArgs {
     /// The topic
     #[arg(value_name = "TOPIC", value_parser = topic_name)]
     pub(crate) topic_name: String,
+    /// Decode the payload by these codecs one after another, as in `gzip,cbor`, or `auto`
+    #[arg(long, value_name = "CODECS", value_parser = CodecList::parse)]
+    decode: Option<CodecList>,
+    /// The schemas of these codecs.
+    #[command(flatten)]
+    schemas: SchemaArgs,
+    /// Print JSON over several lines
+    #[arg(long, requires = "decode")]
+    pub(crate) pretty: bool,
     /// When it is believed that there is nothing.
     #[command(flatten)]
     pub(crate) end: EndArgs,
@@ -100,6 +115,20 @@ pub(crate) struct EndArgs {
     /// The same where the broker takes no marker
     #[arg(long, value_name = "MS", default_value_t = 3000)]
     patience: u64,
+}
+
+impl GetArgs {
+    /// What decodes the payload, if anything does.
+    pub(crate) fn decoder(&self) -> Result<Option<Decoder>, Failure> {
+        let codecs = self.decode.as_ref().map_or(&[][..], |list| &list.0);
+        let checked = self.schemas.check(codecs.iter(), "--decode");
+        checked.map_err(Failure::usage)?;
+        let decoder = self.decode.as_ref().map(|list| {
+            let decoder = self.schemas.decoder(list.0.clone());
+            decoder.map_err(Failure::usage)
+        });
+        decoder.transpose()
+    }
 }
 
 impl EndArgs {

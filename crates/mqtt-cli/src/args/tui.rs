@@ -1,8 +1,12 @@
 //! `mqtt tui`.
 
 use mqtt_codec::{QoS, TopicFilter};
+use mqtt_payload::Decoder;
 
-use super::connection::{ConnectionArgs, qos};
+use super::{
+    codecs::{CodecList, SchemaArgs},
+    connection::{ConnectionArgs, qos},
+};
 use crate::exit::Failure;
 
 /// Flags of `mqtt tui`.
@@ -14,6 +18,12 @@ pub(crate) struct TuiArgs {
     /// Highest QoS of the messages: 0 at most once, 1 at least once, 2 exactly once
     #[arg(short = 'q', long, value_name = "QOS", default_value = "0", value_parser = qos)]
     pub(crate) qos: QoS,
+    /// Decode payloads by these codecs one after another, as in `gzip,cbor`; keys still show them otherwise
+    #[arg(long, value_name = "CODECS", default_value = "auto", value_parser = CodecList::parse)]
+    decode: CodecList,
+    /// The schemas of these codecs.
+    #[command(flatten)]
+    schemas: SchemaArgs,
     /// Messages of a topic that are kept to be looked at
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) history: u16,
@@ -26,6 +36,13 @@ pub(crate) struct TuiArgs {
 }
 
 impl TuiArgs {
+    /// What decodes payloads.
+    pub(crate) fn decoder(&self) -> Result<Decoder, Failure> {
+        let checked = self.schemas.check(self.decode.0.iter(), "--decode");
+        let decoder = checked.and_then(|()| self.schemas.decoder(self.decode.0.clone()));
+        decoder.map_err(Failure::usage)
+    }
+
     /// The filters of `-t`, and that of the address; everything when there is none.
     pub(crate) fn topic_filters(&self) -> Result<Vec<String>, Failure> {
         let target = self.connection.server.target().map_err(Failure::usage)?;

@@ -37,7 +37,10 @@ enum Sink {
 impl Output {
     /// Opens what has to be opened.
     pub(super) fn open(args: &SubscribeArgs) -> Result<Self, Failure> {
-        let print = args.print.print().map_err(Failure::usage)?;
+        let (decode, schemas) = (args.print.codecs(), &args.print.schemas);
+        let checked = schemas.check(decode.iter(), "--decode");
+        let print = checked.and_then(|()| args.print.print());
+        let print = print.map_err(Failure::usage)?;
         let sink = match (&args.out, &args.out_dir) {
             (Some(path), _) => {
                 let file = OpenOptions::new().append(true).create(true).open(path);

@@ -26,6 +26,7 @@ mod profiles;
 mod record;
 mod refusals;
 mod retained;
+mod schemas;
 mod server;
 mod sim;
 mod spy;
