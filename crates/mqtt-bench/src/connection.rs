@@ -81,6 +81,12 @@ impl Connection {
         self.link.waited()
     }
 
+    /// Writes what waits and ends what is over TCP, as far as the system takes it.
+    pub(crate) fn finish(&mut self) -> Result<(), BenchError> {
+        self.flush()?;
+        self.link.finish().map_err(BenchError::io("writing"))
+    }
+
     /// Reads once into `buffer`.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, BenchError> {
         loop {

@@ -29,6 +29,7 @@ mod sessions;
 mod stored;
 mod subscriber;
 mod topics;
+mod websocket;
 mod window;
 
 pub use catalogue::{Allowed, Growth, find, growths, scenarios};

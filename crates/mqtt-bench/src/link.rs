@@ -19,15 +19,12 @@ use rustls::{
 
 use crate::arrival;
 use crate::error::BenchError;
+use crate::websocket::Frames;
 
 /// Bytes of plaintext that one call hands to TLS, at most.
 const TLS_WRITE_MAX: usize = 256 * 1024;
 /// What a client of WebSocket begins with; the first frames follow at once.
 const UPGRADE: &[u8] = b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
-/// The end of a head in HTTP.
-const HEAD_END: &[u8] = b"\r\n\r\n";
-/// With this mask a payload stays as it is; servers cannot tell.
-const MASK: [u8; 4] = [0; 4];
 
 /// What MQTT goes over.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -82,19 +79,6 @@ impl LinkPlan {
     }
 }
 
-/// Frames of a WebSocket, at the client.
-#[derive(Debug, Default)]
-struct Frames {
-    /// How much of the end of the server's answer has come.
-    head_seen: usize,
-    /// The beginning of a frame that is not whole yet.
-    header: Vec<u8>,
-    /// Bytes of the payload under way that are still to come.
-    payload_left: usize,
-    /// What still has to be written: the request, and the rest of a frame.
-    pending: Vec<u8>,
-}
-
 impl Link {
     /// A client's, over a connection that may still be under way.
     pub(crate) fn client(tcp: TcpStream, transport: Transport) -> Result<Self, BenchError> {
@@ -103,10 +87,7 @@ impl Link {
 
     /// The same with what is over it.
     pub(crate) fn planned(tcp: TcpStream, plan: &LinkPlan) -> Result<Self, BenchError> {
-        let frames = plan.upgrade.as_deref().map(|upgrade| Frames {
-            pending: upgrade.to_vec(),
-            ..Frames::default()
-        });
+        let frames = plan.upgrade.as_deref().map(Frames::beginning_with);
         let tls = match &plan.tls {
             None => None,
             Some((config, name)) => {
@@ -134,8 +115,8 @@ impl Link {
         match &self.over {
             Over::Nothing => false,
             Over::Tls(tls) => tls.wants_write(),
-            Over::Ws(frames) => !frames.pending.is_empty(),
-            Over::Wss(both) => both.0.wants_write() || !both.1.pending.is_empty(),
+            Over::Ws(frames) => frames.has_pending(),
+            Over::Wss(both) => both.0.wants_write() || both.1.has_pending(),
         }
     }
 
@@ -189,23 +170,25 @@ impl Link {
                 }
             },
             Over::Tls(tls) => read_tls(tls, &mut self.tcp, buffer),
-            Over::Ws(frames) => loop {
-                let len = self.tcp.read(buffer)?;
-                let kept = frames.strip(buffer.get_mut(..len).unwrap_or_default())?;
-                if kept > 0 || len == 0 {
-                    return Ok(kept);
-                }
-            },
-            Over::Wss(both) => loop {
+            Over::Ws(frames) => {
+                let tcp = &mut self.tcp;
+                let read = read_frames(frames, buffer, |_, space| tcp.read(space));
+                // A PING is answered where nothing else came, too.
+                push_frames(frames, tcp)?;
+                read
+            }
+            Over::Wss(both) => {
                 let (tls, frames) = &mut **both;
-                let len = read_tls(tls, &mut self.tcp, buffer)?;
-                // The request waits until TLS is there.
-                push_wss(tls, frames, &mut self.tcp)?;
-                let kept = frames.strip(buffer.get_mut(..len).unwrap_or_default())?;
-                if kept > 0 || len == 0 {
-                    return Ok(kept);
-                }
-            },
+                let tcp = &mut self.tcp;
+                let read = read_frames(frames, buffer, |frames, space| {
+                    let len = read_tls(tls, tcp, space)?;
+                    // The request waits until TLS is there.
+                    push_wss(tls, frames, tcp)?;
+                    Ok(len)
+                });
+                push_wss(tls, frames, tcp)?;
+                read
+            }
         }
     }
 
@@ -228,18 +211,18 @@ impl Link {
                 Ok(written)
             }
             Over::Ws(frames) => {
-                push_bytes(&mut frames.pending, &mut self.tcp)?;
-                if !frames.pending.is_empty() {
+                push_frames(frames, &mut self.tcp)?;
+                if frames.has_pending() {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 let len = frames.take(slices);
-                push_bytes(&mut frames.pending, &mut self.tcp)?;
+                push_frames(frames, &mut self.tcp)?;
                 Ok(len)
             }
             Over::Wss(both) => {
                 let (tls, frames) = &mut **both;
                 push_wss(tls, frames, &mut self.tcp)?;
-                if tls.wants_write() || !frames.pending.is_empty() {
+                if tls.wants_write() || frames.has_pending() {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 let len = frames.take(slices);
@@ -254,8 +237,52 @@ impl Link {
         match &mut self.over {
             Over::Nothing => Ok(()),
             Over::Tls(tls) => push_tls(tls, &mut self.tcp),
-            Over::Ws(frames) => push_bytes(&mut frames.pending, &mut self.tcp),
+            Over::Ws(frames) => push_frames(frames, &mut self.tcp),
             Over::Wss(both) => push_wss(&mut both.0, &mut both.1, &mut self.tcp),
+        }
+    }
+
+    /// Ends what is over TCP, as far as the system takes that; nothing may be written behind it.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        match &mut self.over {
+            Over::Nothing => {}
+            Over::Tls(tls) => tls.send_close_notify(),
+            Over::Ws(frames) => frames.close(),
+            Over::Wss(both) => {
+                both.1.close();
+                push_wss(&mut both.0, &mut both.1, &mut self.tcp)?;
+                both.0.send_close_notify();
+            }
+        }
+        self.push_pending()
+    }
+}
+
+/// The payloads of what `read` gives; less than fits only if there is no more.
+fn read_frames(
+    frames: &mut Frames,
+    buffer: &mut [u8],
+    mut read: impl FnMut(&mut Frames, &mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut filled = 0;
+    loop {
+        let space = buffer.get_mut(filled..).unwrap_or_default();
+        if space.is_empty() || frames.is_closed() {
+            return Ok(filled);
+        }
+        let len = match read(frames, space) {
+            Ok(0) => return Ok(filled),
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && filled > 0 => {
+                return Ok(filled);
+            }
+            Err(error) => return Err(error),
+        };
+        // On Linux a short read means that there is no more.
+        let is_short = cfg!(target_os = "linux") && len < space.len();
+        filled += frames.strip(space.get_mut(..len).unwrap_or_default())?;
+        if is_short && filled > 0 {
+            return Ok(filled);
         }
     }
 }
@@ -267,12 +294,13 @@ fn push_wss(
     tcp: &mut TcpStream,
 ) -> io::Result<()> {
     push_tls(tls, tcp)?;
-    if tls.is_handshaking() || tls.wants_write() || frames.pending.is_empty() {
-        return Ok(());
+    while !tls.is_handshaking() && !tls.wants_write() && frames.has_pending() {
+        let pending = frames.pending();
+        tls.writer().write_all(pending)?;
+        pending.clear();
+        push_tls(tls, tcp)?;
     }
-    tls.writer().write_all(&frames.pending)?;
-    frames.pending.clear();
-    push_tls(tls, tcp)
+    Ok(())
 }
 
 fn read_tls(
@@ -321,8 +349,9 @@ fn push_tls(tls: &mut rustls::Connection, tcp: &mut TcpStream) -> io::Result<()>
     Ok(())
 }
 
-fn push_bytes(pending: &mut Vec<u8>, tcp: &mut TcpStream) -> io::Result<()> {
-    while !pending.is_empty() {
+fn push_frames(frames: &mut Frames, tcp: &mut TcpStream) -> io::Result<()> {
+    while frames.has_pending() {
+        let pending = frames.pending();
         match tcp.write(pending) {
             Ok(len) => drop(pending.drain(..len)),
             Err(error) if is_later(&error) => return Ok(()),
@@ -338,89 +367,6 @@ fn is_later(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
     )
-}
-
-impl Frames {
-    /// Puts one frame of all this behind what waits. How many bytes that were.
-    fn take(&mut self, slices: &[IoSlice<'_>]) -> usize {
-        let len = slices.iter().map(|slice| slice.len()).sum();
-        self.begin(len);
-        for slice in slices {
-            self.pending.extend_from_slice(slice);
-        }
-        len
-    }
-
-    /// Puts down the head of a frame with so many bytes.
-    fn begin(&mut self, len: usize) {
-        self.pending.push(0x82);
-        match (u8::try_from(len), u16::try_from(len)) {
-            (Ok(short @ 0..126), _) => self.pending.push(0x80 | short),
-            (_, Ok(len)) => {
-                self.pending.push(0x80 | 126);
-                self.pending.extend(len.to_be_bytes());
-            }
-            _ => {
-                self.pending.push(0x80 | 127);
-                let len = u64::try_from(len).unwrap_or(u64::MAX);
-                self.pending.extend(len.to_be_bytes());
-            }
-        }
-        self.pending.extend(MASK);
-    }
-
-    /// Leaves in `bytes` the payloads alone, in front: how many bytes they are.
-    fn strip(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let (mut at, mut kept) = (0, 0);
-        while self.head_seen < HEAD_END.len() {
-            let Some(byte) = bytes.get(at) else {
-                return Ok(0);
-            };
-            self.head_seen = match HEAD_END.get(self.head_seen) == Some(byte) {
-                true => self.head_seen + 1,
-                false => usize::from(*byte == b'\r'),
-            };
-            at += 1;
-        }
-        while at < bytes.len() {
-            if self.payload_left > 0 {
-                let len = self.payload_left.min(bytes.len() - at);
-                bytes.copy_within(at..at + len, kept);
-                self.payload_left -= len;
-                at += len;
-                kept += len;
-                continue;
-            }
-            self.header.extend(bytes.get(at).copied());
-            at += 1;
-            if let Some(len) = payload_len(&self.header)? {
-                self.payload_left = len;
-                self.header.clear();
-            }
-        }
-        Ok(kept)
-    }
-}
-
-/// What the head of a server's frame announces, when it is whole.
-fn payload_len(header: &[u8]) -> io::Result<Option<usize>> {
-    let (len, rest) = match header {
-        [first, ..] if first & 0x0F > 2 => {
-            return Err(io::Error::other("a control frame of WebSocket"));
-        }
-        [_, len, rest @ ..] => (*len, rest),
-        _ => return Ok(None),
-    };
-    Ok(match len {
-        126 => rest
-            .first_chunk()
-            .map(|bytes| u16::from_be_bytes(*bytes).into()),
-        127 => {
-            let len = rest.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
-            len.map(|len| usize::try_from(len).unwrap_or(usize::MAX))
-        }
-        len => Some(len.into()),
-    })
 }
 
 /// What a TLS server shows, from files in PEM.
@@ -497,42 +443,5 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payloads_are_found_wherever_a_read_ends() {
-        let mut stream = b"HTTP/1.1 101 Switching Protocols\r\nx: y\r\n\r\n".to_vec();
-        let mut expected = Vec::new();
-        for len in [0, 5, 125, 126, 70_000] {
-            let payload = vec![7; len];
-            stream.push(0x82);
-            match len {
-                0..126 => stream.push(u8::try_from(len).unwrap()),
-                126..65_536 => {
-                    stream.push(126);
-                    stream.extend(u16::try_from(len).unwrap().to_be_bytes());
-                }
-                _ => {
-                    stream.push(127);
-                    stream.extend(u64::try_from(len).unwrap().to_be_bytes());
-                }
-            }
-            stream.extend(&payload);
-            expected.extend(payload);
-        }
-        for step in [1, 2, 3, 1000, stream.len()] {
-            let (mut frames, mut found) = (Frames::default(), Vec::new());
-            for part in stream.chunks(step) {
-                let mut part = part.to_vec();
-                let kept = frames.strip(&mut part).unwrap();
-                found.extend_from_slice(&part[..kept]);
-            }
-            assert_eq!(found, expected, "{step}");
-        }
     }
 }

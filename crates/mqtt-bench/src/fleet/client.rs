@@ -258,7 +258,7 @@ impl Client {
         if let (Phase::Ready, Some(connection)) = (self.phase, &mut self.connection) {
             // Whoever does not hear it sees the connection end.
             let _ = connection.outbox.push(&frame::DISCONNECT);
-            let _ = connection.flush();
+            let _ = connection.finish();
         }
     }
 

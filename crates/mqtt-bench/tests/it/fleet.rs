@@ -11,7 +11,7 @@ use crate::Served;
 use crate::faulty::{Faults, Faulty};
 
 /// Pairs with a topic each, at a rate.
-fn pairs(port: u16, count: u32, per_s: u64) -> Fleet {
+pub(crate) fn pairs(port: u16, count: u32, per_s: u64) -> Fleet {
     let mut fleet = Fleet {
         publishers: count,
         subscribers: count,
