@@ -88,7 +88,7 @@ fn runnable(names: Vec<String>, tools: &Tools) -> (Vec<String>, Outcome) {
     for (suite, tool) in SUITES {
         let has_tests = names
             .iter()
-            .any(|name| suite_of(name) == Some((suite, tool)));
+            .any(|name| suites_of(name).any(|of_name| of_name == (suite, tool)));
         if let Some(reason) = tools.missing(tool).filter(|_| has_tests) {
             outcome.counts += Counts {
                 skipped: 1,
@@ -98,12 +98,13 @@ fn runnable(names: Vec<String>, tools: &Tools) -> (Vec<String>, Outcome) {
         }
     }
     let is_runnable =
-        |name: &String| suite_of(name).is_none_or(|(_, tool)| tools.missing(tool).is_none());
+        |name: &String| suites_of(name).all(|(_, tool)| tools.missing(tool).is_none());
     (names.into_iter().filter(is_runnable).collect(), outcome)
 }
 
-fn suite_of(name: &str) -> Option<(&'static str, Tool)> {
-    name.split("::").find_map(|part| {
+/// A test may need several tools.
+fn suites_of(name: &str) -> impl Iterator<Item = (&'static str, Tool)> {
+    name.split("::").filter_map(|part| {
         SUITES
             .into_iter()
             .find(|(suite, _)| part.starts_with(suite))
@@ -135,15 +136,12 @@ mod tests {
 
     #[test]
     fn a_suite_is_known_by_test_or_module() {
-        assert_eq!(
-            suite_of("mosquitto_pub_qos_1"),
-            Some(("mosquitto", Tool::Mosquitto))
-        );
-        assert_eq!(
-            suite_of("paho::client_publishes"),
-            Some(("paho", Tool::Paho))
-        );
-        assert_eq!(suite_of("helper::parses_output"), None);
+        let suites = |name| suites_of(name).collect::<Vec<_>>();
+        let mosquitto = ("mosquitto", Tool::Mosquitto);
+        assert_eq!(suites("mosquitto_pub_qos_1"), [mosquitto]);
+        assert_eq!(suites("helper::parses_output"), []);
+        let both = [mosquitto, ("tshark", Tool::Tshark)];
+        assert_eq!(suites("mosquitto_a::b::tshark_reads"), both);
     }
 
     #[test]
