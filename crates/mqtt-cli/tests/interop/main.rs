@@ -2,7 +2,12 @@
 //!
 //! What a test needs is named by the environment, which `cargo xtask interop` sets.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 
 mod brokers;
 mod chromium;
@@ -12,6 +17,7 @@ mod databases;
 mod doors;
 mod migration;
 mod mosquitto_golden;
+mod mosquitto_tools;
 mod process;
 mod scenarios;
 mod surroundings;

@@ -141,7 +141,7 @@ fn indented(lines: &[String]) -> String {
 }
 
 /// The lines of a pipe, read beside the program, which must not wait for us.
-fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
