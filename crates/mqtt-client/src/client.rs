@@ -150,7 +150,7 @@ impl Client {
             topic_name: leftover.topic_name,
             payload: leftover.payload,
             qos: leftover.qos,
-            receipt: Receipt::restored(leftover.answer, Arc::clone(shared)),
+            receipt: Receipt::restored(leftover.claim, Arc::clone(shared)),
         });
         restored.collect()
     }
@@ -186,7 +186,10 @@ impl Client {
         let shared = &self.handle.shared;
         let free = shared.unsent.available_permits() + shared.unacknowledged.available_permits();
         let pending = shared.publish_places.saturating_sub(free);
-        shared.counters.snapshot(pending)
+        let is_closed = matches!(*shared.state().borrow(), State::Closed);
+        shared
+            .counters
+            .snapshot(if is_closed { 0 } else { pending })
     }
 
     /// Waits until everything that was published or asked for before has its answer, without ending anything.

@@ -2,9 +2,10 @@
 
 use crate::authenticate::ReauthenticateError;
 use crate::client::Handle;
-use crate::error::{DisconnectError, PublishError, SubscribeError, UnsubscribeError};
-use crate::place::Place;
+use crate::error::{DisconnectError, SubscribeError, UnsubscribeError};
+use crate::place::Spot;
 use crate::queue::MessageQueue;
+use crate::receipts::Reply;
 use crate::{MessageProperties, Published, Subscription};
 use bytes::Bytes;
 use mqtt_codec::{
@@ -52,12 +53,12 @@ pub(crate) struct Outgoing {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) properties: Option<Box<MessageProperties>>,
-    pub(crate) reply: oneshot::Sender<Result<Published, PublishError>>,
+    pub(crate) reply: Reply,
     pub(crate) expiry: Option<MessageExpiry>,
     /// What PUBREC said beyond success.
     pub(crate) received: Option<Box<Published>>,
     /// Given back when the message needs no place any more.
-    pub(crate) place: Place,
+    pub(crate) spot: Spot,
     /// Its number in the store, if it is kept there.
     pub(crate) kept: Option<u64>,
 }

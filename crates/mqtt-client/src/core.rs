@@ -17,8 +17,9 @@ use crate::mailbox;
 use crate::message::Recent;
 use crate::options::Options;
 use crate::out::Out;
-use crate::place::{Place, Room};
+use crate::place::{Room, Spot};
 use crate::queue::Waiting;
+use crate::receipts::Reply;
 use crate::router::Router;
 use crate::shared::Shared;
 use crate::store::KeeperJournal;
@@ -42,6 +43,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
+/// Places for answers to published messages that are kept from one time to the next.
+const PUBLISHED_KEPT_MAX: usize = 64;
 /// The two QoS bits in the flags of PUBLISH; v5 §3.3.1.
 const QOS_FLAGS: u8 = 0b0110;
 
@@ -76,7 +79,9 @@ pub(crate) struct Core {
     /// Requests that wait for a connection or a Packet Identifier.
     waiting_requests: VecDeque<Request>,
     /// Places of messages that have ended, to be given back together.
-    pub(crate) room: Room,
+    room: Room,
+    /// Of messages that were published, to be answered together.
+    published: Vec<Reply>,
     /// Messages of QoS 0, with the count of `pushed` at which they are handed to the transport.
     unsent: VecDeque<Unsent>,
     /// What the application has to answer on this connection.
@@ -115,8 +120,8 @@ enum Link {
 #[derive(Debug)]
 struct Unsent {
     until: u64,
-    reply: oneshot::Sender<Result<Published, PublishError>>,
-    place: Place,
+    reply: Reply,
+    spot: Spot,
 }
 
 /// How a connection, or the client, ends.
@@ -169,6 +174,7 @@ impl Core {
             expiry_ms: None,
             waiting_requests: VecDeque::new(),
             room: Room::default(),
+            published: Vec::new(),
             unsent: VecDeque::new(),
             recent: Recent::default(),
             known: KnownHead::default(),
@@ -232,7 +238,9 @@ impl Core {
                 };
             }
             Ok(ClientEvent::Acknowledged { message, ack }) => {
-                acknowledged(&self.shared, message, &ack, &mut self.room);
+                let answer = publish_answer(message.received, &ack);
+                message.spot.give_back(&mut self.room);
+                self.answer(message.reply, answer);
             }
             Ok(ClientEvent::Subscribed { request, suback }) => {
                 let answer = SubscribeAnswer::of(&suback);
@@ -358,10 +366,8 @@ impl Core {
     /// The server took bytes: `handed` since the connection began.
     pub(crate) fn handle_handed(&mut self, handed: u64) {
         while let Some(unsent) = self.unsent.pop_front_if(|unsent| unsent.until <= handed) {
-            self.shared.counters.published.add(1);
-            // As with the other answers, nobody may be waiting.
-            let _ = unsent.reply.send(Ok(Published::default()));
-            unsent.place.give_back(&mut self.room);
+            self.published.push(unsent.reply);
+            unsent.spot.give_back(&mut self.room);
         }
         if self.ping_until.is_some()
             && let Link::Here(connection) = &mut self.link
@@ -370,6 +376,21 @@ impl Core {
             connection.put_off_ping_answer(self.now_ms);
             self.ping_until = self.ping_until.filter(|until| *until > handed);
         }
+    }
+
+    /// Answers the messages that were published, and gives back the places of all that have ended.
+    pub(crate) fn settle(&mut self) {
+        if !self.published.is_empty() {
+            self.shared
+                .counters
+                .published
+                .add(count(self.published.len()));
+            self.shared.receipts.publish_all(&mut self.published);
+        }
+        if self.published.capacity() > PUBLISHED_KEPT_MAX {
+            self.published = Vec::new();
+        }
+        self.shared.give_back(&mut self.room);
     }
 
     /// Up to where the store is durable; none without a store.
@@ -469,13 +490,9 @@ impl Core {
         self.out.expect_nothing();
         match published {
             Ok(None) => None,
-            Ok(Some(Outgoing { reply, place, .. })) => {
+            Ok(Some(Outgoing { reply, spot, .. })) => {
                 let until = self.pushed + count(self.out.len());
-                self.unsent.push_back(Unsent {
-                    until,
-                    reply,
-                    place,
-                });
+                self.unsent.push_back(Unsent { until, reply, spot });
                 None
             }
             Err(NotSent {
@@ -544,25 +561,38 @@ impl Core {
         }
     }
 
+    /// Answers a message of QoS 1 or 2; plain success together with others.
+    fn answer(&mut self, reply: Reply, answer: Option<Result<Published, PublishError>>) {
+        let Some(answer) = answer else {
+            self.published.push(reply);
+            return;
+        };
+        let counters = &self.shared.counters;
+        match &answer {
+            Ok(_) => counters.published.add(1),
+            Err(_) => counters.publish_failures.add(1),
+        }
+        self.shared.receipts.answer(reply, answer);
+    }
+
     fn event(&self, event: &Event) {
         self.shared.events.send(event);
     }
 }
 
-/// The last answer to a message of QoS 1 or 2.
-fn acknowledged(shared: &Shared, message: Outgoing, ack: &Ack<'_>, room: &mut Room) {
-    let published = Published::of(ack).map(|published| match message.received {
+/// What the last acknowledgement says; none where that is success and nothing else.
+fn publish_answer(
+    received: Option<Box<Published>>,
+    ack: &Ack<'_>,
+) -> Option<Result<Published, PublishError>> {
+    if received.is_none() && ack.reason == ReasonCode::SUCCESS && ack.properties.is_empty() {
+        return None;
+    }
+    Some(Published::of(ack).map(|published| match received {
         // At QoS 2 only PUBREC says what became of the message.
         Some(received) => *received,
         None => published,
-    });
-    match &published {
-        Ok(_) => shared.counters.published.add(1),
-        Err(_) => shared.counters.publish_failures.add(1),
-    }
-    // The caller may have lost interest; the message counts all the same.
-    let _ = message.reply.send(published);
-    message.place.give_back(room);
+    }))
 }
 
 fn not_published(shared: &Shared, message: Outgoing, error: PublishError) {
@@ -570,8 +600,11 @@ fn not_published(shared: &Shared, message: Outgoing, error: PublishError) {
         keeper.forget(serial);
     }
     shared.counters.publish_failures.add(1);
-    // As with the other answers, nobody may be waiting.
-    let _ = message.reply.send(Err(error));
+    let mut room = Room::default();
+    message.spot.give_back(&mut room);
+    // First, for whoever publishes next when it is answered.
+    shared.give_back(&mut room);
+    shared.receipts.answer(message.reply, Err(error));
 }
 
 fn refusal_error(refusal: SendRefusal) -> PublishError {

@@ -97,6 +97,8 @@ impl DriverParts {
         tracing::info!(%reason, "client ends");
         shared.begin_close(reason.clone());
         let (result, replies, wire) = work.end(&reason, disconnected);
+        // Whatever still waits for an answer gets the reason now.
+        shared.receipts.close();
         if let Some(wire) = wire {
             // Boxed, or there would be room for it while the client runs.
             Box::pin(wire.close(shared.keeper.clone())).await;
@@ -211,7 +213,6 @@ impl Work {
             }
             _ => None,
         };
-        // Whatever still waits for an answer gets the reason now.
         (result, replies, wire)
     }
 
@@ -230,9 +231,9 @@ impl Work {
                 Phase::Wired(wire) => wire.is_written(),
                 _ => true,
             };
+            self.core.settle();
             self.core
                 .check_drain(is_written && self.batch.is_empty() && self.receiver.is_empty());
-            self.shared.give_back(&mut self.core.room);
             if let Some(ending) = self.core.ending.take() {
                 if let Some(last) = self.handle_ending(ending) {
                     return Poll::Ready(last);

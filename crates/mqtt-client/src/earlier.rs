@@ -2,11 +2,10 @@
 
 use crate::command::Outgoing;
 use crate::publish::Receipt;
-use crate::{PublishError, Published};
+use crate::receipts::Claim;
 use bytes::Bytes;
 use mqtt_codec::QoS;
 use mqtt_session::Record;
-use tokio::sync::oneshot;
 
 /// What a driver goes on with; nothing without a store.
 #[derive(Debug, Default)]
@@ -40,5 +39,6 @@ pub(crate) struct Leftover {
     pub(crate) topic_name: String,
     pub(crate) payload: Bytes,
     pub(crate) qos: QoS,
-    pub(crate) answer: oneshot::Receiver<Result<Published, PublishError>>,
+    /// Where its answer comes from.
+    pub(crate) claim: Option<Claim>,
 }

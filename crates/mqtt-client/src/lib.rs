@@ -31,6 +31,7 @@ mod place;
 mod properties;
 mod publish;
 mod queue;
+mod receipts;
 mod reconnect;
 mod request;
 mod router;

@@ -2,8 +2,9 @@
 
 use crate::command::{Command, Outgoing};
 use crate::options::whole_seconds;
-use crate::place::Place;
+use crate::place::{Place, Spot};
 use crate::properties::owned_pairs;
+use crate::receipts::{Claim, Reply};
 use crate::shared::Shared;
 use crate::store::Kept;
 use crate::{Client, MessageProperties, PublishError};
@@ -13,9 +14,9 @@ use mqtt_session::MessageExpiry;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{TryAcquireError, oneshot};
+use tokio::sync::TryAcquireError;
 
 /// A message to publish, made by [`Client::publish`].
 ///
@@ -112,23 +113,24 @@ impl Publish {
     /// A topic is none, the message cannot be stored, or the client has ended.
     pub async fn enqueue(self) -> Result<Receipt, PublishError> {
         self.check()?;
-        let shared = Arc::clone(&self.client.handle.shared);
-        let place = Place::acquire(&shared, self.qos, self.len()).await?;
-        let (client, mut outgoing, answer) = self.into_outgoing(place);
-        let kept = loop {
-            let not_taken = match hand_over(&client, outgoing) {
-                Ok(kept) => break kept,
+        let (qos, len) = (self.qos, self.len());
+        let (client, mut outgoing) = self.into_outgoing();
+        let shared = &client.handle.shared;
+        let mut place = Place::acquire(shared, qos, len).await?;
+        let receipt = loop {
+            let not_taken = match hand_over(&client, outgoing, place) {
+                Ok(receipt) => break receipt,
                 Err(not_taken) => *not_taken,
             };
-            match (not_taken.outgoing, &shared.keeper) {
-                (Some(unsent), Some(keeper)) => {
-                    keeper.room().await?;
-                    outgoing = unsent;
-                }
-                _ => return Err(not_taken.error),
+            let Some(unsent) = not_taken.unsent else {
+                return Err(not_taken.error);
+            };
+            (outgoing, place) = unsent;
+            match &shared.keeper {
+                Some(keeper) => keeper.room().await?,
+                None => return Err(not_taken.error),
             }
         };
-        let receipt = Receipt::new(answer, shared, kept);
         receipt.stored().await?;
         Ok(receipt)
     }
@@ -140,9 +142,9 @@ impl Publish {
     /// [`TryEnqueueError::Full`] with the message when there is no place, else as [`Publish::enqueue`].
     pub fn try_enqueue(self) -> Result<Receipt, TryEnqueueError> {
         self.check()?;
-        let shared = Arc::clone(&self.client.handle.shared);
-        match Place::try_acquire(&shared, self.qos, self.len()) {
-            Ok(place) => Ok(self.send(place)?),
+        let shared = &self.client.handle.shared;
+        match Spot::try_acquire(shared, self.qos, self.len()) {
+            Ok(spot) => Ok(self.send(spot)?),
             Err(TryAcquireError::NoPermits) => Err(TryEnqueueError::Full(Box::new(self))),
             Err(TryAcquireError::Closed) => Err(PublishError::from(shared.closed_error()).into()),
         }
@@ -161,36 +163,32 @@ impl Publish {
         }
     }
 
-    fn send(self, place: Place) -> Result<Receipt, PublishError> {
-        let (client, outgoing, answer) = self.into_outgoing(place);
-        let shared = Arc::clone(&client.handle.shared);
-        match hand_over(&client, outgoing) {
-            Ok(kept) => Ok(Receipt::new(answer, shared, kept)),
-            Err(not_taken) => Err(not_taken.error),
-        }
+    fn send(self, spot: Spot) -> Result<Receipt, PublishError> {
+        let (client, outgoing) = self.into_outgoing();
+        let place = Place::of(&client.handle.shared, spot);
+        hand_over(&client, outgoing, place).map_err(|not_taken| not_taken.error)
     }
 
-    /// The message for the driver, and where its answer comes.
-    fn into_outgoing(self, place: Place) -> (Client, Outgoing, Answer) {
+    /// The message for the driver, still without a place and an answer.
+    fn into_outgoing(self) -> (Client, Outgoing) {
         let expiry_s = self.properties.as_ref().and_then(|p| p.message_expiry_s);
         let expiry = expiry_s.map(|expiry_s| {
             let now_ms = self.client.handle.shared.now_ms();
             MessageExpiry::after(expiry_s, now_ms)
         });
-        let (reply, answer) = oneshot::channel();
         let outgoing = Outgoing {
             topic_name: self.topic_name.into(),
             payload: self.payload,
             qos: self.qos,
             retain: self.retain,
             properties: self.properties,
-            reply,
+            reply: Reply::default(),
             expiry,
             received: None,
-            place,
+            spot: Spot::default(),
             kept: None,
         };
-        (self.client, outgoing, Answer(answer))
+        (self.client, outgoing)
     }
 
     fn with(mut self, change: impl FnOnce(&mut MessageProperties)) -> Self {
@@ -200,44 +198,64 @@ impl Publish {
 }
 
 /// Why a message was not taken.
-struct NotTaken {
+struct NotTaken<'a> {
     error: PublishError,
     /// The message, if it may be taken later.
-    outgoing: Option<Outgoing>,
+    unsent: Option<(Outgoing, Place<'a>)>,
 }
 
-/// Where the answer to a message comes.
-#[derive(Debug)]
-struct Answer(oneshot::Receiver<Result<Published, PublishError>>);
-
 /// Tells the driver of a message, and before that the store, if there is one.
-fn hand_over(client: &Client, mut outgoing: Outgoing) -> Result<Option<Kept>, Box<NotTaken>> {
-    let never = |error| {
-        Box::new(NotTaken {
-            error,
-            outgoing: None,
-        })
-    };
+fn hand_over<'a>(
+    client: &Client,
+    mut outgoing: Outgoing,
+    place: Place<'a>,
+) -> Result<Receipt, Box<NotTaken<'a>>> {
     let shared = &client.handle.shared;
     let keeper = shared.keeper.as_ref();
     let Some(keeper) = keeper.filter(|_| outgoing.qos != QoS::AtMostOnce) else {
-        let sent = client.send(Command::Publish(outgoing));
-        return sent.map(|()| None).map_err(|closed| never(closed.into()));
+        return send(client, outgoing, place, None);
     };
     let order = match keeper.keep(&mut outgoing, shared.now_ms()) {
         Ok(order) => order,
         Err(error) => {
-            let outgoing = error.is_disk_behind().then_some(outgoing);
-            return Err(Box::new(NotTaken { error, outgoing }));
+            let unsent = error.is_disk_behind().then_some((outgoing, place));
+            return Err(Box::new(NotTaken { error, unsent }));
         }
     };
-    let kept = order.kept();
+    let sent = send(client, outgoing, place, Some(order.kept()));
+    if sent.is_err() {
+        order.take_back();
+    }
+    sent
+}
+
+/// Gives the driver a message with its place, and a way for its answer.
+fn send<'a>(
+    client: &Client,
+    mut outgoing: Outgoing,
+    place: Place<'a>,
+    kept: Option<Kept>,
+) -> Result<Receipt, Box<NotTaken<'a>>> {
+    let closed = || {
+        Box::new(NotTaken {
+            error: client.handle.shared.closed_error().into(),
+            unsent: None,
+        })
+    };
+    let shared = Arc::clone(&client.handle.shared);
+    let Some((reply, claim)) = shared.receipts.begin() else {
+        return Err(closed());
+    };
+    outgoing.reply = reply;
+    outgoing.spot = place.take();
+    let receipt = Receipt {
+        claim: Some(claim),
+        shared,
+        kept,
+    };
     match client.send(Command::Publish(outgoing)) {
-        Ok(()) => Ok(Some(kept)),
-        Err(closed) => {
-            order.take_back();
-            Err(never(closed.into()))
-        }
+        Ok(()) => Ok(receipt),
+        Err(_) => Err(closed()),
     }
 }
 
@@ -269,7 +287,7 @@ pub struct Permit {
     client: Client,
     qos: QoS,
     len_max: usize,
-    place: Place,
+    spot: Spot,
 }
 
 impl Permit {
@@ -278,13 +296,13 @@ impl Permit {
         qos: QoS,
         len_max: usize,
     ) -> Result<Self, PublishError> {
-        let shared = Arc::clone(&client.handle.shared);
-        let place = Place::acquire(&shared, qos, len_max).await?;
+        let place = Place::acquire(&client.handle.shared, qos, len_max).await?;
+        let spot = place.take();
         Ok(Self {
             client,
             qos,
             len_max,
-            place,
+            spot,
         })
     }
 
@@ -292,14 +310,26 @@ impl Permit {
     ///
     /// # Errors
     /// A topic is none, the message is longer than was reserved, or the client has ended.
-    pub fn send(self, publish: impl FnOnce(&Client) -> Publish) -> Result<Receipt, PublishError> {
+    pub fn send(
+        mut self,
+        publish: impl FnOnce(&Client) -> Publish,
+    ) -> Result<Receipt, PublishError> {
         let publish = publish(&self.client).qos(self.qos);
         publish.check()?;
         if publish.len() > self.len_max {
             let (len, len_max) = (publish.len(), self.len_max);
             return Err(PublishError::LongerThanReserved { len, len_max });
         }
-        publish.send(self.place)
+        publish.send(std::mem::take(&mut self.spot))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        drop(Place::of(
+            &self.client.handle.shared,
+            std::mem::take(&mut self.spot),
+        ));
     }
 }
 
@@ -310,27 +340,21 @@ impl Permit {
 #[derive(Debug)]
 #[must_use = "the server's answer is not looked at"]
 pub struct Receipt {
-    answer: Answer,
+    /// None once it has resolved.
+    claim: Option<Claim>,
     shared: Arc<Shared>,
     /// Where it stands in the store, if it is kept there.
     kept: Option<Kept>,
 }
 
 impl Receipt {
-    const fn new(answer: Answer, shared: Arc<Shared>, kept: Option<Kept>) -> Self {
-        Self {
-            answer,
-            shared,
-            kept,
-        }
-    }
-
     /// Of a message of an earlier process.
-    pub(crate) const fn restored(
-        answer: oneshot::Receiver<Result<Published, PublishError>>,
-        shared: Arc<Shared>,
-    ) -> Self {
-        Self::new(Answer(answer), shared, None)
+    pub(crate) const fn restored(claim: Option<Claim>, shared: Arc<Shared>) -> Self {
+        Self {
+            claim,
+            shared,
+            kept: None,
+        }
     }
 
     /// Waits until the message is in the [store](crate::ClientBuilder::store), and as durable as that is to make it; at
@@ -355,8 +379,23 @@ impl Future for Receipt {
     type Output = Result<Published, PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(Pin::new(&mut self.answer.0).poll(cx));
-        Poll::Ready(answer.unwrap_or_else(|_| Err(self.shared.closed_error().into())))
+        let answer = match &self.claim {
+            Some(claim) => match self.shared.receipts.poll_take(claim, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(answer) => answer,
+            },
+            None => None,
+        };
+        self.claim = None;
+        Poll::Ready(answer.unwrap_or_else(|| Err(self.shared.closed_error().into())))
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let Some(claim) = &self.claim {
+            self.shared.receipts.let_go(claim);
+        }
     }
 }
 

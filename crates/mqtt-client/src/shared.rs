@@ -7,6 +7,7 @@ use crate::metrics::Counters;
 use crate::options::Options;
 use crate::place::Room;
 use crate::queue::MessageQueue;
+use crate::receipts::Receipts;
 use crate::request::Responses;
 use crate::store::{Found, Keeper};
 use crate::time::millis;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) unclaimed: Arc<MessageQueue>,
     pub(crate) responses: Arc<Responses>,
+    /// Answers to published messages.
+    pub(crate) receipts: Receipts,
     /// Places for messages of QoS 0 that are not handed to the transport yet.
     pub(crate) unsent: Semaphore,
     /// Places for messages of QoS 1 and 2 without their last acknowledgement.
@@ -68,6 +71,7 @@ impl Shared {
             counters: Counters::default(),
             unclaimed: Arc::new(MessageQueue::new(UNCLAIMED_CAPACITY)),
             responses: Arc::new(Responses::default()),
+            receipts: Receipts::default(),
             unsent: Semaphore::new(options.publish_capacity),
             unacknowledged: Semaphore::new(publish_capacity),
             bytes: Semaphore::new(usize::try_from(bytes_max).unwrap_or(1)),
@@ -234,5 +238,6 @@ impl Drop for CloseOnDrop {
         self.0.begin_close(CloseReason::DriverDropped);
         self.0.close_store();
         self.0.set_closed();
+        self.0.receipts.close();
     }
 }

@@ -182,9 +182,10 @@ impl Core {
         for unsent in mem::take(&mut self.unsent) {
             self.shared.counters.publish_failures.add(1);
             let lost = PublishError::ConnectionLost(reason.clone());
-            // As with the other answers, nobody may be waiting.
-            let _ = unsent.reply.send(Err(lost));
+            unsent.spot.give_back(&mut self.room);
+            self.shared.receipts.answer(unsent.reply, Err(lost));
         }
+        self.settle();
         let abandoned = self.held.end_connection().into_iter();
         let again = ReasonCode::UNSPECIFIED_ERROR;
         self.late_answers

@@ -7,7 +7,8 @@ use super::{Store, StoreError};
 use crate::command::Outgoing;
 use crate::earlier::{Earlier, Leftover};
 use crate::options::Options;
-use crate::place::Place;
+use crate::place::Spot;
+use crate::receipts::Reply;
 use crate::shared::Shared;
 use crate::{ConnectError, MessageProperties};
 use bytes::Bytes;
@@ -17,7 +18,6 @@ use mqtt_session::{MessageExpiry, Record};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::oneshot;
 
 /// A share of a segment that is appended between two summaries.
 const SUMMARIES_PER_SEGMENT: u64 = 2;
@@ -239,16 +239,15 @@ impl Found {
         shared: &Arc<Shared>,
         leftovers: &mut Vec<Leftover>,
     ) -> Outgoing {
-        let (reply, answer) = oneshot::channel();
         let husk = Outgoing {
             topic_name: "".into(),
             payload: Bytes::new(),
             qos: QoS::ExactlyOnce,
             retain: false,
             properties: None,
-            reply,
+            reply: Reply::default(),
             expiry: None,
-            place: Place::default(),
+            spot: Spot::default(),
             kept: Some(serial),
             received: None,
         };
@@ -271,6 +270,8 @@ impl Found {
             let left_ms = at_ms.saturating_sub(self.unix_now_ms).min(interval_ms);
             MessageExpiry::at(shared.now_ms().saturating_add(left_ms))
         });
+        let (reply, claim) = shared.receipts.begin().unzip();
+        let reply = reply.unwrap_or_default();
         let topic_name = publish.topic_name.map(|name| name.as_str());
         let outgoing = Outgoing {
             topic_name: topic_name.unwrap_or_default().into(),
@@ -279,14 +280,15 @@ impl Found {
             retain: publish.retain,
             properties,
             expiry,
-            place: Place::restored(shared, bytes.len()),
+            reply,
+            spot: Spot::restored(shared, bytes.len()),
             ..husk
         };
         leftovers.push(Leftover {
             topic_name: outgoing.topic_name.clone().into(),
             payload: outgoing.payload.clone(),
             qos: outgoing.qos,
-            answer,
+            claim,
         });
         outgoing
     }
