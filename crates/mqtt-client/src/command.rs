@@ -6,6 +6,7 @@ use crate::error::{DisconnectError, SubscribeError, UnsubscribeError};
 use crate::place::Spot;
 use crate::queue::MessageQueue;
 use crate::receipts::Reply;
+use crate::text::Text;
 use crate::{MessageProperties, Published, Subscription};
 use bytes::Bytes;
 use mqtt_codec::{
@@ -48,19 +49,58 @@ pub(crate) enum Control {
 /// A message on its way to the server.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) topic_name: Box<str>,
+    pub(crate) topic_name: Text,
     pub(crate) payload: Bytes,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) properties: Option<Box<MessageProperties>>,
     pub(crate) reply: Reply,
     pub(crate) expiry: Option<MessageExpiry>,
-    /// What PUBREC said beyond success.
-    pub(crate) received: Option<Box<Published>>,
+    /// What PUBREC said.
+    pub(crate) received: ReasonCode,
     /// Given back when the message needs no place any more.
     pub(crate) spot: Spot,
+    pub(crate) notes: Option<Box<Notes>>,
+}
+
+/// What only some messages have.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// What PUBREC said, if it did so in words.
+    received: Option<Published>,
     /// Its number in the store, if it is kept there.
-    pub(crate) kept: Option<u64>,
+    kept: Option<u64>,
+}
+
+// It is moved several times on its way, and more would be moved by a call.
+const _: () = assert!(size_of::<Command>() <= 128, "a command is short");
+
+impl Notes {
+    /// Of a message that is kept in the store under this number.
+    #[cfg(feature = "store")]
+    pub(crate) fn kept(serial: u64) -> Box<Self> {
+        Box::new(Self {
+            received: None,
+            kept: Some(serial),
+        })
+    }
+}
+
+impl Outgoing {
+    /// Its number in the store, if it is kept there.
+    pub(crate) fn kept(&self) -> Option<u64> {
+        self.notes.as_ref().and_then(|notes| notes.kept)
+    }
+
+    /// What PUBREC said, if it did so in words.
+    pub(crate) fn take_received_words(&mut self) -> Option<Published> {
+        self.notes.as_mut().and_then(|notes| notes.received.take())
+    }
+
+    /// Whether it has no more than a topic and a payload, and no answer.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.qos == QoS::AtMostOnce && self.properties.is_none() && self.expiry.is_none()
+    }
 }
 
 impl OutgoingMessage for Outgoing {
@@ -105,8 +145,10 @@ impl OutgoingMessage for Outgoing {
     }
 
     fn note_received(&mut self, pubrec: &Ack<'_>) {
-        if pubrec.reason != ReasonCode::SUCCESS || !pubrec.properties.is_empty() {
-            self.received = Published::of(pubrec).ok().map(Box::new);
+        self.received = pubrec.reason;
+        if !pubrec.properties.is_empty() {
+            let notes = self.notes.get_or_insert_default();
+            notes.received = Published::of(pubrec).ok();
         }
     }
 }

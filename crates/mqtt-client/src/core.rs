@@ -4,6 +4,7 @@ mod authenticate;
 mod connection;
 mod drain;
 mod held;
+mod publish;
 mod receive;
 mod requests;
 
@@ -24,17 +25,15 @@ use crate::router::Router;
 use crate::shared::Shared;
 use crate::store::KeeperJournal;
 use crate::time::millis;
-use crate::{CloseReason, Message, Published, ServerDisconnect};
+use crate::{CloseReason, Message, ServerDisconnect};
 use authenticate::Exchange;
 use bytes::Bytes;
 use drain::Drain;
 use held::Held;
-use mqtt_codec::{Ack, Delivery, Frame, KnownHead, PacketType, QoS, ReasonCode};
+use mqtt_codec::{Delivery, Frame, KnownHead, PacketType, QoS, ReasonCode};
 use mqtt_io::Verdict;
-use mqtt_session::{
-    AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, Heap, NotSent,
-    NotSentReason, SendRefusal,
-};
+use mqtt_session::{AckToken, ClientConnection, ClientError, ClientEvent, ClientSession, Heap};
+use publish::{not_published, publish_answer};
 use receive::is_same_text;
 use requests::{SubscribeAnswer, UnsubscribeAnswer};
 use std::collections::VecDeque;
@@ -43,8 +42,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
-/// Places for answers to published messages that are kept from one time to the next.
-const PUBLISHED_KEPT_MAX: usize = 64;
 /// The two QoS bits in the flags of PUBLISH; v5 §3.3.1.
 const QOS_FLAGS: u8 = 0b0110;
 
@@ -81,7 +78,7 @@ pub(crate) struct Core {
     /// Places of messages that have ended, to be given back together.
     room: Room,
     /// Of messages that were published, to be answered together.
-    published: Vec<Reply>,
+    published: Vec<(Reply, ReasonCode)>,
     /// Messages of QoS 0, with the count of `pushed` at which they are handed to the transport.
     unsent: VecDeque<Unsent>,
     /// What the application has to answer on this connection.
@@ -237,8 +234,8 @@ impl Core {
                     None => Verdict::Continue,
                 };
             }
-            Ok(ClientEvent::Acknowledged { message, ack }) => {
-                let answer = publish_answer(message.received, &ack);
+            Ok(ClientEvent::Acknowledged { mut message, ack }) => {
+                let answer = publish_answer(&mut message, &ack);
                 message.spot.give_back(&mut self.room);
                 self.answer(message.reply, answer);
             }
@@ -366,7 +363,7 @@ impl Core {
     /// The server took bytes: `handed` since the connection began.
     pub(crate) fn handle_handed(&mut self, handed: u64) {
         while let Some(unsent) = self.unsent.pop_front_if(|unsent| unsent.until <= handed) {
-            self.published.push(unsent.reply);
+            self.published.push((unsent.reply, ReasonCode::SUCCESS));
             unsent.spot.give_back(&mut self.room);
         }
         if self.ping_until.is_some()
@@ -376,21 +373,6 @@ impl Core {
             connection.put_off_ping_answer(self.now_ms);
             self.ping_until = self.ping_until.filter(|until| *until > handed);
         }
-    }
-
-    /// Answers the messages that were published, and gives back the places of all that have ended.
-    pub(crate) fn settle(&mut self) {
-        if !self.published.is_empty() {
-            self.shared
-                .counters
-                .published
-                .add(count(self.published.len()));
-            self.shared.receipts.publish_all(&mut self.published);
-        }
-        if self.published.capacity() > PUBLISHED_KEPT_MAX {
-            self.published = Vec::new();
-        }
-        self.shared.give_back(&mut self.room);
     }
 
     /// Up to where the store is durable; none without a store.
@@ -468,149 +450,8 @@ impl Core {
         self.waiting.len() + self.waiting_requests.len() + self.unsent.len() + inflight
     }
 
-    /// Sends `outgoing`; gives it back when it has to wait.
-    fn publish(&mut self, outgoing: Outgoing) -> Option<Outgoing> {
-        let connection = match &mut self.link {
-            Link::Here(connection) if connection.is_connected() => connection,
-            _ if outgoing.qos == QoS::AtMostOnce && !self.options.queue_qos0 => {
-                not_published(&self.shared, outgoing, PublishError::Offline);
-                return None;
-            }
-            _ => return Some(outgoing),
-        };
-        match outgoing.qos {
-            _ if !self.is_vectored => {}
-            QoS::AtMostOnce => self.out.expect_promised(&outgoing.payload),
-            QoS::AtLeastOnce | QoS::ExactlyOnce => self.out.expect(&outgoing.payload),
-        }
-        let mut published = connection.publish(outgoing, self.now_ms, &mut self.out);
-        if let Ok(Some(outgoing)) = &mut published {
-            self.out.give(mem::take(&mut outgoing.payload));
-        }
-        self.out.expect_nothing();
-        match published {
-            Ok(None) => None,
-            Ok(Some(Outgoing { reply, spot, .. })) => {
-                let until = self.pushed + count(self.out.len());
-                self.unsent.push_back(Unsent { until, reply, spot });
-                None
-            }
-            Err(NotSent {
-                item,
-                reason: NotSentReason::Later,
-            }) => Some(item),
-            Err(NotSent {
-                item,
-                reason: NotSentReason::Never(refusal),
-            }) => {
-                not_published(&self.shared, item, refusal_error(refusal));
-                None
-            }
-        }
-    }
-
-    /// Keeps a message until it can be sent.
-    fn wait(&mut self, outgoing: Outgoing) {
-        if let Some(expiry) = outgoing.expiry {
-            let earlier = self.expiry_ms.unwrap_or(u64::MAX);
-            self.expiry_ms = Some(earlier.min(expiry.at_ms()));
-        }
-        self.waiting.push_back(outgoing);
-    }
-
-    /// Ends messages that waited for too long.
-    fn drop_expired(&mut self) {
-        if self
-            .expiry_ms
-            .is_none_or(|expiry_ms| expiry_ms > self.now_ms)
-        {
-            return;
-        }
-        let now_ms = self.now_ms;
-        self.expiry_ms = None;
-        for outgoing in mem::take(&mut self.waiting) {
-            match outgoing.expiry {
-                Some(expiry) if expiry.is_over(now_ms) => {
-                    not_published(&self.shared, outgoing, PublishError::Expired);
-                }
-                _ => self.wait(outgoing),
-            }
-        }
-    }
-
-    /// Sends again what a resume owes, then what waits for quota or identifiers.
-    fn send_waiting(&mut self) {
-        let connection = match &mut self.link {
-            Link::Here(connection) if connection.is_connected() => connection,
-            _ => return,
-        };
-        while let Some((message, refusal)) = connection.poll_resend(self.now_ms, &mut self.out) {
-            not_published(&self.shared, message, refusal_error(refusal));
-        }
-        while let Some(outgoing) = self.waiting.pop_front() {
-            if let Some(unsent) = self.publish(outgoing) {
-                self.waiting.push_front(unsent);
-                break;
-            }
-        }
-        while let Some(request) = self.waiting_requests.pop_front() {
-            if let Some(unsent) = self.request(request) {
-                self.waiting_requests.push_front(unsent);
-                break;
-            }
-        }
-    }
-
-    /// Answers a message of QoS 1 or 2; plain success together with others.
-    fn answer(&mut self, reply: Reply, answer: Option<Result<Published, PublishError>>) {
-        let Some(answer) = answer else {
-            self.published.push(reply);
-            return;
-        };
-        let counters = &self.shared.counters;
-        match &answer {
-            Ok(_) => counters.published.add(1),
-            Err(_) => counters.publish_failures.add(1),
-        }
-        self.shared.receipts.answer(reply, answer);
-    }
-
     fn event(&self, event: &Event) {
         self.shared.events.send(event);
-    }
-}
-
-/// What the last acknowledgement says; none where that is success and nothing else.
-fn publish_answer(
-    received: Option<Box<Published>>,
-    ack: &Ack<'_>,
-) -> Option<Result<Published, PublishError>> {
-    if received.is_none() && ack.reason == ReasonCode::SUCCESS && ack.properties.is_empty() {
-        return None;
-    }
-    Some(Published::of(ack).map(|published| match received {
-        // At QoS 2 only PUBREC says what became of the message.
-        Some(received) => *received,
-        None => published,
-    }))
-}
-
-fn not_published(shared: &Shared, message: Outgoing, error: PublishError) {
-    if let (Some(keeper), Some(serial)) = (&shared.keeper, message.kept) {
-        keeper.forget(serial);
-    }
-    shared.counters.publish_failures.add(1);
-    let mut room = Room::default();
-    message.spot.give_back(&mut room);
-    // First, for whoever publishes next when it is answered.
-    shared.give_back(&mut room);
-    shared.receipts.answer(message.reply, Err(error));
-}
-
-fn refusal_error(refusal: SendRefusal) -> PublishError {
-    match refusal {
-        SendRefusal::Expired => PublishError::Expired,
-        refusal => PublishError::NotSent(refusal),
     }
 }
 

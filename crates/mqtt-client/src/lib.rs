@@ -41,6 +41,7 @@ mod shared;
 mod store;
 mod subscribe;
 mod subscription;
+mod text;
 mod time;
 mod unclaimed;
 mod unsubscribe;

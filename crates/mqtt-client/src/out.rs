@@ -78,6 +78,16 @@ impl Out {
         self.len() == 0
     }
 
+    /// Takes all there is; `bytes` and `woven`, which are empty, are written to from now on.
+    pub(crate) fn replace(&mut self, bytes: Vec<u8>, woven: Vec<Woven>) -> Self {
+        let next = Self {
+            bytes,
+            woven,
+            ..Self::default()
+        };
+        std::mem::replace(self, next)
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

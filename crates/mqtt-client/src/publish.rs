@@ -184,9 +184,9 @@ impl Publish {
             properties: self.properties,
             reply: Reply::default(),
             expiry,
-            received: None,
             spot: Spot::default(),
-            kept: None,
+            received: ReasonCode::SUCCESS,
+            notes: None,
         };
         (self.client, outgoing)
     }
@@ -408,6 +408,15 @@ pub struct Published {
 }
 
 impl Published {
+    /// A success without words.
+    pub(crate) const fn plain(reason: ReasonCode) -> Self {
+        Self {
+            reason,
+            reason_string: None,
+            user_properties: Vec::new(),
+        }
+    }
+
     /// # Errors
     /// The acknowledgement refuses the message.
     pub(crate) fn of(ack: &Ack<'_>) -> Result<Self, PublishError> {

@@ -2,6 +2,7 @@
 //! of memory of its own for its answer.
 
 use crate::{PublishError, Published};
+use mqtt_codec::ReasonCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -33,8 +34,8 @@ enum Entry {
     Open(Option<Waker>),
     /// Not answered yet, and nobody will look.
     Abandoned,
-    /// Answered with success and no words.
-    Published,
+    /// Answered with this success and no words.
+    Published(ReasonCode),
     Answered(Box<Result<Published, PublishError>>),
 }
 
@@ -72,15 +73,15 @@ impl Receipts {
         }
     }
 
-    /// Answers all of `replies`, which are none afterwards, with success.
-    pub(crate) fn publish_all(&self, replies: &mut Vec<Reply>) {
+    /// Answers all of `replies`, which are none afterwards, each with a success.
+    pub(crate) fn publish_all(&self, replies: &mut Vec<(Reply, ReasonCode)>) {
         if replies.is_empty() {
             return;
         }
         let mut wakers = Vec::new();
         let mut table = self.lock();
-        for reply in replies.drain(..) {
-            wakers.extend(table.answer(reply, Entry::Published));
+        for (reply, reason) in replies.drain(..) {
+            wakers.extend(table.answer(reply, Entry::Published(reason)));
         }
         drop(table);
         wakers.into_iter().for_each(Waker::wake);
@@ -102,13 +103,13 @@ impl Receipts {
                 }
                 return Poll::Pending;
             }
-            Some(Entry::Published | Entry::Answered(_)) => {}
+            Some(Entry::Published(_) | Entry::Answered(_)) => {}
             _ => return Poll::Ready(None),
         }
         let entry = table.remove(answer.0);
         drop(table);
         Poll::Ready(match entry {
-            Some(Entry::Published) => Some(Ok(Published::default())),
+            Some(Entry::Published(reason)) => Some(Ok(Published::plain(reason))),
             Some(Entry::Answered(result)) => Some(*result),
             _ => None,
         })
@@ -119,7 +120,7 @@ impl Receipts {
         let mut table = self.lock();
         let gone = match table.entry(answer.0) {
             Some(entry @ Entry::Open(_)) => Some(std::mem::replace(entry, Entry::Abandoned)),
-            Some(Entry::Published | Entry::Answered(_)) => table.remove(answer.0),
+            Some(Entry::Published(_) | Entry::Answered(_)) => table.remove(answer.0),
             _ => None,
         };
         drop(table);
@@ -186,7 +187,7 @@ impl Table {
                 self.remove(at);
                 None
             }
-            Entry::Free(_) | Entry::Published | Entry::Answered(_) => None,
+            Entry::Free(_) | Entry::Published(_) | Entry::Answered(_) => None,
         }
     }
 
@@ -224,6 +225,10 @@ mod tests {
         receipts.poll_take(answer, &Context::from_waker(Waker::noop()))
     }
 
+    fn publish(receipts: &Receipts, reply: Reply) {
+        receipts.publish_all(&mut vec![(reply, ReasonCode::NO_MATCHING_SUBSCRIBERS)]);
+    }
+
     #[test]
     fn an_answer_is_taken_once_by_the_one_it_is_for() {
         let receipts = Receipts::default();
@@ -235,8 +240,11 @@ mod tests {
             take(&receipts, &second),
             Poll::Ready(Some(Err(PublishError::Expired)))
         ));
-        receipts.publish_all(&mut vec![first_reply]);
-        assert!(matches!(take(&receipts, &first), Poll::Ready(Some(Ok(_)))));
+        publish(&receipts, first_reply);
+        let Poll::Ready(Some(Ok(published))) = take(&receipts, &first) else {
+            panic!("it was answered")
+        };
+        assert_eq!(published.reason(), ReasonCode::NO_MATCHING_SUBSCRIBERS);
         assert!(matches!(take(&receipts, &first), Poll::Ready(None)));
     }
 
@@ -256,7 +264,7 @@ mod tests {
                 .each_ref()
                 .map(|count| count.0.load(Ordering::Relaxed))
         };
-        receipts.publish_all(&mut vec![second_reply]);
+        publish(&receipts, second_reply);
         assert_eq!(woken(), [0, 1]);
         receipts.answer(first_reply, Ok(Published::default()));
         assert_eq!(woken(), [1, 1]);
@@ -268,9 +276,9 @@ mod tests {
         for _ in 0..3 {
             let (reply, answer) = receipts.begin().unwrap();
             receipts.let_go(&answer);
-            receipts.publish_all(&mut vec![reply]);
+            publish(&receipts, reply);
             let (reply, answer) = receipts.begin().unwrap();
-            receipts.publish_all(&mut vec![reply]);
+            publish(&receipts, reply);
             receipts.let_go(&answer);
         }
         let table = receipts.lock();
@@ -281,8 +289,10 @@ mod tests {
     fn a_large_table_is_given_back_when_nobody_waits() {
         let receipts = Receipts::default();
         let begun = (0..2 * KEPT_MAX).map(|_| receipts.begin().unwrap());
-        let (mut replies, answers): (Vec<_>, Vec<_>) = begun.unzip();
-        receipts.publish_all(&mut replies);
+        let (replies, answers): (Vec<_>, Vec<_>) = begun.unzip();
+        for reply in replies {
+            publish(&receipts, reply);
+        }
         for answer in &answers {
             assert!(matches!(take(&receipts, answer), Poll::Ready(Some(Ok(_)))));
         }
@@ -295,7 +305,8 @@ mod tests {
         let receipts = Receipts::default();
         let (reply, answered) = receipts.begin().unwrap();
         let (_unanswered, waiting) = receipts.begin().unwrap();
-        receipts.publish_all(&mut vec![reply, Reply::default()]);
+        publish(&receipts, reply);
+        publish(&receipts, Reply::default());
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
         let cx = Context::from_waker(&waker);

@@ -184,7 +184,8 @@ impl Wire {
     /// Takes over what the core has encoded.
     pub(crate) fn take_output(&mut self, core: &mut Core) {
         if !core.out.is_empty() {
-            let out = std::mem::take(&mut core.out);
+            let spare = self.queue.take_spare().unwrap_or_default();
+            let out = core.out.replace(spare, self.queue.take_spare_woven());
             core.pushed += count(out.len());
             match core.store_reached() {
                 None => self.queue.push_woven(out.bytes, out.woven),
@@ -196,7 +197,6 @@ impl Wire {
                     });
                 }
             }
-            core.out.bytes = self.queue.take_spare().unwrap_or_default();
         }
         if !self.held.is_empty()
             && let Some(reached) = core.store_reached()

@@ -13,6 +13,8 @@ const SLICES_MAX: usize = 64;
 const JOIN_LEN_MAX: usize = 4 * 1024;
 /// An emptied buffer above this capacity, in bytes, is freed instead of kept for reuse.
 const SPARE_CAPACITY_MAX: usize = 128 * 1024;
+/// Emptied places for what stands in a buffer that are kept for reuse, at most.
+const SPARE_WOVEN_MAX: usize = 256;
 /// Places for pieces that are kept when the queue runs empty.
 const PLACES_KEPT_MAX: usize = 32;
 
@@ -30,6 +32,8 @@ pub struct WriteQueue {
     /// Whether the stream may hold bytes back until it is flushed.
     unflushed: bool,
     spare: Option<Vec<u8>>,
+    /// INVARIANT: empty.
+    spare_woven: Vec<Woven>,
 }
 
 #[derive(Debug)]
@@ -93,6 +97,7 @@ impl WriteQueue {
             len: 0,
             unflushed: false,
             spare: None,
+            spare_woven: Vec::new(),
         }
     }
 
@@ -155,6 +160,11 @@ impl WriteQueue {
     /// An emptied buffer for reuse, of 128 KiB at most; a connection that falls silent takes and drops it.
     pub const fn take_spare(&mut self) -> Option<Vec<u8>> {
         self.spare.take()
+    }
+
+    /// Emptied places for what stands in a buffer, for reuse; 256 at most.
+    pub fn take_spare_woven(&mut self) -> Vec<Woven> {
+        std::mem::take(&mut self.spare_woven)
     }
 
     /// Writes until nothing waits and the stream is flushed, or until the stream takes no more.
@@ -241,7 +251,10 @@ impl WriteQueue {
             self.front_written -= front.len();
             match self.pieces.pop_front() {
                 Some(Piece::Owned(buffer)) => self.keep_spare(buffer),
-                Some(Piece::Woven(piece)) => self.keep_spare(piece.buffer),
+                Some(Piece::Woven(piece)) => {
+                    self.keep_spare_woven(piece.woven);
+                    self.keep_spare(piece.buffer);
+                }
                 Some(Piece::Shared(_)) | None => {}
             }
         }
@@ -250,6 +263,14 @@ impl WriteQueue {
         }
         if self.pieces.is_empty() && self.pieces.capacity() > PLACES_KEPT_MAX {
             self.pieces = VecDeque::new();
+        }
+    }
+
+    fn keep_spare_woven(&mut self, mut woven: Vec<Woven>) {
+        let is_larger = self.spare_woven.capacity() < woven.capacity();
+        if is_larger && woven.capacity() <= SPARE_WOVEN_MAX {
+            woven.clear();
+            self.spare_woven = woven;
         }
     }
 
@@ -455,6 +476,27 @@ mod tests {
                 .take_spare()
                 .is_some_and(|spare| spare.is_empty() && spare.capacity() >= 10)
         );
+    }
+
+    #[test]
+    fn places_in_a_buffer_are_used_again_unless_they_are_too_many() {
+        let woven = |count| {
+            vec![
+                Woven {
+                    at: 0,
+                    bytes: Bytes::from_static(b"x")
+                };
+                count
+            ]
+        };
+        let mut queue = WriteQueue::new();
+        let mut stream = MockStream::new(&[usize::MAX], true);
+        for (count, kept) in [(SPARE_WOVEN_MAX, SPARE_WOVEN_MAX), (SPARE_WOVEN_MAX + 1, 0)] {
+            queue.push_woven(Vec::new(), woven(count));
+            while flush(&mut queue, &mut stream).is_pending() {}
+            let spare = queue.take_spare_woven();
+            assert_eq!((spare.len(), spare.capacity()), (0, kept));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::storage::{Queue, TopicNameAt, TopicNames};
 use crate::{Negotiated, Output, SendRefusal, Stamp, Storage};
 use core::fmt;
 use core::num::NonZeroU16;
-use mqtt_codec::{AliasedHead, EncodeError, Publish, TopicName};
+use mqtt_codec::{AliasedHead, Delivery, EncodeError, Publish, TopicName};
 
 /// Aliases this side sets on one connection unless it is told otherwise.
 pub const OUTBOUND_ALIASES_DEFAULT: u16 = 16;
@@ -206,8 +206,10 @@ impl<S: Storage> OutboundAliases<S> {
     ) -> Result<(), SendRefusal> {
         let topic_name = publish.topic_name.map_or("", TopicName::as_str);
         let is_plain = stamp.expiry_left_s.is_none() && !stamp.dup && publish.properties.is_empty();
-        if is_plain && let Some(alias) = self.again(topic_name) {
-            return self.append_again(publish, &stamp, alias, negotiated, out);
+        if is_plain && let Some(alias) = self.again(topic_name.as_bytes()) {
+            let (delivery, retain) = (stamp.delivery, publish.retain);
+            let head = AliasedHead::new(delivery, retain, alias, publish.payload.len())?;
+            return self.append_again(&head, alias, publish.payload, negotiated, out);
         }
         let topic = AliasTopic::new(topic_name);
         stamp.topic = self.plan(topic);
@@ -228,23 +230,44 @@ impl<S: Storage> OutboundAliases<S> {
     }
 
     /// The alias of `topic_name`, if it was the last one sent: found without its hash.
-    fn again(&self, topic_name: &str) -> Option<NonZeroU16> {
-        let is_it =
-            |alias: &NonZeroU16| self.names.get(place(*alias)) == TopicNameAt::Name(topic_name);
+    fn again(&self, topic_name: &[u8]) -> Option<NonZeroU16> {
+        let is_it = |alias: &NonZeroU16| match self.names.get(place(*alias)) {
+            TopicNameAt::Name(name) => name.as_bytes() == topic_name,
+            _ => false,
+        };
         self.last.filter(is_it)
+    }
+
+    /// Encodes a first PUBLISH of QoS 0 without properties to the end of `out`, if it goes where the last one went by
+    /// its alias; whether that was done.
+    pub(crate) fn append_plain(
+        &mut self,
+        topic_name: &[u8],
+        retain: bool,
+        payload: &[u8],
+        negotiated: &Negotiated,
+        out: &mut impl Output,
+    ) -> bool {
+        let Some(alias) = self.again(topic_name) else {
+            return false;
+        };
+        let head = AliasedHead::new(Delivery::AtMostOnce, retain, alias, payload.len());
+        head.is_ok_and(|head| {
+            let written = self.append_again(&head, alias, payload, negotiated, out);
+            written.is_ok()
+        })
     }
 
     /// Encodes a PUBLISH without properties that goes where the last one went.
     fn append_again(
         &mut self,
-        publish: &Publish<'_>,
-        stamp: &Stamp,
+        head: &AliasedHead,
         alias: NonZeroU16,
+        payload: &[u8],
         negotiated: &Negotiated,
         out: &mut impl Output,
     ) -> Result<(), SendRefusal> {
-        let (payload, at) = (publish.payload, out.len());
-        let head = AliasedHead::new(stamp.delivery, publish.retain, alias, payload.len())?;
+        let at = out.len();
         let needed = head.packet_len();
         check_len(needed, negotiated)?;
         let has_room = out.room() >= needed;

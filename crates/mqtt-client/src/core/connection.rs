@@ -1,5 +1,6 @@
 //! The beginning and the end of a Network Connection, and what the session makes of them.
 
+use super::publish::not_published;
 use super::{Core, Link};
 use crate::command::{Outgoing, Request};
 use crate::connack::{ConnAckInfo, ConnAckWords};
@@ -154,7 +155,7 @@ impl Core {
                 republished.push_back(message);
             } else {
                 failed += 1;
-                super::not_published(&self.shared, message, PublishError::SessionLost);
+                not_published(&self.shared, message, PublishError::SessionLost);
             }
         }
         let republished_count = republished.len();

@@ -3,7 +3,7 @@
 use super::record::{MESSAGE, StoreRecord, VERSION, message_head};
 use super::state::{Placed, State};
 use super::{StoreError, replay};
-use crate::command::Outgoing;
+use crate::command::{Notes, Outgoing};
 use crate::{CloseReason, PublishError};
 use mqtt_codec::{Delivery, PacketId, ProtocolVersion, Publish, QoS};
 use mqtt_log::{Entry, Log, LogFailure, Position};
@@ -122,7 +122,7 @@ impl Keeper {
             inner.keep(publish, expires_at_ms)
         });
         let kept = kept.unwrap_or(Err(PublishError::NotSent(SendRefusal::NoBody)))?;
-        outgoing.kept = Some(kept.serial);
+        outgoing.notes = Some(Notes::kept(kept.serial));
         Ok(Order { inner, kept })
     }
 
@@ -449,7 +449,7 @@ impl Journal<Outgoing> for KeeperJournal {
         qos: QoS,
         outgoing: &Outgoing,
     ) -> Result<(), JournalFull> {
-        let (Some(keeper), Some(serial)) = (&self.0, outgoing.kept) else {
+        let (Some(keeper), Some(serial)) = (&self.0, outgoing.kept()) else {
             return Ok(());
         };
         keeper.lock().begin(StoreRecord::Begun {

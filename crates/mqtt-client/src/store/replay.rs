@@ -4,7 +4,7 @@ use super::keeper::{KEPT_AS, Keeper};
 use super::record::{StoreRecord, VERSION};
 use super::state::{Placed, State};
 use super::{Store, StoreError};
-use crate::command::Outgoing;
+use crate::command::{Notes, Outgoing};
 use crate::earlier::{Earlier, Leftover};
 use crate::options::Options;
 use crate::place::Spot;
@@ -12,7 +12,7 @@ use crate::receipts::Reply;
 use crate::shared::Shared;
 use crate::{ConnectError, MessageProperties};
 use bytes::Bytes;
-use mqtt_codec::{Delivery, PACKET_LEN_MAX, Packet, Publish, QoS, frame};
+use mqtt_codec::{Delivery, PACKET_LEN_MAX, Packet, Publish, QoS, ReasonCode, frame};
 use mqtt_log::{Log, Position, ReplayError};
 use mqtt_session::{MessageExpiry, Record};
 use std::collections::BTreeMap;
@@ -248,8 +248,8 @@ impl Found {
             reply: Reply::default(),
             expiry: None,
             spot: Spot::default(),
-            kept: Some(serial),
-            received: None,
+            received: ReasonCode::SUCCESS,
+            notes: Some(Notes::kept(serial)),
         };
         let Some(body) = self.bodies.remove(&serial) else {
             return husk;
@@ -285,7 +285,7 @@ impl Found {
             ..husk
         };
         leftovers.push(Leftover {
-            topic_name: outgoing.topic_name.clone().into(),
+            topic_name: outgoing.topic_name.to_string(),
             payload: outgoing.payload.clone(),
             qos: outgoing.qos,
             claim,

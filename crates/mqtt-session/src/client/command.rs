@@ -59,6 +59,32 @@ impl<M: OutgoingMessage, R, S: Storage, J: Journal<M>> ClientConnection<M, R, S,
         }
     }
 
+    /// Encodes to the end of `out` a PUBLISH of QoS 0 without properties, by the Topic Alias of the one before it.
+    ///
+    /// `topic_name` is UTF-8. `false`, and no change, where the one before was to another topic or has no alias, and where something speaks against it:
+    /// then [`ClientConnection::publish`] sees to it.
+    /// Spec: v5 §3.3.2.3.4.
+    pub fn publish_again(
+        &mut self,
+        topic_name: &[u8],
+        retain: bool,
+        payload: &[u8],
+        now_ms: u64,
+        out: &mut impl Output,
+    ) -> bool {
+        let is_granted = self.grants.check_publish(QoS::AtMostOnce, retain).is_ok();
+        if self.phase != Phase::Connected || !is_granted {
+            return false;
+        }
+        let (aliases, negotiated) = (&mut self.outbound, &self.negotiated);
+        let is_written = aliases.append_plain(topic_name, retain, payload, negotiated, out);
+        if is_written {
+            self.now_ms = now_ms;
+            self.keep_alive.sent(now_ms);
+        }
+        is_written
+    }
+
     /// Encodes what is owed to the end of `out`, as far as there is room and the quota goes: acknowledgements that
     /// found no room before, then the packets of a resume.
     ///

@@ -185,6 +185,51 @@ fn read(bytes: &[u8], version: ProtocolVersion) -> Vec<(&'static str, bool, u16)
     packets
 }
 
+/// Where the message before went by an alias, one of QoS 0 can follow it by that alone; nothing else can.
+#[test]
+fn a_message_goes_where_the_one_before_it_went() {
+    let topic = "a/topic/with/an/alias";
+    let limits = [
+        Property::TopicAliasMaximum(4),
+        Property::RetainAvailable(false),
+        Property::MaximumPacketSize(NonZeroU32::new(40).unwrap()),
+    ];
+    let mut connection = connected(ProtocolVersion::V5, &limits);
+    connection.limit_outbound_aliases(4);
+    let again = |connection: &mut Connection, topic: &str, retain, payload: &[u8]| {
+        let mut out = vec![7];
+        let is_written = connection.publish_again(topic.as_bytes(), retain, payload, 0, &mut out);
+        assert_eq!(is_written, out.len() > 1, "no change, or all of it");
+        is_written.then(|| out.split_off(1))
+    };
+    assert_eq!(
+        again(&mut connection, topic, false, b"x"),
+        None,
+        "the first"
+    );
+    let mut last = Vec::new();
+    for _ in 0..3 {
+        last.clear();
+        let sent = connection.publish(message(topic, QoS::AtMostOnce), 0, &mut last);
+        assert!(matches!(sent, Ok(Some(_))));
+    }
+    assert_eq!(again(&mut connection, topic, false, b"x"), Some(last));
+    assert_eq!(again(&mut connection, "another", false, b"x"), None);
+    assert_eq!(
+        again(&mut connection, topic, true, b"x"),
+        None,
+        "not granted"
+    );
+    assert_eq!(
+        again(&mut connection, topic, false, &[0; 40]),
+        None,
+        "too long"
+    );
+    let mut session = connection.into_session();
+    let mut next = connecting(&mut session, ProtocolVersion::V5);
+    assert_eq!(again(&mut next, topic, false, b"x"), None, "no CONNACK yet");
+}
+
 /// Covers: v5 [MQTT-3.3.1-1], v5 [MQTT-4.4.0-1], v5 [MQTT-4.6.0-1], v3.1.1 [MQTT-3.3.1-1], v3.1.1 [MQTT-4.6.0-1].
 #[test]
 fn a_resume_sends_what_is_open_again_with_dup_in_the_first_order() {
