@@ -7,7 +7,8 @@ use mqtt_codec::{ProtocolVersion, QoS};
 
 use super::{
     bench_values::{
-        HeaderArg, LogTo, RateArg, Restapi, header, millis, number, rate, refuse, restapi, seconds,
+        HeaderArg, LogTo, RateArg, Restapi, header, host, millis, number, rate, refuse, restapi,
+        seconds,
     },
     connection::{protocol_version, qos},
 };
@@ -130,7 +131,8 @@ pub(crate) struct FleetArgs {
         long,
         visible_alias = "hostname",
         default_value = "localhost",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = host
     )]
     pub(crate) host: Vec<String>,
     /// Its port [default: 1883, with TLS 8883, with WebSocket 8083, with both 8084]

@@ -51,6 +51,21 @@ pub(super) fn refuse<const N: usize>(_: &str) -> Result<String, String> {
     Err(REFUSALS.get(N).copied().unwrap_or_default().to_owned())
 }
 
+/// The name or address of a machine; the generator has flags for what an address in one has besides.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let is_port = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match (text.split_once("://"), text.split_once(':')) {
+        (Some(("quic", _)), _) => refuse::<0>(text),
+        (Some(_), _) => Err(
+            "say the host alone: its port with -p, TLS with --ssl, a WebSocket with --ws"
+                .to_owned(),
+        ),
+        (None, Some((_, port))) if is_port(port) => Err("say its port with -p".to_owned()),
+        (None, _) if text.is_empty() => Err("say a host".to_owned()),
+        (None, _) => Ok(text.to_owned()),
+    }
+}
+
 /// A time; without a unit, in milliseconds.
 pub(super) fn millis(text: &str) -> Result<Duration, String> {
     time(text, "ms")

@@ -284,6 +284,9 @@ fn every_flag_of_emqtt_bench_works_or_is_refused_with_a_sentence() {
     for (flags, sentence) in [
         (["--quic", "true"], "not over QUIC"),
         (["--load-qst", "file"], "not over QUIC"),
+        (["-h", "quic://localhost"], "not over QUIC"),
+        (["-h", "wss://localhost:8084/mqtt"], "say the host alone"),
+        (["-h", "localhost:1883"], "say its port with -p"),
         (["-Q", "true"], "times of connecting"),
         (["--qoelog", "file"], "times of connecting"),
         (["-d", "true"], "one process"),
