@@ -2,6 +2,8 @@
 
 #[cfg(feature = "access")]
 pub mod access_oracles;
+#[cfg(feature = "avro")]
+pub mod avro_oracles;
 #[cfg(feature = "dissect")]
 pub mod dissect_oracles;
 pub mod exchange;

@@ -9,6 +9,7 @@ use apache_avro::{
 use mqtt_payload::{
     AvroSchema, Codec, Content, Decoder, Encoder, PayloadError, SchemaError, Schemas,
 };
+use mqtt_testkit::{avro_oracles, replay};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -222,6 +223,15 @@ fn what_is_wrong_with_a_schema_is_told() {
     }
 }
 
+#[test]
+fn inputs_of_the_fuzz_target_pass() {
+    for bytes in replay::inputs(env!("CARGO_MANIFEST_DIR"), "avro").unwrap() {
+        avro_oracles::avro(&bytes);
+    }
+    let found = replay::targets_of(env!("CARGO_MANIFEST_DIR"), "avro_oracles").unwrap();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["avro"]);
+}
+
 fn reading(depth: u32) -> BoxedStrategy<Theirs> {
     let scalars = (
         any::<i64>(),
@@ -327,6 +337,13 @@ proptest! {
         let mut writer = GenericSingleObjectWriter::new_with_capacity(&theirs, 64).unwrap();
         writer.write_value_ref(&Theirs::Record(vec![("id".to_owned(), Theirs::Long(id))]), &mut payload).unwrap();
         prop_assert_eq!(decode(Codec::AvroSingle, schema, &payload).unwrap(), format!("{{\"id\":{id}}}"));
+    }
+
+    #[test]
+    fn bytes_with_structure_pass(
+        bytes in proptest::collection::vec(prop_oneof![0_u8..24, 0_u8..24, any::<u8>()], 0..120),
+    ) {
+        avro_oracles::avro(&bytes);
     }
 
     #[test]
