@@ -303,6 +303,18 @@ fn with_properties(mut builder: ClientBuilder, connect: &ConnectProperties) -> C
     builder
 }
 
+/// Disconnects; `with_will` has the server publish the Will, as Mosquitto's programs have it do when they are
+/// interrupted, from MQTT 5 on.
+pub(crate) fn disconnect_as(client: &Client, args: &ConnectionArgs, with_will: bool) -> Disconnect {
+    let connack = client.connack();
+    let has_reason = connack.is_some_and(|connack| connack.version.has_properties());
+    let normal = disconnect(client, args);
+    match with_will && has_reason {
+        true => normal.with_will(),
+        false => normal,
+    }
+}
+
 /// Disconnects, with what `-D disconnect` says.
 pub(crate) fn disconnect(client: &Client, args: &ConnectionArgs) -> Disconnect {
     let properties = args.properties.disconnect();

@@ -54,7 +54,7 @@ impl Program {
     pub(crate) fn run(self, words: Vec<OsString>) -> ExitCode {
         let outcome = match self {
             Self::Publish => args::parse_as::<PublishArgs>(self.name(), words).map(|mut args| {
-                args.connection.as_mosquitto();
+                args.as_mosquitto();
                 publish::run(args)
             }),
             Self::Subscribe => {

@@ -49,7 +49,7 @@ impl Payloads {
         random: &mut Random,
     ) -> Result<Self, Failure> {
         if source.stdin_line {
-            return Ok(Self::Lines(Lines::of_stdin()));
+            return Ok(Self::Lines(Lines::of_stdin(source.is_mosquitto)));
         }
         let payload = if let Some(text) = &source.message {
             text.clone().into_encoded_bytes()
@@ -59,7 +59,11 @@ impl Payloads {
                 Failure::run_time(format_args!("cannot read {}: {error}", path.display()))
             })?
         } else if source.stdin_file {
-            read_whole(io::stdin()).map_err(cannot_read_stdin)?
+            let payload = read_whole(io::stdin()).map_err(cannot_read_stdin)?;
+            if source.is_mosquitto && payload.is_empty() {
+                return Err(Failure::run_time("there is nothing on stdin to publish"));
+            }
+            payload
         } else {
             random.letters(source.size.unwrap_or(0))
         };
@@ -109,11 +113,11 @@ impl Payloads {
 }
 
 impl Lines {
-    fn of_stdin() -> Self {
+    fn of_stdin(with_empty: bool) -> Self {
         let (sender, receiver) = mpsc::channel(LINES_AHEAD);
         thread::spawn(move || {
             let mut stdin = io::stdin().lock();
-            while let Some(line) = next_line(&mut stdin).transpose() {
+            while let Some(line) = next_line(&mut stdin, with_empty).transpose() {
                 let failed = line.is_err();
                 if sender.blocking_send(line).is_err() || failed {
                     return;
@@ -123,7 +127,7 @@ impl Lines {
         Self(receiver)
     }
 
-    /// The next line that is not empty, without its newline; `None` after the last.
+    /// The next line without its newline; `None` after the last.
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         self.0.recv().await.transpose().map_err(cannot_read_stdin)
     }
@@ -162,8 +166,8 @@ fn read_whole(from: impl Read) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The next line that is not empty; `None` at the end.
-fn next_line(from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+/// The next line, which is not empty unless `with_empty`; `None` at the end.
+fn next_line(from: &mut impl BufRead, with_empty: bool) -> io::Result<Option<Vec<u8>>> {
     loop {
         let mut line = Vec::new();
         from.by_ref()
@@ -171,7 +175,7 @@ fn next_line(from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
             .read_until(b'\n', &mut line)?;
         let ended = line.pop_if(|byte| *byte == b'\n').is_some();
         match (line.is_empty(), ended) {
-            (true, true) => {}
+            (true, true) if !with_empty => {}
             (true, false) => return Ok(None),
             _ if line.len() > PAYLOAD_LEN_MAX => return Err(too_long()),
             _ => return Ok(Some(line)),
@@ -197,11 +201,21 @@ mod tests {
     fn empty_lines_are_skipped_and_the_last_needs_no_newline() {
         let mut input = b"\na\n\n\nb \xFF\r\nc".as_slice();
         let mut lines = Vec::new();
-        while let Some(line) = next_line(&mut input).unwrap() {
+        while let Some(line) = next_line(&mut input, false).unwrap() {
             lines.push(line);
         }
         assert_eq!(lines, [b"a".as_slice(), b"b \xFF\r", b"c"]);
-        assert_eq!(next_line(&mut b"\n\n".as_slice()).unwrap(), None);
+        assert_eq!(next_line(&mut b"\n\n".as_slice(), false).unwrap(), None);
+    }
+
+    #[test]
+    fn empty_lines_are_messages_as_mosquitto_has_it() {
+        let mut input = b"\na\n\nb".as_slice();
+        let mut lines = Vec::new();
+        while let Some(line) = next_line(&mut input, true).unwrap() {
+            lines.push(line);
+        }
+        assert_eq!(lines, [b"".as_slice(), b"a", b"", b"b"]);
     }
 
     #[test]

@@ -37,8 +37,14 @@ async fn publish(mut args: PublishArgs) -> Result<ExitCode, Failure> {
     if let Some(url) = args.address.take() {
         args.connection.server.url = Some(url);
     }
+    if args.source.stdin_line && args.repeat > 1 && !args.source.is_mosquitto {
+        return Err(Failure::usage(
+            "--repeat is for one message, with -l there are as many as lines",
+        ));
+    }
     let has_properties = !args.message_properties.is_empty();
-    args.connection.check("mqtt pub", &SENDS, has_properties)?;
+    let sends = PropertyCommand::sent(args.source.is_mosquitto, &SENDS);
+    args.connection.check("mqtt pub", sends, has_properties)?;
     let mut messages = Messages::new(&args)?;
     let mut random = Random::new();
     let (split, repeat) = (args.split.as_deref(), args.repeat);
@@ -135,8 +141,8 @@ impl Messages {
         let unanswered_max = match (delay, args.max_inflight) {
             // Each waits for the one before.
             (Some(_), _) => 1,
-            (None, None | Some(0)) => UNANSWERED_MAX,
-            (None, Some(max)) => max,
+            (None, None) => UNANSWERED_MAX,
+            (None, Some(max)) => max.get(),
         };
         let mut receipts = VecDeque::new();
         let mut pause = None;

@@ -5,14 +5,14 @@ use std::{
     io::{self, Read, Write},
     pin::pin,
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mqtt_client::{Bytes, Client, Message, Reconnect, Subscription};
 
 use crate::{
     args::{PropertyCommand, RequestArgs},
-    connection::{self, connect_to_print, disconnect, interruption},
+    connection::{self, connect_to_print, disconnect_as, interruption},
     exit::Failure,
 };
 
@@ -32,7 +32,15 @@ pub(crate) fn run(args: RequestArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn ask(mut args: RequestArgs) -> Result<ExitCode, Failure> {
-    args.connection.check("mqtt rr", &SENDS, false)?;
+    let version = args.connection.protocol_version;
+    let needs_v5 = args.subscription.is_given();
+    if needs_v5 && version.is_some_and(|version| !version.has_properties()) {
+        return Err(Failure::usage(
+            "--retain-as-published and --retain-handling are of MQTT 5",
+        ));
+    }
+    let sends = PropertyCommand::sent(args.is_mosquitto, &SENDS);
+    args.connection.check("mqtt rr", sends, needs_v5)?;
     let properties = &args.connection.properties;
     if args.response_topic.is_some() && properties.publish().response_topic.is_some() {
         return Err(Failure::usage(
@@ -51,10 +59,14 @@ async fn ask(mut args: RequestArgs) -> Result<ExitCode, Failure> {
         code = &mut interruption => Err(code),
         response = response(&client, &args, topic_name, payload) => Ok(response),
     };
+    let has_end = args.is_mosquitto && response.is_err();
     let outcome = match response {
-        Ok(Ok(message)) => {
+        Ok(Ok((message, latency))) => {
             let mut out = io::stdout().lock();
             let printed = print.print(&mut out, &message);
+            if args.latency {
+                tell_latency(latency, args.is_mosquitto.then_some(&mut out));
+            }
             let printed = printed.and_then(|failed| out.flush().map(|()| failed));
             match printed {
                 Ok(None) => Ok(ExitCode::SUCCESS),
@@ -67,17 +79,26 @@ async fn ask(mut args: RequestArgs) -> Result<ExitCode, Failure> {
         Err(code) => Ok(code),
     };
     // The response is here: how the connection ends changes nothing.
-    let _ = disconnect(&client, &args.connection).await;
+    let _ = disconnect_as(&client, &args.connection, has_end).await;
     outcome
 }
 
-/// Subscribes to the Response Topic, asks, and waits for the message that answers.
+/// On stderr, because stdout has the payload; Mosquitto's program has it there, too.
+fn tell_latency(latency: Duration, stdout: Option<&mut impl Write>) {
+    // Whoever cannot be told has gone away.
+    let _ = match stdout {
+        Some(out) => writeln!(out, "Latency: {latency:?}"),
+        None => writeln!(io::stderr(), "mqtt: latency {latency:?}"),
+    };
+}
+
+/// Subscribes to the Response Topic, asks, and waits for the message that answers; with how long that took.
 async fn response(
     client: &Client,
     args: &RequestArgs,
     topic_name: String,
     payload: Vec<u8>,
-) -> Result<Message, Failure> {
+) -> Result<(Message, Duration), Failure> {
     let connack = client.connack();
     let is_v5 = connack
         .as_ref()
@@ -109,6 +130,7 @@ async fn response(
     // The response may come before the acknowledgement of its request.
     let mut published = pin!(request.into_future());
     let mut is_published = false;
+    let asked = Instant::now();
     loop {
         let message = tokio::select! {
             message = subscription.next() => message,
@@ -132,7 +154,7 @@ async fn response(
             _ => false,
         };
         if !is_old && !of_others {
-            return Ok(message);
+            return Ok((message, asked.elapsed()));
         }
     }
 }
@@ -143,6 +165,12 @@ async fn subscribe(
     response_topic: &str,
 ) -> Result<Subscription, Failure> {
     let mut request = client.subscribe(response_topic).qos(args.qos);
+    if args.subscription.retain_as_published {
+        request = request.retain_as_published();
+    }
+    if let Some(retain_handling) = args.subscription.retain_handling {
+        request = request.retain_handling(retain_handling);
+    }
     let properties = args.connection.properties.subscribe();
     if let Some(identifier) = properties.subscription_identifier {
         request = request.subscription_identifier(identifier);

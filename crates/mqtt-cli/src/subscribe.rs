@@ -5,15 +5,18 @@ mod rate;
 mod select;
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     io::{self, Write},
+    num::NonZeroUsize,
     pin::pin,
     process::ExitCode,
     time::Duration,
 };
 
 use mqtt_client::{
-    Client, Event, Events, Message, QoS, Receipt, Reconnect, SubscribeError, Subscription,
+    Client, Event, Events, Message, QoS, Receipt, Reconnect, RetainHandling, SubscribeError,
+    Subscription,
 };
 use output::Output;
 use rate::Rate;
@@ -22,7 +25,7 @@ use tokio::{runtime::Handle, sync::oneshot, task::spawn_blocking, time::timeout}
 
 use crate::{
     args::{PropertyCommand, SubscribeArgs},
-    connection::{self, connect_to_print, disconnect, interruption},
+    connection::{self, connect_to_print, disconnect_as, interruption},
     exit::Failure,
 };
 
@@ -30,7 +33,7 @@ use crate::{
 /// that is told.
 const WAITING_MAX: usize = 65_536;
 
-/// Retained messages that are being removed at a time.
+/// Retained messages that are being removed at a time, unless `-M` says so.
 const REMOVALS_MAX: usize = 1_024;
 
 /// How long a signal waits for the last messages to be printed.
@@ -59,15 +62,17 @@ async fn receive(mut args: SubscribeArgs) -> Result<ExitCode, Failure> {
             "--no-local, --retain-as-published, --retain-handling and --sub-id are of MQTT 5",
         ));
     }
-    // Mosquitto's program takes those of packets that it never sends.
-    let sends = match args.is_mosquitto {
-        true => &[SENDS.as_slice(), &[PropertyCommand::Publish]].concat(),
-        false => SENDS.as_slice(),
-    };
+    let sends = PropertyCommand::sent(args.is_mosquitto, &SENDS);
     args.connection.check("mqtt sub", sends, needs_v5)?;
     let topic_filters = args.topic_filters()?;
     let output = Output::open(&args)?;
-    let mut interruption = pin!(interruption(args.timeout.map(Duration::from_secs))?);
+    let is_interrupted = Cell::new(false);
+    let interruption = interruption(args.timeout.map(Duration::from_secs))?;
+    let mut interruption = pin!(async {
+        let code = interruption.await;
+        is_interrupted.set(true);
+        code
+    });
     let client = tokio::select! {
         code = &mut interruption => return Ok(code),
         client = connect_to_print(&args.connection, Reconnect::new()) => client?,
@@ -94,8 +99,9 @@ async fn receive(mut args: SubscribeArgs) -> Result<ExitCode, Failure> {
         Ok(Err(code)) => Ok(code),
         Err(failure) => Err(failure),
     };
+    let has_end = args.is_mosquitto && is_interrupted.get();
     // Everything that was wanted is here: how the connection ends changes nothing.
-    let _ = disconnect(&client, &args.connection).await;
+    let _ = disconnect_as(&client, &args.connection, has_end).await;
     outcome
 }
 
@@ -184,10 +190,15 @@ async fn subscribe_to(
     if args.no_local {
         request = request.no_local();
     }
-    if args.retain_as_published {
+    if args.subscription.retain_as_published {
         request = request.retain_as_published();
     }
-    if let Some(retain_handling) = args.retain_handling {
+    let connack = client.connack();
+    let has_options = connack.is_some_and(|connack| connack.version.has_properties());
+    // What is not looked at need not be sent.
+    let unwanted = args.no_retained && !args.remove_retained && has_options;
+    let unsaid = unwanted.then_some(RetainHandling::DoNotSend);
+    if let Some(retain_handling) = args.subscription.retain_handling.or(unsaid) {
         request = request.retain_handling(retain_handling);
     }
     let properties = args.connection.properties.subscribe();
@@ -222,8 +233,9 @@ struct Printer {
     rate: Rate,
     /// Messages still wanted; `None` for all.
     left: Option<u64>,
-    /// INVARIANT: at most [`REMOVALS_MAX`].
+    /// INVARIANT: at most `removals_max`.
     removals: VecDeque<Receipt>,
+    removals_max: usize,
 }
 
 /// What a message, or the end of a second, leads to.
@@ -250,6 +262,7 @@ impl Printer {
             rate: Rate::new(args),
             left: args.count,
             removals: VecDeque::new(),
+            removals_max: args.max_inflight.map_or(REMOVALS_MAX, NonZeroUsize::get),
         }
     }
 
@@ -342,7 +355,7 @@ impl Printer {
 
     /// Has the broker forget the retained message of this topic.
     async fn remove(&mut self, message: &Message) -> Result<(), Failure> {
-        if self.removals.len() == REMOVALS_MAX
+        if self.removals.len() >= self.removals_max
             && let Some(oldest) = self.removals.pop_front()
         {
             removed(oldest).await?;

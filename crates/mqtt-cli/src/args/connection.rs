@@ -147,6 +147,7 @@ impl ConnectionArgs {
     ) -> Result<(), Failure> {
         let checked = self.properties.check(program, sends);
         checked.map_err(Failure::usage)?;
+        self.check_session()?;
         if !has_named && !self.has_properties() {
             return Ok(());
         }
@@ -157,6 +158,32 @@ impl ConnectionArgs {
             ));
         }
         self.protocol_version = Some(ProtocolVersion::V5); // version: the one that has properties
+        Ok(())
+    }
+
+    /// Fails for a session to which nobody could come back, and for one that is to be kept only at its end.
+    fn check_session(&self) -> Result<(), Failure> {
+        let version = self.protocol_version;
+        let has_expiry = version.is_none_or(ProtocolVersion::has_properties);
+        if self.id.is_none() {
+            if self.disable_clean_session {
+                return Err(Failure::usage(
+                    "-c keeps a session, which takes a client id to come back with: say -i",
+                ));
+            }
+            if has_expiry && self.session_expiry_s() == NEVER_S {
+                return Err(Failure::usage(
+                    "a session that never expires takes a client id to come back with: say -i",
+                ));
+            }
+        }
+        let at_end = self.properties.disconnect().session_expiry_s;
+        if at_end.is_some_and(|seconds| seconds > 0) && self.session_expiry_s() == 0 {
+            return Err(Failure::usage(
+                "-D disconnect session-expiry-interval: a session that ends with its connection cannot be kept at \
+                 the end, say -x too",
+            ));
+        }
         Ok(())
     }
 

@@ -32,6 +32,7 @@ mod sim;
 mod spy;
 mod store;
 mod subscribe;
+mod subscription;
 mod test;
 mod tls;
 mod torture;
@@ -42,7 +43,10 @@ mod words;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, error::ErrorKind};
+use clap::{
+    ArgAction, ArgMatches, CommandFactory, FromArgMatches,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 pub(crate) use access::{AccessArgs, AccessCommand, ExplainArgs};
 pub(crate) use bench::{
@@ -200,6 +204,7 @@ pub(crate) fn parse_as<A: clap::Args>(
         .version(concat!("version ", env!("CARGO_PKG_VERSION"), " of mqtt"));
     command.build();
     let words = Words::read(&command, words, Behind::Anything);
+    words.check_groups(&command).map_err(Err)?;
     let dirs = directories::BaseDirs::new();
     let file = dirs.map(|dirs| dirs.config_dir().join(name));
     let filled = levels::filled_from(&command, words, file.as_deref()).map_err(Err)?;
@@ -235,7 +240,12 @@ pub(crate) fn explain(error: &clap::Error) -> Result<ExitCode, Failure> {
         }
         _ => {
             // The words of a property are one for clap.
-            let text = error.to_string().replace(property::SEPARATOR, " ");
+            let mut text = error.to_string();
+            if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+                // Which leaves out what separates them.
+                let shown = value.replace(property::SEPARATOR, "");
+                text = text.replace(&shown, &value.replace(property::SEPARATOR, " "));
+            }
             Err(Failure::usage(one_line(&text)))
         }
     }

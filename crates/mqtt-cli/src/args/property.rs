@@ -51,6 +51,22 @@ pub(crate) enum PropertyCommand {
     Disconnect,
 }
 
+impl PropertyCommand {
+    const ALL: [Self; 6] = [
+        Self::Connect,
+        Self::Will,
+        Self::Publish,
+        Self::Subscribe,
+        Self::Unsubscribe,
+        Self::Disconnect,
+    ];
+
+    /// Those that a program takes which sends `sends`; Mosquitto's take those of packets they never send, too.
+    pub(crate) const fn sent(is_mosquitto: bool, sends: &'static [Self]) -> &'static [Self] {
+        if is_mosquitto { &Self::ALL } else { sends }
+    }
+}
+
 /// A property and its value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum PropertyValue {

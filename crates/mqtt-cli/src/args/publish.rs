@@ -1,6 +1,6 @@
 //! `mqtt pub`.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use mqtt_codec::QoS;
 use mqtt_payload::Encoder;
@@ -45,7 +45,7 @@ pub(crate) struct PublishArgs {
     #[arg(short = 'r', long)]
     pub(crate) retain: bool,
     /// Publish it so often; of -l there are as many as lines
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "stdin_line")]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: u64,
     /// Wait so long after each message is delivered before the next: seconds, or as in 20ms
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
@@ -70,7 +70,7 @@ pub(crate) struct PublishArgs {
     schemas: SchemaArgs,
     /// Messages that may wait for the broker's answer [default: 1024]
     #[arg(short = 'M', long, value_name = "COUNT")]
-    pub(crate) max_inflight: Option<usize>,
+    pub(crate) max_inflight: Option<NonZeroUsize>,
     /// Connect to this address, as with -L
     #[arg(value_name = "URL", conflicts_with_all = ["url", "host", "port", "unix"])]
     pub(crate) address: Option<String>,
@@ -83,6 +83,12 @@ pub(crate) struct PublishArgs {
 }
 
 impl PublishArgs {
+    /// What is not said is as `mosquitto_pub` has it.
+    pub(crate) fn as_mosquitto(&mut self) {
+        self.source.is_mosquitto = true;
+        self.connection.as_mosquitto();
+    }
+
     /// What encodes payloads, if anything does.
     pub(crate) fn encoder(&self) -> Result<Option<Encoder>, Failure> {
         let codecs = self.encode.as_ref().map_or(&[][..], |list| &list.0);
@@ -105,6 +111,7 @@ impl PublishArgs {
             .topic;
         match (&self.topic, of_address) {
             (Some(topic), None) => Ok(topic.clone()),
+            (Some(topic), Some(_)) if self.source.is_mosquitto => Ok(topic.clone()),
             (None, Some(topic)) => Ok(topic),
             (Some(_), Some(_)) => Err(Failure::usage("the topic is in the address, leave out -t")),
             (None, None) => Err(Failure::usage(
@@ -136,4 +143,7 @@ pub(crate) struct SourceArgs {
     /// Publish so many random letters and digits, as in 100 or 1KB
     #[arg(long, visible_alias = "payload-size", value_name = "SIZE", value_parser = units::size)]
     pub(crate) size: Option<usize>,
+    /// Whether it behaves as Mosquitto's program does.
+    #[arg(skip)]
+    pub(crate) is_mosquitto: bool,
 }

@@ -1,6 +1,6 @@
 //! `mqtt rr`.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf};
 
 use mqtt_codec::{ProtocolVersion, QoS};
 use mqtt_payload::Encoder;
@@ -9,6 +9,7 @@ use super::{
     PrintArgs,
     codecs::{EncodeList, SchemaArgs},
     connection::{ConnectionArgs, qos, topic_name},
+    subscription::SubscriptionArgs,
 };
 use crate::exit::Failure;
 
@@ -42,6 +43,15 @@ pub(crate) struct RequestArgs {
     /// Take no retained message for the response
     #[arg(short = 'R')]
     pub(crate) no_retained: bool,
+    /// What is asked of retained messages.
+    #[command(flatten)]
+    pub(crate) subscription: SubscriptionArgs,
+    /// Tell how long the response took, on stderr
+    #[arg(long)]
+    pub(crate) latency: bool,
+    /// Taken as `mosquitto_rr` takes it; there is one request, so nothing to bound
+    #[arg(short = 'M', value_name = "COUNT", hide = true)]
+    max_inflight: Option<NonZeroUsize>,
     /// Whether it behaves as Mosquitto's program does.
     #[arg(skip)]
     pub(crate) is_mosquitto: bool,
@@ -79,6 +89,9 @@ impl RequestArgs {
         self.connection.protocol_version.get_or_insert(newest);
         self.connection.as_mosquitto();
         self.print.as_mosquitto();
+        let connection = &self.connection;
+        self.subscription
+            .as_mosquitto(connection.protocol_version, connection.quiet);
         match self.response_topic {
             Some(_) => Ok(()),
             None => Err(Failure::usage(
@@ -121,6 +134,7 @@ impl RequestArgs {
             .topic;
         match (&self.topic, of_address) {
             (Some(topic), None) => Ok(topic.clone()),
+            (Some(topic), Some(_)) if self.is_mosquitto => Ok(topic.clone()),
             (None, Some(topic)) => topic_name(&topic).map_err(Failure::usage),
             (Some(_), Some(_)) => Err(Failure::usage("the topic is in the address, leave out -t")),
             (None, None) => Err(Failure::usage(

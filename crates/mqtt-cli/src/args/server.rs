@@ -54,6 +54,9 @@ pub(crate) struct ServerArgs {
     /// Connect from this address of this machine, or the one of this name
     #[arg(short = 'A', long, value_name = "ADDRESS")]
     pub(crate) bind: Option<String>,
+    /// Refused: there is TCP and no other
+    #[arg(long, hide = true, num_args = 0, default_missing_value = "on", value_parser = no_multipath)]
+    mptcp: Option<String>,
     /// Send each packet at once; so it is without this flag, too
     #[arg(long, conflicts_with = "no_nodelay")]
     pub(crate) nodelay: bool,
@@ -63,6 +66,9 @@ pub(crate) struct ServerArgs {
     /// Connect through this proxy: socks5, socks5h or http, as in socks5h://user:password@host:1080
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<String>,
+    /// Whether what follows host and port of `ws://` is a topic, as mosquitto has it, and no path.
+    #[arg(skip)]
+    is_mosquitto: bool,
     /// TLS.
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
@@ -126,11 +132,11 @@ impl ServerArgs {
     /// Where to connect, and the topic if the address has one.
     pub(crate) fn target(&self) -> Result<Target, ServerError> {
         let target = match (&self.url, &self.unix) {
-            (Some(url), _) => from_url(url),
+            (Some(url), _) => from_url(url, self.is_mosquitto),
             (None, Some(path)) => Endpoint::new(Scheme::Unix, path, None).map(Target::of),
             (None, None) => {
                 let host = self.host.first().map_or("localhost", String::as_str);
-                Endpoint::new(self.scheme(), host, self.port).map(Target::of)
+                Endpoint::new(self.scheme(), host, self.port()).map(Target::of)
             }
         };
         let target = target.map_err(ServerError::Address)?;
@@ -148,7 +154,7 @@ impl ServerArgs {
             return Ok(Vec::new());
         }
         let hosts = self.host.iter().skip(1);
-        let endpoints = hosts.map(|host| Endpoint::new(self.scheme(), host, self.port));
+        let endpoints = hosts.map(|host| Endpoint::new(self.scheme(), host, self.port()));
         let endpoints = endpoints.collect::<Result<_, _>>();
         endpoints.map_err(ServerError::Address)
     }
@@ -212,6 +218,13 @@ impl ServerArgs {
     pub(crate) fn as_mosquitto(&mut self) {
         let others = self.host.len().saturating_sub(1);
         self.host.drain(..others);
+        self.is_mosquitto = true;
+    }
+
+    /// The port that is said, and by WebSocket the one that mosquitto's programs have for it.
+    fn port(&self) -> Option<u16> {
+        let unsaid = self.is_mosquitto.then(|| mosquitto_port(self.scheme()));
+        self.port.or(unsaid.flatten())
     }
 
     fn scheme(&self) -> Scheme {
@@ -226,6 +239,10 @@ impl ServerArgs {
             (None, false, false, false) => Scheme::Mqtt,
         }
     }
+}
+
+fn no_multipath(_: &str) -> Result<String, String> {
+    Err("there is no Multipath TCP here, leave it out to connect by TCP".to_owned())
 }
 
 /// A protocol by its name.
@@ -255,21 +272,40 @@ impl Target {
     }
 }
 
-/// As mosquitto has it, what follows host and port is a topic, unless it is the path of a WebSocket or a unix socket.
-fn from_url(url: &str) -> Result<Target, EndpointError> {
+/// The port by which mosquitto's programs look for a WebSocket.
+const fn mosquitto_port(scheme: Scheme) -> Option<u16> {
+    match scheme {
+        Scheme::Ws => Scheme::Mqtt.default_port(),
+        Scheme::Wss => Some(TLS_PORT),
+        _ => None,
+    }
+}
+
+/// As mosquitto has it, what follows host and port is a topic, unless it is the path of a WebSocket (which
+/// mosquitto's programs do not take) or of a unix socket.
+fn from_url(url: &str, is_mosquitto: bool) -> Result<Target, EndpointError> {
     let (scheme, rest) = match url.split_once("://") {
         Some((name, rest)) => (Scheme::from_name(name), rest),
         None => (Some(Scheme::Mqtt), url),
     };
-    let has_topic = matches!(scheme, Some(Scheme::Mqtt | Scheme::Mqtts));
+    let has_topic = match scheme {
+        Some(Scheme::Mqtt | Scheme::Mqtts) => true,
+        Some(Scheme::Ws | Scheme::Wss) => is_mosquitto,
+        _ => false,
+    };
     let (server, topic) = match rest.split_once('/') {
         // An address with a slash in its password is refused by the parser, which needs the whole of it for that.
         Some((server, topic)) if has_topic && !topic.contains('@') => (server, topic),
         _ => return Endpoint::parse(url).map(Target::of),
     };
     let before = url.strip_suffix(rest).unwrap_or_default();
+    let host = server.rsplit_once('@').map_or(server, |(_, host)| host);
+    let names_port = host.rfind(':') > host.rfind(']');
+    let port = scheme.filter(|_| is_mosquitto && !names_port);
+    let port = port.and_then(mosquitto_port);
+    let port = port.map_or(String::new(), |port| format!(":{port}"));
     Ok(Target {
-        endpoint: Endpoint::parse(&format!("{before}{server}"))?,
+        endpoint: Endpoint::parse(&format!("{before}{server}{port}"))?,
         topic: (!topic.is_empty()).then(|| topic.to_owned()),
     })
 }

@@ -1,13 +1,13 @@
 //! `mqtt sub`.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
-use mqtt_client::RetainHandling;
 use mqtt_codec::{QoS, TopicFilter};
 
 use super::{
     PrintArgs,
     connection::{ConnectionArgs, qos},
+    subscription::SubscriptionArgs,
 };
 use crate::exit::Failure;
 
@@ -38,12 +38,9 @@ pub(crate) struct SubscribeArgs {
     /// Leave out what this client publishes itself; MQTT 5
     #[arg(long, alias = "no_local")]
     pub(crate) no_local: bool,
-    /// Have the retain flag tell what the publisher said; MQTT 5
-    #[arg(long, alias = "rap")]
-    pub(crate) retain_as_published: bool,
-    /// When retained messages are sent: always, new (for a new subscription) or never; MQTT 5
-    #[arg(long, value_name = "WHEN", value_parser = retain_handling)]
-    pub(crate) retain_handling: Option<RetainHandling>,
+    /// What is asked of retained messages.
+    #[command(flatten)]
+    pub(crate) subscription: SubscriptionArgs,
     /// Subscription Identifier that messages carry; MQTT 5
     #[arg(
         long = "sub-id",
@@ -70,6 +67,9 @@ pub(crate) struct SubscribeArgs {
     /// Have the broker forget each retained message that comes
     #[arg(long)]
     pub(crate) remove_retained: bool,
+    /// Removals that may wait for the broker's answer [default: 1024]
+    #[arg(short = 'M', long, value_name = "COUNT")]
+    pub(crate) max_inflight: Option<NonZeroUsize>,
     /// Print so many of a hundred messages, chosen at random: 0.1 to 100
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) random_filter: Option<f64>,
@@ -105,6 +105,9 @@ impl SubscribeArgs {
         self.is_mosquitto = true;
         self.connection.as_mosquitto();
         self.print.as_mosquitto();
+        let connection = &self.connection;
+        self.subscription
+            .as_mosquitto(connection.protocol_version, connection.quiet);
         match self.filters.first() {
             None => Ok(()),
             Some(word) => Err(Failure::usage(format_args!("Unknown option '{word}'."))),
@@ -133,25 +136,13 @@ impl SubscribeArgs {
 
     /// Whether a flag is given that only MQTT 5 has.
     pub(crate) const fn has_options_of_v5(&self) -> bool {
-        self.no_local
-            || self.retain_as_published
-            || self.retain_handling.is_some()
-            || self.subscription_identifier.is_some()
+        self.no_local || self.subscription.is_given() || self.subscription_identifier.is_some()
     }
 }
 
 fn topic_filter(text: &str) -> Result<String, String> {
     TopicFilter::try_new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
-}
-
-fn retain_handling(text: &str) -> Result<RetainHandling, String> {
-    match text {
-        "always" | "0" => Ok(RetainHandling::SendAtSubscribe),
-        "new" | "1" => Ok(RetainHandling::SendIfNew),
-        "never" | "2" => Ok(RetainHandling::DoNotSend),
-        _ => Err("say always, new or never".to_owned()),
-    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use clap::{Arg, ArgAction, Command, Id};
 
 use super::property::PropertyArg;
+use crate::exit::Failure;
 
 /// Letters of mqttx that are two or three behind one hyphen, and their long names.
 const MQTTX: [(&str, &str); 11] = [
@@ -74,6 +75,20 @@ impl Words {
         names.fold(root, |command, name| {
             command.find_subcommand(name).unwrap_or(command)
         })
+    }
+
+    /// Fails where one of a group that excludes each other is there twice; a flag in no group counts the last time.
+    pub(crate) fn check_groups(&self, command: &Command) -> Result<(), Failure> {
+        let mut groups = command.get_groups();
+        let is_twice = groups.any(|group| {
+            let members: Vec<_> = group.get_args().collect();
+            let given = self.given.iter().filter(|(id, _)| members.contains(&id));
+            !group.clone().is_multiple() && given.count() > 1
+        });
+        match is_twice {
+            true => Err(Failure::usage("there can be one message only")),
+            false => Ok(()),
+        }
     }
 
     /// All of it, with more flags before those that are here.

@@ -1,14 +1,17 @@
-//! `mqtt` as `mosquitto_sub` and `mosquitto_rr`, beside these programs: the same arguments at the same broker have to
+//! `mqtt` as `mosquitto_pub`, `mosquitto_sub` and `mosquitto_rr`, beside these programs: the same arguments at the same broker have to
 //! give the same bytes on stdout and the same exit code.
 //!
 //! The version is Debian's 2.0.11. What is printed comes from retained messages, or from the queue of a session, so
 //! that nothing has to be waited for.
 
+mod publish;
+mod relay;
 mod request;
 mod subscribe;
 
 use crate::{
     brokers::RunningBroker,
+    doors::Door,
     surroundings::{mosquitto_program, variable},
 };
 use std::{
@@ -27,14 +30,19 @@ struct Outcome {
 /// A broker, and both programs at it.
 struct Golden {
     broker: RunningBroker,
-    /// Its last part: `sub` or `rr`.
+    /// Its last part: `pub`, `sub` or `rr`.
     program: &'static str,
 }
 
 impl Golden {
     fn new(program: &'static str) -> Self {
+        Self::at(program, Door::Tcp)
+    }
+
+    /// At a broker with this door.
+    fn at(program: &'static str, door: Door) -> Self {
         Self {
-            broker: RunningBroker::ours(),
+            broker: RunningBroker::ours_by(door, ""),
             program,
         }
     }

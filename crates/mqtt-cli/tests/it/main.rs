@@ -19,6 +19,7 @@ mod import;
 #[cfg(unix)]
 mod log;
 mod messages;
+mod mosquitto_flags;
 mod mosquitto_pub;
 mod passwd;
 mod process;

@@ -175,7 +175,8 @@ impl RunningBroker {
         let addrs = lines
             .iter()
             .filter_map(|line| line.strip_prefix("listening on "));
-        let addrs = addrs.map(|addr| addr.parse().unwrap()).collect();
+        // A unix socket is listened on, too, but has a path.
+        let addrs = addrs.filter_map(|addr| addr.parse().ok()).collect();
         Self {
             process,
             lines,

@@ -16,8 +16,12 @@ impl PropertyArg {
         };
         let (command, rest) = split(text, separator).ok_or(SHAPE)?;
         let command = PropertyCommand::parse(command)?;
-        let (name, value) = split(rest, separator).unwrap_or((rest, ""));
+        let (name, value) = match split(rest, separator) {
+            Some((name, value)) => (name, Some(value)),
+            None => (rest, None),
+        };
         let id = id_of(name, command)?;
+        let value = value.ok_or(SHAPE)?;
         let value = match id {
             PropertyId::UserProperty => {
                 let (name, value) = split(value, separator).ok_or(

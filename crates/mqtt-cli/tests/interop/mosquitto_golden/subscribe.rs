@@ -1,6 +1,7 @@
 //! Every flag of `mosquitto_sub`.
 
-use super::Golden;
+use super::{Golden, outcome};
+use crate::brokers::RunningBroker;
 
 fn golden() -> Golden {
     let golden = Golden::new("sub");
@@ -145,6 +146,29 @@ fn retained_messages_are_removed() {
     let keep = |golden: &Golden| golden.publish(&["-r", "-t", "rm/1"], b"x");
     golden.same_after(keep, &["-t", "rm/#", "--remove-retained", "-W", "1", "-N"]);
     golden.same(&["-t", "rm/#", "-W", "1", "-v"]);
+}
+
+/// Where 2.0.11 sends its DISCONNECT and stays, at Mosquitto as here: ours ends, and nothing is retained any more.
+#[test]
+fn the_last_retained_message_is_removed_before_the_end() {
+    for broker in [RunningBroker::ours(), RunningBroker::mosquitto()] {
+        let golden = Golden {
+            broker,
+            program: "sub",
+        };
+        for count in 1..=3 {
+            for number in 1..=count {
+                golden.publish(&["-r", "-t", &format!("rm/{number}")], b"x");
+            }
+            let count = count.to_string();
+            let args = ["-t", "rm/#", "--remove-retained", "-C", &count, "-F", "%r"];
+            let removed = outcome(golden.ours().args(args));
+            assert_eq!(removed.code, Some(0), "{removed:?}");
+            assert_eq!(removed.stdout, "1\\n".repeat(count.parse().unwrap()));
+            let left = outcome(golden.theirs("sub").args(["-t", "rm/#", "-W", "1", "-v"]));
+            assert_eq!((left.stdout.as_str(), left.code), ("", Some(27)));
+        }
+    }
 }
 
 #[test]
