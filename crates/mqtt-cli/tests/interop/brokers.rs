@@ -70,20 +70,39 @@ impl RunningBroker {
 
     /// Mosquitto, which anybody on this machine may use.
     pub(crate) fn mosquitto() -> Self {
+        Self::tried(|| Self::mosquitto_on(free_addr(), ""))
+    }
+
+    /// The same, reached by WebSocket. 2.0.11 does not start with such a listener alone.
+    pub(crate) fn mosquitto_by_websocket() -> Self {
+        Self::tried(|| {
+            let addr = free_addr();
+            let more = format!(
+                "listener {} {}\nprotocol websockets\n",
+                addr.port(),
+                addr.ip()
+            );
+            let mut broker = Self::mosquitto_on(free_addr(), &more)?;
+            broker.way = Way::tcp(addr);
+            Some(broker)
+        })
+    }
+
+    fn tried(start: impl Fn() -> Option<Self>) -> Self {
         // Not inside the loop: without the program no port helps.
         variable("MQTT_INTEROP_MOSQUITTO_BIN");
         (0..PORTS_TRIED)
-            .find_map(|_| Self::mosquitto_on(free_addr()))
+            .find_map(|_| start())
             .unwrap_or_else(|| panic!("mosquitto listens on none of {PORTS_TRIED} free ports"))
     }
 
     /// None when it ends before it runs, as it does when the port is taken.
-    fn mosquitto_on(addr: SocketAddr) -> Option<Self> {
+    fn mosquitto_on(addr: SocketAddr, more: &str) -> Option<Self> {
         let dir = TempDir::new().unwrap();
         let config = dir.path().join("mosquitto.conf");
         // `user root` keeps it from changing to a user who may not exist; it is ignored for others.
         let lines = format!(
-            "listener {} {}\nallow_anonymous true\nset_tcp_nodelay true\nuser root\nlog_type all\nlog_dest stderr\n",
+            "listener {} {}\nallow_anonymous true\nset_tcp_nodelay true\nuser root\nlog_type all\nlog_dest stderr\n{more}",
             addr.port(),
             addr.ip()
         );

@@ -1,6 +1,7 @@
 //! Our tools between Mosquitto's programs, and at its broker.
 
 mod abilities;
+mod bench;
 mod captures;
 mod recordings;
 mod retained;
