@@ -8,7 +8,7 @@ use crate::message::{Kept, Received};
 use crate::redraws::Redraws;
 use crate::rows::{Row, rows};
 use crate::tree::{Limits, NodeId, Tree};
-use crate::view::Form;
+use crate::view::{Form, LIMITS};
 use crate::{rate::Rate, series};
 
 use mqtt_payload::Decoder;
@@ -122,7 +122,7 @@ impl App {
             filter: Input::default(),
             search: Input::default(),
             form: Form::default(),
-            decoder: Decoder::auto(),
+            decoder: Decoder::auto().limits(LIMITS),
             is_diff: false,
             back: 0,
             payload_scroll: 0,
@@ -155,7 +155,7 @@ impl App {
     /// Shows payloads as this decodes them, unless a key says otherwise; by what they look like when not set.
     #[must_use]
     pub fn decoder(mut self, decoder: Decoder) -> Self {
-        self.decoder = decoder;
+        self.decoder = decoder.limits(LIMITS);
         self
     }
 

@@ -62,8 +62,9 @@ impl Kept {
         size_of::<Self>() + self.payload.len() + properties
     }
 
-    /// Gives up all but the first bytes of the payload.
+    /// Gives up the properties, and all but the first bytes of the payload.
     pub(crate) fn shorten(&mut self, payload_max: usize) {
+        self.properties = Vec::new();
         if let Some(first) = self.payload.get(..payload_max) {
             self.payload = Bytes::copy_from_slice(first);
         }

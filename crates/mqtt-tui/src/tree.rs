@@ -11,19 +11,22 @@ use crate::rate::Rate;
 pub struct Limits {
     /// Topics, and levels above them, in the tree. Messages of further topics are counted only.
     pub nodes_max: usize,
+    /// Bytes of their names. Messages of further topics are counted only.
+    pub names_max: usize,
     /// Messages of one topic; the oldest are given up.
     pub history_max: usize,
     /// Bytes of one payload; of a longer one its first bytes are kept.
     pub payload_max: usize,
-    /// Bytes of all that is kept; when it is reached only the last message of each topic stays.
+    /// Bytes of all messages that are kept; when it is reached only the last message of each topic stays.
     pub bytes_max: usize,
 }
 
 impl Default for Limits {
-    /// 100,000 nodes, 100 messages of a topic, 64 KiB of a payload, 64 MiB of everything.
+    /// 100,000 nodes, 16 MiB of names, 100 messages of a topic, 64 KiB of a payload, 64 MiB of messages.
     fn default() -> Self {
         Self {
             nodes_max: 100_000,
+            names_max: 16 << 20,
             history_max: 100,
             payload_max: 64 << 10,
             bytes_max: 64 << 20,
@@ -70,6 +73,8 @@ pub(crate) struct Tree {
     nodes: Vec<Node>,
     roots: BTreeMap<Box<str>, NodeId>,
     limits: Limits,
+    /// Of names.
+    name_bytes: usize,
     bytes: usize,
     topics: u32,
     /// Messages of topics that found no room.
@@ -84,6 +89,7 @@ impl Tree {
             nodes: Vec::new(),
             roots: BTreeMap::new(),
             limits,
+            name_bytes: 0,
             bytes: 0,
             topics: 0,
             left_out: 0,
@@ -142,9 +148,11 @@ impl Tree {
     }
 
     fn add(&mut self, parent: Option<NodeId>, level: &str) -> Option<NodeId> {
-        if self.nodes.len() >= self.limits.nodes_max {
+        let name_bytes = self.name_bytes + level.len();
+        if self.nodes.len() >= self.limits.nodes_max || name_bytes > self.limits.names_max {
             return None;
         }
+        self.name_bytes = name_bytes;
         let id = NodeId(self.nodes.len());
         self.nodes.push(Node {
             name: level.into(),
@@ -305,6 +313,7 @@ mod tests {
     fn limits() -> Limits {
         Limits {
             nodes_max: 4,
+            names_max: 100,
             history_max: 2,
             payload_max: 200,
             bytes_max: 4_000,
@@ -354,6 +363,29 @@ mod tests {
         assert!(!tree.receive(&message("e", b"1")));
         assert!(!tree.receive(&message("a/b/c/d", b"1")));
         assert_eq!((tree.topics(), tree.left_out()), (1, 1));
+    }
+
+    #[test]
+    fn names_have_a_bound_of_their_own() {
+        let mut tree = Tree::new(limits());
+        assert!(tree.receive(&message(&"n".repeat(90), b"1")));
+        assert!(!tree.receive(&message(&"m".repeat(11), b"1")));
+        assert!(tree.receive(&message("short", b"1")));
+        assert_eq!((tree.topics(), tree.left_out()), (2, 1));
+    }
+
+    #[test]
+    fn properties_give_way_too() {
+        let mut tree = Tree::new(limits());
+        let user = ("user property a".to_owned(), "v".repeat(1_000));
+        for topic_name in ["a", "b", "c", "d"].into_iter().cycle().take(400) {
+            tree.receive(&Received {
+                properties: vec![user.clone(); 2],
+                ..message(topic_name, b"1")
+            });
+        }
+        assert!(tree.bytes() <= 4_000, "{}", tree.bytes());
+        assert!(tree.sweeps() < 300, "{}", tree.sweeps());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A payload as lines.
 
-use mqtt_payload::{Codec, Content, Decoder, Schemas};
+use mqtt_payload::{Codec, Content, Decoder, Limits, Schemas};
 
 /// How a payload is shown.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -28,6 +28,13 @@ const FORMS: [Form; 9] = [
     Form::By(Codec::Gzip),
     Form::By(Codec::Zlib),
 ];
+
+/// What a payload may become: several of them are decoded for each picture.
+pub(crate) const LIMITS: Limits = Limits {
+    output_len_max: 1 << 20,
+    depth_max: 64,
+    values_max: 100_000,
+};
 
 /// Bytes in a line of [`Form::Hex`].
 const HEX_LINE: usize = 16;
@@ -70,7 +77,7 @@ pub(crate) fn view(payload: &[u8], form: Form, decoder: &Decoder) -> View {
             error: None,
         },
         Form::By(codec) => match Decoder::new(vec![codec], Schemas::default()) {
-            Ok(decoder) => by(payload, &decoder),
+            Ok(decoder) => by(payload, &decoder.limits(LIMITS)),
             Err(error) => View {
                 error: Some(error.to_string()),
                 ..auto(payload, decoder)
@@ -92,7 +99,7 @@ fn by(payload: &[u8], decoder: &Decoder) -> View {
         }
         Err(error) => View {
             error: Some(error.to_string()),
-            ..auto(payload, &Decoder::auto())
+            ..auto(payload, &Decoder::auto().limits(LIMITS))
         },
     }
 }
@@ -213,6 +220,18 @@ mod tests {
         let other = view(b"plain", Form::Auto, &cbor);
         assert_eq!(other.lines, ["plain"]);
         assert!(other.error.is_some_and(|error| error.contains("CBOR")));
+    }
+
+    #[test]
+    fn a_few_bytes_become_no_flood() {
+        let gzip = mqtt_payload::Encoder::new(vec![Codec::Gzip], Schemas::default()).unwrap();
+        let payload = gzip.encode(&vec![b'a'; 4 << 20]).unwrap();
+        let auto = Decoder::auto().limits(LIMITS);
+        for form in [Form::Auto, Form::By(Codec::Gzip)] {
+            let view = view(&payload, form, &auto);
+            let len: usize = view.lines.iter().map(String::len).sum();
+            assert!(len < 10 * payload.len(), "{len}");
+        }
     }
 
     #[test]
