@@ -20,6 +20,9 @@ const UNANSWERED_MAX: usize = 256;
 /// Refusals that are kept with their topics; of the others only the number is.
 const REFUSALS_MAX: usize = 100;
 
+/// A time that is as good as never, and that every clock has: some thirty years.
+const FOREVER: Duration = Duration::from_secs(1_000_000_000);
+
 /// How fast a recording is published.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
@@ -141,10 +144,9 @@ impl Replay {
     fn due(&self, start: Instant, at: Duration) -> Option<Instant> {
         match self.speed {
             Speed::Max => None,
-            // A time that no clock has is as good as never.
             Speed::Times(times) => {
                 let after = Duration::try_from_secs_f64(at.as_secs_f64() / times);
-                start.checked_add(after.unwrap_or(Duration::MAX))
+                Some(start + after.unwrap_or(FOREVER).min(FOREVER))
             }
         }
     }
@@ -214,4 +216,27 @@ async fn first_answer(
     let topic_name = std::mem::take(topic_name);
     waiting.pop_front();
     (topic_name, answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_near_zero_is_not_the_fastest() {
+        let start = Instant::now();
+        let due = |speed, at| {
+            let replay = Replay {
+                speed,
+                ..Replay::default()
+            };
+            replay.due(start, at)
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(due(Speed::Max, second), None);
+        assert_eq!(due(Speed::Times(0.5), second), Some(start + 2 * second));
+        assert_eq!(due(Speed::Times(1e-300), second), Some(start + FOREVER));
+        assert_eq!(due(Speed::Times(1e-300), Duration::ZERO), Some(start));
+        assert_eq!(due(Speed::Times(1.0), Duration::MAX), Some(start + FOREVER));
+    }
 }

@@ -17,6 +17,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Answers that are waited for; above it no message is said until one came.
 const UNDER_WAY_MAX: usize = 10_000;
 
+/// A time that is as good as never, and that every clock has: some thirty years.
+const FOREVER: Duration = Duration::from_secs(1_000_000_000);
+
 /// How a fleet is run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -65,7 +68,7 @@ pub async fn run(
         if options.duration.is_some_and(|duration| step.at > duration) {
             break;
         }
-        let due = start + step.at.div_f64(options.speed.max(f64::MIN_POSITIVE));
+        let due = start + slowed(step.at, options.speed);
         tokio::select! {
             biased;
             () = &mut stopped => break,
@@ -86,6 +89,12 @@ pub async fn run(
     }
     crowd.end().await;
     Ok(crowd.totals)
+}
+
+/// How long a time of the fleet is at this speed; what no clock would reach is [`FOREVER`].
+fn slowed(at: Duration, speed: f64) -> Duration {
+    let slowed = Duration::try_from_secs_f64(at.as_secs_f64() / speed);
+    slowed.unwrap_or(FOREVER).min(FOREVER)
 }
 
 /// Who is connected.
@@ -242,5 +251,24 @@ fn qos(qos: u8) -> QoS {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
         _ => QoS::ExactlyOnce,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_near_zero_is_as_good_as_none() {
+        let hour = Duration::from_secs(3_600);
+        for (speed, expected) in [
+            (1.0, hour),
+            (3_600.0, Duration::from_secs(1)),
+            (1e-6, FOREVER),
+            (1e-300, FOREVER),
+        ] {
+            assert_eq!(slowed(hour, speed), expected, "{speed}");
+        }
+        assert_eq!(slowed(Duration::ZERO, 1e-300), Duration::ZERO);
     }
 }
