@@ -13,6 +13,7 @@ use crate::error::BenchError;
 use crate::incoming::FrameSplitter;
 use crate::link::Link;
 use crate::run::Target;
+use crate::scenario::Version;
 
 /// Clients that share one source address before the next one is used, so that the ports of one
 /// address suffice, those of connections closed a while ago included.
@@ -61,11 +62,11 @@ impl Connection {
         })
     }
 
-    /// Over a link that is registered, keeping so many bytes of a packet that comes in pieces.
-    pub(crate) fn over(link: Link, head_max: usize) -> Self {
+    /// Over a link that is registered, keeping so many bytes of a packet that comes in pieces, besides its fields.
+    pub(crate) fn over(link: Link, head_max: usize, version: Version) -> Self {
         Self {
             link,
-            splitter: FrameSplitter::keeping(head_max),
+            splitter: FrameSplitter::keeping(head_max, version),
             outbox: Outbox::default(),
             receive_maximum: u16::MAX,
         }

@@ -5,6 +5,8 @@ use crate::scenario::Version;
 
 /// Bytes kept of a packet that arrives in pieces; enough for all fields that are read.
 const HEAD_MAX: usize = 256;
+/// Bytes kept of fields that are longer than usual: a Topic Name, properties.
+const FIELDS_MAX: usize = 256 * 1024;
 
 /// One whole packet, or its beginning when it came in pieces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,9 +26,11 @@ pub(crate) struct MalformedLength;
 /// Cuts a byte stream into packets, however it is split. Keeps no payload.
 #[derive(Debug)]
 pub(crate) struct FrameSplitter {
-    /// The beginning of a packet that is not whole yet, at most `head_max` bytes.
+    /// The beginning of a packet that is not whole yet, at most its fields and `head_max` bytes.
     head: Vec<u8>,
     head_max: usize,
+    /// The version by which its fields are kept, however long they are; `None` for those of our own packets.
+    version: Option<Version>,
     /// `body_at` and `len` of that packet, once its fixed header is there.
     size: Option<(usize, usize)>,
     /// Bytes of that packet seen so far; 0 when no packet is open.
@@ -35,18 +39,23 @@ pub(crate) struct FrameSplitter {
 
 impl Default for FrameSplitter {
     fn default() -> Self {
-        Self::keeping(HEAD_MAX)
+        Self {
+            head: Vec::new(),
+            head_max: HEAD_MAX,
+            version: None,
+            size: None,
+            seen: 0,
+        }
     }
 }
 
 impl FrameSplitter {
-    /// Keeps so many bytes of a packet that comes in pieces.
-    pub(crate) fn keeping(head_max: usize) -> Self {
+    /// Keeps so many bytes of a packet that comes in pieces, and its fields in front of them.
+    pub(crate) fn keeping(head_max: usize, version: Version) -> Self {
         Self {
-            head: Vec::new(),
             head_max,
-            size: None,
-            seen: 0,
+            version: Some(version),
+            ..Self::default()
         }
     }
 
@@ -97,12 +106,18 @@ impl FrameSplitter {
             self.size = size_of(&self.head)?;
         };
         let (taken, after) = rest.split_at(rest.len().min(len - self.seen));
-        let kept = self
-            .head_max
-            .saturating_sub(self.head.len())
-            .min(taken.len());
-        self.head
-            .extend_from_slice(taken.get(..kept).unwrap_or_default());
+        let mut left = taken;
+        loop {
+            // With more of it, it is known how much its fields are.
+            let wanted = self.head_max + self.fields_end(body_at);
+            let kept = wanted.saturating_sub(self.head.len()).min(left.len());
+            let (kept, behind) = left.split_at(kept);
+            if kept.is_empty() {
+                break;
+            }
+            self.head.extend_from_slice(kept);
+            left = behind;
+        }
         self.seen += taken.len();
         *rest = after;
         if self.seen < len {
@@ -114,6 +129,31 @@ impl FrameSplitter {
             body_at,
             len,
         }))
+    }
+}
+
+impl FrameSplitter {
+    /// Where the fields of the packet end that is not whole yet, as far as its beginning tells.
+    fn fields_end(&self, body_at: usize) -> usize {
+        let (Some(version), Some(first)) = (self.version, self.head.first()) else {
+            return 0;
+        };
+        if first >> 4 != 3 {
+            // All of these are fields.
+            return FIELDS_MAX;
+        }
+        let body = self.head.get(body_at..).unwrap_or_default();
+        let Some(topic_len) = body.first_chunk().map(|len| u16::from_be_bytes(*len)) else {
+            return body_at;
+        };
+        let packet_id_len = if first >> 1 & 3 > 0 { 2 } else { 0 };
+        let names_len = 2 + usize::from(topic_len) + packet_id_len;
+        let properties_len = match version {
+            Version::V311 => None,
+            Version::V5 => length_of(body.get(names_len..).unwrap_or_default()),
+        };
+        let (length_len, properties_len) = properties_len.unwrap_or_default();
+        (body_at + names_len + length_len + properties_len).min(FIELDS_MAX)
     }
 }
 
@@ -293,12 +333,18 @@ impl<'a> AnyPublish<'a> {
 
 /// Splits v5 properties from what follows them.
 fn split_properties(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length_len, len) = length_of(bytes)?;
+    bytes.get(length_len..)?.split_at_checked(len)
+}
+
+/// The bytes of a Property Length, and what it says.
+fn length_of(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut len = 0;
     for (shift, position) in [(0, 0), (7, 1), (14, 2), (21, 3)] {
         let byte = *bytes.get(position)?;
         len |= usize::from(byte & 0x7F) << shift;
         if byte & 0x80 == 0 {
-            return bytes.get(position + 1..)?.split_at_checked(len);
+            return Some((position + 1, len));
         }
     }
     None
@@ -403,6 +449,46 @@ mod tests {
                 assert_eq!(read_all(version, &bytes, piece), whole, "pieces of {piece}");
             }
         }
+    }
+
+    #[test]
+    fn long_fields_of_others_are_kept_however_the_stream_is_split() {
+        let topic_name = "t".repeat(1000);
+        let value = "v".repeat(900);
+        let mut body = vec![0x03, 0xE8];
+        body.extend(topic_name.bytes());
+        body.extend([0, 7]);
+        // A user property "u".
+        body.extend([0x8A, 0x07, 0x26, 0, 1, b'u', 0x03, 0x84]);
+        body.extend(value.bytes());
+        body.extend([b'p'; 5000]);
+        let bytes = frame::with_header(0x32, &body);
+        for piece in [1, 7, 255, 1000, bytes.len() - 1] {
+            let mut splitter = FrameSplitter::keeping(128, Version::V5);
+            let mut found = None;
+            for piece in bytes.chunks(piece) {
+                let mut rest = piece;
+                if let Some(frame) = splitter.next(&mut rest).unwrap() {
+                    let publish = AnyPublish::read(Version::V5, &frame).unwrap();
+                    assert_eq!(publish.topic_name, topic_name.as_bytes());
+                    assert!(publish.payload.len() >= 128 && publish.payload.len() < 5000);
+                    assert!(publish.payload.iter().all(|byte| *byte == b'p'));
+                    found = Some((publish.qos, publish.packet_id));
+                }
+            }
+            assert_eq!(found, Some((1, 7)), "pieces of {piece}");
+        }
+        // Nor is a refusal overlooked among many.
+        let mut body = vec![0, 1, 0];
+        body.extend([0; 300]);
+        body.push(0x87);
+        let mut splitter = FrameSplitter::keeping(128, Version::V5);
+        let bytes = frame::with_header(0x90, &body);
+        let (first, last) = bytes.split_at(200);
+        assert_eq!(splitter.next(&mut { first }), Ok(None));
+        let frame = splitter.next(&mut { last }).unwrap().unwrap();
+        let read = Incoming::read(Version::V5, &frame);
+        assert_eq!(read, Some(Incoming::SubAck { reason: 0x87 }));
     }
 
     #[test]

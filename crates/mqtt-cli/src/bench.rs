@@ -55,7 +55,7 @@ fn run_one(args: &BenchArgs, output: &Output, signals: &Watch) -> Result<ExitCod
         FleetError::Settings(_) => Failure::usage(error),
         _ => Failure::run_time(error),
     })?;
-    output.report(&report);
+    output.report(&report)?;
     Ok(match signals.stopped() {
         Some(stop) => stop.exit_code(),
         None => exit_code(&report),

@@ -19,7 +19,7 @@ use crate::incoming::{AnyPublish, Frame, Incoming};
 use crate::link::{Link, LinkPlan};
 use crate::scenario::Version;
 
-/// Bytes kept of a packet that comes in pieces, besides the topic.
+/// Bytes kept of a packet that comes in pieces, besides its fields.
 const HEAD_MAX: usize = 128;
 /// First byte of PUBREL without its flags.
 const PUBREL_KIND: u8 = 0x60;
@@ -148,7 +148,7 @@ impl Client {
         }
         link.register(registry, Token(token))
             .map_err(BenchError::io("registering a socket"))?;
-        let mut connection = Connection::over(link, HEAD_MAX + topic_len_max(&self.work));
+        let mut connection = Connection::over(link, HEAD_MAX, fleet.protocol.version());
         let connect = packets::connect(
             fleet,
             &self.client_id,
@@ -448,20 +448,4 @@ fn unexpected(incoming: Incoming) -> Fault {
         Incoming::Other(_) => "packet",
     };
     Fault(format!("an unexpected {name}"))
-}
-
-/// The longest topic a subscriber expects, as far as its filters tell.
-fn topic_len_max(work: &Work) -> usize {
-    let Work::Receive(receiver) = work else {
-        return 0;
-    };
-    let is_open = |filter: &String| filter.contains(['+', '#']);
-    let lens = receiver
-        .topic_filters
-        .iter()
-        .map(|filter| match is_open(filter) {
-            true => filter.len() + 256,
-            false => filter.len(),
-        });
-    lens.max().unwrap_or(0)
 }

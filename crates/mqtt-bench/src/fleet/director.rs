@@ -319,7 +319,7 @@ impl<'a, W: FnMut(&Progress)> Director<'a, W> {
             .start_ns
             .load(Ordering::Relaxed)
             .max(self.now_ns);
-        let measure_ns = start_ns + nanoseconds(self.shared.fleet.warm_up);
+        let measure_ns = start_ns.saturating_add(nanoseconds(self.shared.fleet.warm_up));
         self.measured_from_ns = Some(measure_ns);
         // Where nothing warms up, messages of who was ready earlier are timed already.
         self.shared

@@ -78,7 +78,9 @@ impl Receiver {
         };
         self.last = place.unwrap_or(0);
         match track.note(number) {
-            Arrival::New { skipped } => counts.skipped += skipped,
+            Arrival::New { skipped } => {
+                counts.skipped = counts.skipped.saturating_add(skipped);
+            }
             Arrival::Late => {
                 counts.skipped = counts.skipped.saturating_sub(1);
                 counts.late += 1;

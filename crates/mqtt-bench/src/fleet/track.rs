@@ -37,7 +37,8 @@ impl Track {
     /// Takes note of a message.
     pub(crate) fn note(&mut self, number: u64) -> Arrival {
         if number == self.next {
-            self.next += 1;
+            // The number is what somebody has sent.
+            self.next = number.saturating_add(1);
             self.mark(number, true);
             return Arrival::New { skipped: 0 };
         }
@@ -110,6 +111,14 @@ mod tests {
         assert_eq!(found[3], Arrival::Repeated);
         assert_eq!(found[4], Arrival::Old);
         assert_eq!(found[5], Arrival::New { skipped: 0 });
+    }
+
+    #[test]
+    fn the_last_number_there_is_ends_no_count() {
+        let last = u64::MAX;
+        let found = run(&[0, last, last, last - 1]);
+        assert_eq!(found[1], Arrival::New { skipped: last - 1 });
+        assert_eq!(found[3], Arrival::Late);
     }
 
     #[test]

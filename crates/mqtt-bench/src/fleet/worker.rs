@@ -329,7 +329,8 @@ impl Worker {
         let publishing = &self.shared.fleet.publishing;
         let publishers = u64::from(self.shared.fleet.publishers);
         let [least, most] = publishing.random_wait.map(super::clock::nanoseconds);
-        let wait_ns = least + self.random.below(most - least + 1);
+        let range = most.saturating_sub(least).saturating_add(1);
+        let wait_ns = least.saturating_add(self.random.below(range));
         let together = self.shared.fleet.starts_together();
         let Some(client) = self.client(token) else {
             return;
@@ -343,7 +344,8 @@ impl Worker {
             true => 0,
             false => now_ns.saturating_sub(start_ns),
         };
-        client.due = Due::at_ns(since_ns + spread_ns + wait_ns);
+        let after_ns = since_ns.saturating_add(spread_ns);
+        client.due = Due::at_ns(after_ns.saturating_add(wait_ns));
     }
 
     /// Puts a publisher that could not send back into the queue, if it can now.

@@ -1,6 +1,6 @@
 //! What `mqtt bench` prints: a line each second, and the report.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use mqtt_bench::{FleetReport, MetricsServer, Progress, Verdict};
 
@@ -108,7 +108,7 @@ impl Output {
     }
 
     /// Prints what came out of it.
-    pub(super) fn report(&self, report: &FleetReport) {
+    pub(super) fn report(&self, report: &FleetReport) -> Result<(), Failure> {
         if let Some(metrics) = &self.metrics {
             metrics.show(report.prometheus());
         }
@@ -120,8 +120,14 @@ impl Output {
                 None => report.table(),
             },
         };
-        // A reader that went away is no failure of ours.
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        let mut out = std::io::stdout();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::run_time(
+                format_args!("cannot write to stdout: {error}"),
+            )),
+            // A reader that went away is no failure of ours.
+            _ => Ok(()),
+        }
     }
 
     fn json(&self, report: &FleetReport) -> String {

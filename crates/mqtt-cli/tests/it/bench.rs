@@ -518,3 +518,33 @@ fn certificates_are_checked_when_an_authority_is_named() {
         );
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_that_cannot_be_written_is_told() {
+    let setup = Setup::new();
+    let args = ["-c", "1", "-t", "a", "-L", "1", "-I", "1"];
+    let bench = ["bench", "pub", "-h", "127.0.0.1", "-p", &setup.port];
+    let mut command = mqtt([&bench[..], &args].concat());
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    command.stdout(full.unwrap()).stderr(Stdio::piped());
+    let ended = Ended::from(Running::from(command.spawn().unwrap()).output());
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.starts_with("mqtt: cannot write to stdout: "),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn times_without_end_are_that() {
+    let setup = Setup::new();
+    let publish = |args: &[&str]| {
+        let ended = setup.bench(&[&["pub", "-t", "a", "-L", "2"], args].concat());
+        assert_eq!((ended.stderr.as_str(), ended.code), ("", Some(0)));
+    };
+    publish(&["-c", "1", "-I", "1", "--warmup", "5000000h"]);
+    let wait = ["--max-random-wait", "5000000h", "--duration", "200ms"];
+    publish(&[&["-c", "2"], &wait[..]].concat());
+}
