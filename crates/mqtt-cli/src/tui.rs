@@ -20,7 +20,7 @@ use self::{
     terminal::{Input, Screen},
     trace::Trace,
 };
-use crate::{args::TuiArgs, connection, exit::Failure};
+use crate::{args::TuiArgs, connection, exit::Failure, signals::Signals};
 
 /// Messages of QoS 0 that wait for the screen; above it the oldest are dropped, and that is told.
 const WAITING_MAX: usize = 65_536;
@@ -109,6 +109,8 @@ impl Session {
     async fn run(mut self, mut trace: Trace, frame_rate: u8) -> Result<ExitCode, Failure> {
         let mut events = self.client.events();
         let mut input = terminal::input();
+        // A signal that just ended the process would leave the terminal as it is.
+        let mut signals = Signals::new().map_err(Failure::no_signals)?;
         let mut frames = interval(Duration::from_secs(1) / u32::from(frame_rate));
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seconds = interval(Duration::from_secs(1));
@@ -119,6 +121,7 @@ impl Session {
                     Some(end) => return end,
                     None => self.draw()?,
                 },
+                stop = signals.next() => return Ok(stop.exit_code()),
                 _ = frames.tick() => if self.is_changed { self.draw()? },
                 // Ages and rates change when nothing comes.
                 _ = seconds.tick() => self.is_changed = true,

@@ -201,3 +201,15 @@ fn without_a_terminal_it_says_what_to_use() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let (_dir, _broker, url) = broker();
+    let mut person = Person::starts(&["tui", "-L", &url], &[]);
+    person.sees("no messages yet");
+    let pid = person.child.process_id().unwrap().to_string();
+    let killed = std::process::Command::new("kill").arg(&pid).status();
+    assert!(killed.unwrap().success());
+    person.sees_that("the first screen", |screen| !screen.alternate_screen());
+    assert_eq!(person.child.wait().unwrap().exit_code(), 143);
+}
