@@ -1,7 +1,7 @@
 //! `mqtt spy`: relays between clients and a broker, and shows what passes.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Stdout, Write},
     path::Path,
     pin::pin,
@@ -116,8 +116,9 @@ impl Watcher {
             ..Settings::default()
         };
         let create = |path| File::create(path).map(BufWriter::new);
+        let create_private = |path| private(path).map(BufWriter::new);
         let capture = args.write.as_deref().map(|path| {
-            let begun = create(path).and_then(Capture::begin);
+            let begun = create_private(path).and_then(Capture::begin);
             begun.map_err(|error| unwritten(path, &error))
         });
         let started = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -187,28 +188,44 @@ impl Watcher {
     }
 
     fn show(&mut self, seen: &Seen) -> io::Result<()> {
-        let (out, style) = (&mut self.out, self.style);
-        match self.form {
-            Form::Nothing => Ok(()),
-            Form::Json => {
-                serde_json::to_writer(&mut *out, seen)?;
-                out.write_all(b"\n")
-            }
-            Form::Line => writeln!(out, "{}", seen.to_line(style)),
-            Form::Tree => write!(out, "{}", seen.to_tree(style)),
-            Form::Dump => write!(out, "{}", seen.to_dump(style)),
+        let style = self.style;
+        let text = match self.form {
+            Form::Nothing => return Ok(()),
+            Form::Json => serde_json::to_string(seen)? + "\n",
+            Form::Line => seen.to_line(style) + "\n",
+            Form::Tree => seen.to_tree(style),
+            Form::Dump => seen.to_dump(style),
+        };
+        if self.out.buffer().len() + text.len() > self.out.capacity() {
+            // Who reads stdout may have stopped for good; the files are whole up to here.
+            self.flush_files()?;
         }
+        self.out.write_all(text.as_bytes())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.flush_files()?;
+        self.out.flush()
+    }
+
+    fn flush_files(&mut self) -> io::Result<()> {
         if let Some(capture) = &mut self.capture {
             capture.flush()?;
         }
         if let Some(recording) = &mut self.recording {
             recording.flush()?;
         }
-        self.out.flush()
+        Ok(())
     }
+}
+
+/// A file that its owner alone can read: there are passwords in a capture.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn unshown(error: io::Error) -> Failure {

@@ -154,3 +154,43 @@ fn mistakes_are_told() {
         assert!(ended.stderr.contains(part), "{args:?}: {}", ended.stderr);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_capture_is_private_and_whole_though_nobody_reads_what_is_shown() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("spied.pcapng");
+    let path = file.to_str().unwrap();
+    let payload = dir.path().join("payload");
+    std::fs::write(&payload, vec![b'x'; 300_000]).unwrap();
+    let broker = broker(&dir);
+    let server = format!("mqtt://{}", broker.addrs.first().unwrap());
+    let listen = ["spy", "--listen", "127.0.0.1:0", "--connect", &server];
+    let mut command = mqtt(listen.iter().chain(&["-vv", "--write", path]));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let unread = child.stdout.take().unwrap();
+    let stderr = Lines::of(child.stderr.take().unwrap());
+    let line = stderr.next();
+    let spy = Running::from(child);
+    let told = line.strip_prefix("mqtt: listening on mqtt://127.0.0.1:");
+    let port = told.unwrap().split(' ').next().unwrap();
+    let payload = payload.to_str().unwrap();
+    let publish = ["pub", "-h", "127.0.0.1", "-p", port, "-q", "1", "-t", "a"];
+    let ended = run(publish.iter().chain(&["-f", payload]));
+    assert_eq!((ended.stderr.as_str(), ended.code), ("", Some(0)));
+    spy.signal("INT");
+    stderr.end();
+    assert_eq!(spy.output().status.code(), Some(130));
+    drop(unread);
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let decoded = run(["decode", "--line", path]);
+    assert!(decoded.stdout.contains("PUBLISH"), "{}", decoded.stderr);
+    assert!(
+        !decoded.stderr.contains("the file ends in the middle"),
+        "{}",
+        decoded.stderr
+    );
+}
