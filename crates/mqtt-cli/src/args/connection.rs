@@ -51,6 +51,9 @@ pub(crate) struct ConnectionArgs {
         requires = "username"
     )]
     pub(crate) password: Option<Option<String>>,
+    /// Whether the password is what stands there.
+    #[arg(skip)]
+    pub(crate) is_password_plain: bool,
     /// Authentication Method of MQTT 5: SCRAM-SHA-256 is done with -u and -P, others send --auth-data
     #[arg(long, visible_alias = "authentication-method", value_name = "METHOD")]
     pub(crate) auth_method: Option<String>,
@@ -130,11 +133,7 @@ impl ConnectionArgs {
             self.protocol_version = None;
         }
         self.server.as_mosquitto();
-        if let Some(Some(password)) = &mut self.password
-            && password.starts_with('@')
-        {
-            password.insert(0, '@');
-        }
+        self.is_password_plain = true;
     }
 
     /// Fails if there is a property that this program sends no packet for, or that the version of `-V` has none of.
@@ -225,6 +224,7 @@ impl ConnectionArgs {
     pub(crate) fn password(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         match &self.password {
             None => Ok(None),
+            Some(Some(text)) if self.is_password_plain => Ok(Some(Zeroizing::new(text.clone()))),
             Some(Some(text)) => secret::read(text).map(Some).map_err(Failure::usage),
             Some(None) => {
                 let asked = rpassword::prompt_password("Password: ");
@@ -371,6 +371,19 @@ mod tests {
         }
         for text in ["", "-2", "1y", "4294967296"] {
             assert!(session_expiry_s(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn to_the_programs_of_mosquitto_a_password_is_what_stands_there() {
+        for text in ["plain", "@file", "env:HOME", "@@x"] {
+            let words = ["mosquitto_pub", "-t", "a", "-n", "-u", "me", "-P", text];
+            let words = words.map(std::ffi::OsString::from).to_vec();
+            let parsed = crate::args::parse_as::<crate::args::PublishArgs>("mosquitto_pub", words);
+            let mut connection = parsed.ok().map(|args| args.connection).unwrap();
+            connection.as_mosquitto();
+            let password = connection.password().unwrap().unwrap();
+            assert_eq!(password.as_str(), text);
         }
     }
 

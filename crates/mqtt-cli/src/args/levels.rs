@@ -20,6 +20,9 @@ const NO_DEFAULT: [&str; 6] = [
     "version",
 ];
 
+/// How often a flag counts at most that counts how often it is said: more than any of them tells apart.
+const COUNT_MAX: usize = 9;
+
 /// The words of a command line with what other places have added.
 #[derive(Debug)]
 pub(crate) struct Filled {
@@ -184,9 +187,21 @@ fn word_of(arg: &Arg, value: Option<&OsStr>) -> Option<OsString> {
             Some(word)
         }
         ArgAction::Count => {
-            let count = value.map_or(Some(1), |value| value.to_str()?.parse().ok());
-            let letter = arg.get_short()?;
-            let letters = String::from(letter).repeat(count?);
+            let text = value.map_or("1", |value| value.to_str().unwrap_or("?"));
+            let count = match text.to_ascii_lowercase().as_str() {
+                "" | "false" | "no" | "off" => 0,
+                "true" | "yes" | "on" => 1,
+                count => match count.parse() {
+                    Ok(count) => count,
+                    // Refused as any other value that a flag cannot have.
+                    Err(_) => {
+                        word.push("=");
+                        word.push(text);
+                        return Some(word);
+                    }
+                },
+            };
+            let letters = String::from(arg.get_short()?).repeat(count.min(COUNT_MAX));
             (!letters.is_empty()).then(|| format!("-{letters}").into())
         }
         _ => match value.map(|value| value.to_ascii_lowercase()) {
@@ -307,6 +322,26 @@ mod tests {
                 "mqtt pub -t a -n",
                 &[("MQTT_DEBUG", "2")],
                 "mqtt pub -dd -t a -n",
+            ),
+            (
+                "mqtt pub -t a -n",
+                &[("MQTT_DEBUG", "99999999999999999")],
+                "mqtt pub -ddddddddd -t a -n",
+            ),
+            (
+                "mqtt pub -t a -n",
+                &[("MQTT_DEBUG", "true")],
+                "mqtt pub -d -t a -n",
+            ),
+            (
+                "mqtt pub -t a -n",
+                &[("MQTT_DEBUG", "off")],
+                "mqtt pub -t a -n",
+            ),
+            (
+                "mqtt pub -t a -n",
+                &[("MQTT_DEBUG", "much")],
+                "mqtt pub --debug=much -t a -n",
             ),
             (
                 "mqtt pub -t a -n",

@@ -23,6 +23,12 @@ const FILE_LEN_MAX: u64 = 1 << 20;
 /// Flags that are secret, or may have something secret in them.
 const SECRET: [&str; 4] = ["password", "p12_password", "auth_data", "ws_header"];
 
+/// Whether that is a `-D` of what [`SECRET`] has by another name.
+fn is_secret_property(id: &Id, value: Option<&OsString>) -> bool {
+    let text = value.and_then(|value| value.to_str()).unwrap_or_default();
+    id == "properties" && text.split([SEPARATOR, ' ']).nth(1) == Some("authentication-data")
+}
+
 /// The file of a profile.
 pub(crate) fn path_of(name: &str) -> Result<PathBuf, Failure> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
@@ -171,7 +177,8 @@ fn table_of(
         let is_of_connection = connection.get_arguments().any(|arg| arg.get_id() == id);
         let is_of_profiles = ["options", "profile", "save_profile", "save_password"];
         let is_left_out = is_of_profiles.contains(&id.as_str())
-            || (!has_secrets && SECRET.contains(&id.as_str()));
+            || (!has_secrets
+                && (SECRET.contains(&id.as_str()) || is_secret_property(id, value.as_ref())));
         let arg = command.get_arguments().find(|arg| arg.get_id() == id);
         let Some(arg) = arg.filter(|_| is_of_connection && !is_left_out) else {
             continue;
@@ -305,6 +312,8 @@ mod tests {
             ("url", Some("mqtts://alice:hush@b:8883/t")),
             ("password", Some("hush")),
             ("properties", Some("connect\0user-property\0a b\0c")),
+            ("properties", Some("connect\0authentication-data\0hush")),
+            ("properties", Some("connect authentication-data hush")),
             ("message", Some("x")),
             ("tls_use_os_certs", None),
         ];
