@@ -6,7 +6,10 @@ use mqtt_client::{
     AuthError, Client, ClientAuth, ClientBuilder, ConnectError, Disconnect, Endpoint, Reconnect,
     Scheme, ScramSha256Client, SrvResolver,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -16,6 +19,12 @@ use crate::{
     signals::Signals,
     trace,
 };
+
+/// A time that is as good as never, and that every clock has: some thirty years.
+pub(crate) const FOREVER: Duration = Duration::from_secs(1_000_000_000);
+
+/// How long a command may go on after a signal: more than it takes to end a connection in order.
+const LINGER_MAX: Duration = Duration::from_secs(8);
 
 /// Runs a command that connects: with its own runtime, logging and quiet as the flags say.
 pub(crate) fn run(
@@ -121,12 +130,21 @@ pub(crate) fn not_connected(args: &ConnectionArgs, error: &ConnectError) -> Fail
 
 /// Waits for the first signal or the timeout, and gives its exit code.
 ///
-/// From this call on, not only from its first poll, a signal no longer ends the process by itself.
+/// From this call on, not only from its first poll, a signal no longer ends the process by itself. The second one does,
+/// and so does time: a command may be stuck, as at a pipe that nobody reads.
 pub(crate) fn interruption(
     timeout: Option<Duration>,
 ) -> Result<impl Future<Output = ExitCode>, Failure> {
     let mut signals = Signals::new().map_err(Failure::no_signals)?;
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = timeout.map(|timeout| Instant::now() + timeout.min(FOREVER));
+    let (first, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        let stop = signals.next().await;
+        // The command may have ended already.
+        let _ = first.send(stop);
+        let _ = tokio::time::timeout(LINGER_MAX, signals.next()).await;
+        std::process::exit(stop.code().into());
+    });
     let timed_out = async move {
         match deadline {
             Some(deadline) => sleep_until(deadline).await,
@@ -135,7 +153,7 @@ pub(crate) fn interruption(
     };
     Ok(async move {
         tokio::select! {
-            stop = signals.next() => stop.exit_code(),
+            Ok(stop) = stopped => stop.exit_code(),
             () = timed_out => ExitCode::from(crate::exit::TIMED_OUT),
         }
     })

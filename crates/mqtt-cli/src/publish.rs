@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     args::{PropertyCommand, PublishArgs},
-    connection::{self, connect, disconnect, interruption},
+    connection::{self, FOREVER, connect, disconnect, interruption},
     exit::Failure,
     payload::Payloads,
     surroundings,
@@ -156,7 +156,7 @@ impl Messages {
                 () = until(pause) => pause = None,
                 answer = first_answer(&mut receipts) => {
                     answer.map_err(|error| self.failure(&error))?;
-                    pause = delay.map(|delay| Instant::now() + delay);
+                    pause = delay.map(|delay| Instant::now() + delay.min(FOREVER));
                 }
                 reason = client.closed() => return Err(self.failure(&reason)),
             }

@@ -39,11 +39,11 @@ async fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         code = &mut interruption => return Ok(code),
         client = connect(&args.connection) => client?,
     };
-    let subscription = subscribe(&client, args).await?;
+    let mut subscription = subscribe(&client, args).await?;
     let mut recording = Recording::begin(out)?;
     let outcome = tokio::select! {
         _ = &mut interruption => Ok(()),
-        written = recording.take_all(&client, subscription, args) => written,
+        written = recording.take_all(&client, &mut subscription, args) => written,
     };
     let _ = client.disconnect().timeout(Duration::from_secs(1)).await;
     let ended = recording.end();
@@ -52,7 +52,17 @@ async fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     if !args.connection.quiet {
         let _ = writeln!(io::stderr(), "mqtt: {count} messages recorded");
     }
-    Ok(ExitCode::SUCCESS)
+    whole(subscription.dropped()).map(|()| ExitCode::SUCCESS)
+}
+
+/// Whether a recording has all that came, whatever has ended it.
+fn whole(dropped: u64) -> Result<(), Failure> {
+    match dropped {
+        0 => Ok(()),
+        dropped => Err(Failure::run_time(format_args!(
+            "{dropped} messages of QoS 0 were dropped, they were written too slowly"
+        ))),
+    }
 }
 
 async fn subscribe(client: &Client, args: &RecordArgs) -> Result<Subscription, Failure> {
@@ -108,7 +118,7 @@ impl Recording {
     async fn take_all(
         &mut self,
         client: &Client,
-        mut subscription: Subscription,
+        subscription: &mut Subscription,
         args: &RecordArgs,
     ) -> Result<(), Failure> {
         // Without the options, what was retained before is what comes as retained.
@@ -135,12 +145,7 @@ impl Recording {
             self.is_unread = is_unread(written)?;
             self.progress.show(format_args!("{} messages", self.count));
         }
-        match subscription.dropped() {
-            0 => Ok(()),
-            dropped => Err(Failure::run_time(format_args!(
-                "{dropped} messages of QoS 0 were dropped, they were written too slowly"
-            ))),
-        }
+        Ok(())
     }
 
     fn end(mut self) -> Result<u64, Failure> {
@@ -159,4 +164,19 @@ fn is_unread(written: io::Result<()>) -> Result<bool, Failure> {
 
 fn unwritten(error: io::Error) -> Failure {
     Failure::run_time(format_args!("cannot write the recording: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_with_gaps_is_a_failure() {
+        assert!(whole(0).is_ok());
+        let line = whole(3).unwrap_err().into_line();
+        assert!(
+            line.starts_with("3 messages of QoS 0 were dropped"),
+            "{line}"
+        );
+    }
 }

@@ -24,11 +24,16 @@ pub(crate) enum Stop {
 impl Stop {
     /// What a shell shows for a command ended by this signal: 128 and the signal's number.
     pub(crate) fn exit_code(self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.code())
+    }
+
+    /// The same as a number.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
             Self::Interrupt => 130,
             #[cfg(unix)]
             Self::Terminate => 143,
-        })
+        }
     }
 }
 

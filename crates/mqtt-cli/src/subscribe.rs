@@ -21,7 +21,12 @@ use mqtt_client::{
 use output::Output;
 use rate::Rate;
 use select::Selection;
-use tokio::{runtime::Handle, sync::oneshot, task::spawn_blocking, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    task::{JoinError, spawn_blocking},
+    time::timeout,
+};
 
 use crate::{
     args::{PropertyCommand, SubscribeArgs},
@@ -146,12 +151,19 @@ async fn print_until(
         code = interruption => {
             drop(running);
             // It prints what it has taken, unless nobody reads.
-            let _ = timeout(LAST_WORDS, printer).await;
-            Ok(code)
+            match timeout(LAST_WORDS, printer).await {
+                // What was dropped is told, whatever ends it.
+                Ok(printed) => finished(printed).map(|_| code),
+                Err(_) => Ok(code),
+            }
         }
-        printed = &mut printer => printed
-            .unwrap_or_else(|error| Err(Failure::run_time(format_args!("cannot print: {error}")))),
+        printed = &mut printer => finished(printed),
     }
+}
+
+/// What the printer's thread has come to.
+fn finished(printed: Result<Result<ExitCode, Failure>, JoinError>) -> Result<ExitCode, Failure> {
+    printed.unwrap_or_else(|error| Err(Failure::run_time(format_args!("cannot print: {error}"))))
 }
 
 /// Subscribes, and then unsubscribes what `-U` says.

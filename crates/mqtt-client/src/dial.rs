@@ -7,7 +7,11 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// A time that is as good as never, and that every clock has: some thirty years.
+const FOREVER: Duration = Duration::from_secs(1_000_000_000);
 
 /// User Name and Password of one attempt.
 #[derive(Clone, Default, Eq, PartialEq)]
@@ -151,7 +155,7 @@ pub(crate) async fn dial(
     endpoint: Endpoint,
     attempt: Attempt,
 ) -> Result<Dialed, ConnectError> {
-    let until = Instant::now() + options.connect_timeout;
+    let until = Instant::now() + options.connect_timeout.min(FOREVER);
     let credentials = match &options.credentials_source {
         Some(CredentialsSource(source)) => timeout_at(until, source.give(attempt.clone()))
             .await

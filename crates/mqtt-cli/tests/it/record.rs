@@ -125,3 +125,33 @@ fn mistakes_in_a_recording_are_told_by_line() {
         assert_eq!(run(args).code, Some(2), "{args:?}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_stops_reading_does_not_keep_a_recorder_alive() {
+    let dir = tempdir().unwrap();
+    let broker = RunningBroker::start(&dir, &["--listen", "127.0.0.1:0"]);
+    let port = broker.addrs.first().unwrap().port().to_string();
+    let at = ["-h", "127.0.0.1", "-p", &port];
+    let mut command = mqtt([&["record", "a", "-d"], &at[..]].concat());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let unread = child.stdout.take().unwrap();
+    let stderr = Lines::of(child.stderr.take().unwrap());
+    let recorder = Running::from(child);
+    while !stderr.next().contains("server SUBACK") {}
+    // More than any pipe holds.
+    let file = dir.path().join("payload");
+    fs::write(&file, vec![b'x'; 900_000]).unwrap();
+    let file = file.to_str().unwrap();
+    for _ in 0..2 {
+        let ended = run([&["pub", "-q", "1", "-t", "a", "-f", file], &at[..]].concat());
+        assert_eq!((ended.stderr.as_str(), ended.code), ("", Some(0)));
+        while !stderr.next().contains("server PUBLISH") {}
+    }
+    recorder.signal("TERM");
+    recorder.signal("TERM");
+    stderr.end();
+    assert_eq!(recorder.output().status.code(), Some(143));
+    drop(unread);
+}

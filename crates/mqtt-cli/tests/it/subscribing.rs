@@ -269,3 +269,34 @@ fn a_request_has_its_response() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("JSON: byte 1"), "{}", ended.stderr);
 }
+
+#[test]
+fn times_may_be_longer_than_any_clock_runs() {
+    let setup = Setup::new();
+    let long = [
+        "-W",
+        "18446744073709551615",
+        "--connect-timeout",
+        "10000000000000000000",
+    ];
+    let subscribed = run(setup.args("sub", &[&long[..], &["-t", "a", "-E"]].concat()));
+    assert_eq!((subscribed.stderr.as_str(), subscribed.code), ("", Some(0)));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pause_without_end_is_ended_by_a_signal() {
+    let setup = Setup::new();
+    let pause = ["--repeat", "2", "--repeat-delay", "10000000000000000000"];
+    let args = [&pause[..], &["-d", "-q", "1", "-t", "a", "-m", "x"]].concat();
+    let mut child = mqtt(setup.args("pub", &args))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = Lines::of(child.stderr.take().unwrap());
+    let publisher = Running::from(child);
+    while !stderr.next().contains("server PUBACK") {}
+    publisher.signal("INT");
+    stderr.end();
+    assert_eq!(publisher.output().status.code(), Some(130));
+}
