@@ -120,6 +120,23 @@ fn publish(url: &str, args: &[&str]) {
 }
 
 #[test]
+fn payloads_are_shown_as_they_are_said_to_be() {
+    let (_dir, _broker, url) = broker();
+    // {"celsius":21.5} and what is none.
+    let hex = "7b2263656c73697573223a32312e357d";
+    publish(&url, &["-r", "-t", "a", "-m", hex]);
+    publish(&url, &["-r", "-t", "b", "-m", "no digits"]);
+    let mut person = Person::starts(&["tui", "-L", &url, "--decode", "hex,json"], &[]);
+    person.sees("as hexadecimal, JSON");
+    person.sees("\"celsius\": 21.5");
+    person.sees("/celsius: 21.5, from 21.5 to 21.5");
+    person.types("j");
+    person.sees("hexadecimal: byte 0: this is no hexadecimal digit");
+    person.sees("no digits");
+    assert_eq!(person.leaves(), 0);
+}
+
+#[test]
 fn a_person_looks_at_topics_and_publishes() {
     let (_dir, _broker, url) = broker();
     let house = ["-r", "-t", "house/hall", "-m", r#"{"celsius":21.5}"#];
