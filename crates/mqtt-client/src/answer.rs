@@ -328,3 +328,6 @@ impl Drop for Acker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub struct Client {
 
 #[derive(Debug)]
 pub(crate) struct Handle {
-    commands: mailbox::Sender<Command>,
+    pub(crate) commands: mailbox::Sender<Command>,
     control: mpsc::UnboundedSender<Control>,
     pub(crate) shared: Arc<Shared>,
 }

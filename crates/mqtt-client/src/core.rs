@@ -284,7 +284,12 @@ impl Core {
         Verdict::Continue
     }
 
-    pub(crate) fn handle_command(&mut self, command: Command) {
+    pub(crate) fn handle_command(&mut self, mut command: Command) {
+        if let Command::Publish(outgoing) = &mut command
+            && self.publish_again(outgoing)
+        {
+            return;
+        }
         match command {
             Command::Publish(outgoing) => {
                 let is_behind = outgoing.qos != QoS::AtMostOnce && !self.waiting.is_empty();

@@ -47,12 +47,22 @@ impl<T> Sender<T> {
             return Err(item);
         }
         inner.items.push_back(item);
-        let reader = inner.reader.take();
-        drop(inner);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wake(inner);
         Ok(())
+    }
+
+    /// Puts what `make` makes at the end, in its place; `false`, and nothing made, when nobody reads any more.
+    ///
+    /// `make` is called under the lock: it may not use the mailbox, nor drop what does.
+    #[inline]
+    pub(crate) fn send_made(&self, make: impl FnOnce() -> T) -> bool {
+        let mut inner = lock(&self.0);
+        if inner.is_closed {
+            return false;
+        }
+        inner.items.push_back(make());
+        wake(inner);
+        true
     }
 }
 
@@ -88,6 +98,15 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
+/// Wakes the reader, unlocked.
+fn wake<T>(mut inner: MutexGuard<'_, Inner<T>>) {
+    let reader = inner.reader.take();
+    drop(inner);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
 fn lock<T>(shared: &Mutex<Inner<T>>) -> MutexGuard<'_, Inner<T>> {
     // Nothing panics while it is held.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -109,7 +128,12 @@ mod tests {
         assert!(!receiver.is_empty() && receiver.poll_take(&cx, &mut items));
         assert_eq!(items, [1, 2, 3]);
         assert!(receiver.is_empty());
+        assert!(sender.send_made(|| 5));
+        items.clear();
+        assert!(receiver.poll_take(&cx, &mut items));
+        assert_eq!(items, [5]);
         drop(receiver);
         assert_eq!(sender.send(4), Err(4));
+        assert!(!sender.send_made(|| panic!("nobody reads it")));
     }
 }

@@ -118,3 +118,117 @@ impl Spot {
         room.bytes += usize::try_from(self.bytes).unwrap_or(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CloseReason;
+    use crate::options::Options;
+    use mqtt_io::Endpoint;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    const MESSAGES: usize = 2;
+    const BYTES: usize = 100;
+
+    fn shared() -> Shared {
+        let mut options = Options::new(Endpoint::parse("mqtt://localhost").unwrap());
+        options.publish_capacity = MESSAGES;
+        options.publish_bytes = BYTES;
+        Shared::new(&options, None)
+    }
+
+    fn take(shared: &Shared, qos: QoS, len: usize) -> Result<Place<'_>, TryAcquireError> {
+        Spot::try_acquire(shared, qos, len).map(|spot| Place::of(shared, spot))
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn messages_without_an_answer_and_with_one_have_their_own_places() {
+        let shared = shared();
+        let kinds = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+        let [first, second] = [(); MESSAGES].map(|()| take(&shared, kinds[0], 1).unwrap());
+        assert!(take(&shared, kinds[0], 1).is_err());
+        let _one = take(&shared, kinds[1], 1).unwrap();
+        let _other = take(&shared, kinds[2], 1).unwrap();
+        assert!(take(&shared, kinds[1], 1).is_err());
+        assert!(take(&shared, kinds[2], 1).is_err());
+        drop((first, second));
+        assert!(take(&shared, kinds[0], 1).is_ok());
+    }
+
+    #[test]
+    fn a_place_that_was_dropped_is_there_again_with_its_bytes() {
+        let shared = shared();
+        let place = take(&shared, QoS::AtLeastOnce, BYTES).unwrap();
+        assert!(take(&shared, QoS::AtMostOnce, 1).is_err(), "no bytes left");
+        assert_eq!(shared.unsent.available_permits(), MESSAGES, "taken back");
+        drop(place);
+        assert_eq!(shared.bytes.available_permits(), BYTES);
+        assert_eq!(shared.unacknowledged.available_permits(), MESSAGES);
+    }
+
+    #[test]
+    fn the_driver_gives_places_back_together() {
+        let shared = shared();
+        let mut room = Room::default();
+        for (qos, len) in [(QoS::AtMostOnce, 10), (QoS::ExactlyOnce, 20)] {
+            take(&shared, qos, len).unwrap().take().give_back(&mut room);
+        }
+        Spot::default().give_back(&mut room);
+        let both = Room {
+            unsent: 1,
+            unacknowledged: 1,
+            bytes: 30,
+        };
+        assert_eq!(room, both);
+        assert_eq!(shared.bytes.available_permits(), BYTES - 30);
+        shared.give_back(&mut room);
+        assert_eq!(room, Room::default());
+        assert_eq!(shared.bytes.available_permits(), BYTES);
+    }
+
+    #[test]
+    fn a_message_longer_than_all_there_is_takes_all() {
+        let shared = shared();
+        let place = take(&shared, QoS::AtMostOnce, BYTES * 10).unwrap();
+        assert_eq!(shared.bytes.available_permits(), 0);
+        drop(place);
+        assert_eq!(shared.bytes.available_permits(), BYTES);
+    }
+
+    #[test]
+    fn who_waits_gets_the_place_first_and_leaves_nothing_behind_when_it_gives_up() {
+        let shared = shared();
+        let place = take(&shared, QoS::AtMostOnce, BYTES).unwrap();
+        {
+            let mut gives_up = pin!(Place::acquire(&shared, QoS::AtMostOnce, 1));
+            assert!(poll(gives_up.as_mut()).is_pending());
+        }
+        let mut waits = pin!(Place::acquire(&shared, QoS::AtMostOnce, BYTES));
+        assert!(poll(waits.as_mut()).is_pending());
+        drop(place);
+        assert!(take(&shared, QoS::AtMostOnce, 1).is_err(), "it is its turn");
+        let Poll::Ready(Ok(waited)) = poll(waits.as_mut()) else {
+            panic!("there is a place")
+        };
+        drop(waited);
+        assert_eq!(shared.unsent.available_permits(), MESSAGES);
+        assert_eq!(shared.bytes.available_permits(), BYTES);
+    }
+
+    #[test]
+    fn the_end_ends_waiting() {
+        let shared = shared();
+        let _place = take(&shared, QoS::AtMostOnce, BYTES).unwrap();
+        let mut waits = pin!(Place::acquire(&shared, QoS::AtMostOnce, 1));
+        assert!(poll(waits.as_mut()).is_pending());
+        shared.begin_close(CloseReason::Disconnected);
+        assert!(matches!(poll(waits.as_mut()), Poll::Ready(Err(_))));
+        let refused = take(&shared, QoS::AtMostOnce, 1);
+        assert!(matches!(refused, Err(TryAcquireError::Closed)));
+    }
+}

@@ -114,6 +114,11 @@ impl Publish {
     pub async fn enqueue(self) -> Result<Receipt, PublishError> {
         self.check()?;
         let (qos, len) = (self.qos, self.len());
+        if !self.is_stored()
+            && let Ok(spot) = Spot::try_acquire(&self.client.handle.shared, qos, len)
+        {
+            return self.send_unstored(spot);
+        }
         let (client, mut outgoing) = self.into_outgoing();
         let shared = &client.handle.shared;
         let mut place = Place::acquire(shared, qos, len).await?;
@@ -163,19 +168,72 @@ impl Publish {
         }
     }
 
+    /// Whether the store has to see it first.
+    fn is_stored(&self) -> bool {
+        self.qos != QoS::AtMostOnce && self.client.handle.shared.keeper.is_some()
+    }
+
     fn send(self, spot: Spot) -> Result<Receipt, PublishError> {
+        if !self.is_stored() {
+            return self.send_unstored(spot);
+        }
         let (client, outgoing) = self.into_outgoing();
         let place = Place::of(&client.handle.shared, spot);
         hand_over(&client, outgoing, place).map_err(|not_taken| not_taken.error)
     }
 
+    /// Tells the driver of a message, which is made where the driver takes it from: it is not moved on its way.
+    #[inline]
+    fn send_unstored(self, spot: Spot) -> Result<Receipt, PublishError> {
+        let expiry = self.expiry();
+        let Self {
+            client,
+            topic_name,
+            payload,
+            qos,
+            retain,
+            properties,
+        } = self;
+        let shared = &client.handle.shared;
+        let Some((reply, claim)) = shared.receipts.begin() else {
+            return Err(shared.closed_error().into());
+        };
+        let receipt = Receipt {
+            claim: Some(claim),
+            shared: Arc::clone(shared),
+            kept: None,
+        };
+        let topic_name = topic_name.into();
+        let is_sent = client.handle.commands.send_made(|| {
+            Command::Publish(Outgoing {
+                topic_name,
+                payload,
+                qos,
+                retain,
+                properties,
+                reply,
+                expiry,
+                spot,
+                received: ReasonCode::SUCCESS,
+                notes: None,
+            })
+        });
+        match is_sent {
+            true => Ok(receipt),
+            false => Err(shared.closed_error().into()),
+        }
+    }
+
+    /// When it is of no more use.
+    fn expiry(&self) -> Option<MessageExpiry> {
+        let expiry_s = self.properties.as_ref()?.message_expiry_s?;
+        let now_ms = self.client.handle.shared.now_ms();
+        Some(MessageExpiry::after(expiry_s, now_ms))
+    }
+
     /// The message for the driver, still without a place and an answer.
     fn into_outgoing(self) -> (Client, Outgoing) {
-        let expiry_s = self.properties.as_ref().and_then(|p| p.message_expiry_s);
-        let expiry = expiry_s.map(|expiry_s| {
-            let now_ms = self.client.handle.shared.now_ms();
-            MessageExpiry::after(expiry_s, now_ms)
-        });
+        let expiry = self.expiry();
         let outgoing = Outgoing {
             topic_name: self.topic_name.into(),
             payload: self.payload,

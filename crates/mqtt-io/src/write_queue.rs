@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 /// Pieces handed to one vectored write, at most.
-const SLICES_MAX: usize = 64;
+const SLICES_MAX: usize = 128;
 /// A buffer up to this many bytes is joined to the one in front of it.
 const JOIN_LEN_MAX: usize = 4 * 1024;
 /// An emptied buffer above this capacity, in bytes, is freed instead of kept for reuse.

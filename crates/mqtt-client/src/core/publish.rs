@@ -14,6 +14,30 @@ use std::mem;
 const PUBLISHED_KEPT_MAX: usize = 64;
 
 impl Core {
+    /// Sends `outgoing`, of which nothing is left then, if it is one of QoS 0 that goes where the one before went;
+    /// whether it did.
+    pub(super) fn publish_again(&mut self, outgoing: &mut Outgoing) -> bool {
+        let Link::Here(connection) = &mut self.link else {
+            return false;
+        };
+        if !outgoing.is_plain() {
+            return false;
+        }
+        if self.is_vectored {
+            self.out.expect_promised(&outgoing.payload);
+        }
+        let (topic_name, retain) = (outgoing.topic_name.as_bytes(), outgoing.retain);
+        let (payload, now_ms) = (&outgoing.payload, self.now_ms);
+        let is_written =
+            connection.publish_again(topic_name, retain, payload, now_ms, &mut self.out);
+        if is_written {
+            self.wrote_unanswered(outgoing);
+        } else {
+            self.out.expect_nothing();
+        }
+        is_written
+    }
+
     /// Sends `outgoing`; gives it back when it has to wait.
     pub(super) fn publish(&mut self, outgoing: Outgoing) -> Option<Outgoing> {
         let connection = match &mut self.link {
@@ -29,24 +53,10 @@ impl Core {
             QoS::AtMostOnce => self.out.expect_promised(&outgoing.payload),
             QoS::AtLeastOnce | QoS::ExactlyOnce => self.out.expect(&outgoing.payload),
         }
-        if outgoing.is_plain() {
-            let Outgoing {
-                topic_name,
-                payload,
-                retain,
-                ..
-            } = &outgoing;
-            let (now_ms, out) = (self.now_ms, &mut self.out);
-            let topic_name = topic_name.as_bytes();
-            if connection.publish_again(topic_name, *retain, payload, now_ms, out) {
-                self.wrote_unanswered(outgoing);
-                return None;
-            }
-        }
         let published = connection.publish(outgoing, self.now_ms, &mut self.out);
         let not_sent = match published {
-            Ok(Some(outgoing)) => {
-                self.wrote_unanswered(outgoing);
+            Ok(Some(mut outgoing)) => {
+                self.wrote_unanswered(&mut outgoing);
                 return None;
             }
             Ok(None) => None,
@@ -64,13 +74,13 @@ impl Core {
     }
 
     /// A message of QoS 0 is in `out`: it is published when it is handed to the transport.
-    fn wrote_unanswered(&mut self, outgoing: Outgoing) {
-        self.out.give(outgoing.payload);
+    fn wrote_unanswered(&mut self, outgoing: &mut Outgoing) {
+        self.out.give(mem::take(&mut outgoing.payload));
         self.out.expect_nothing();
         self.unsent.push_back(Unsent {
             until: self.pushed + count(self.out.len()),
-            reply: outgoing.reply,
-            spot: outgoing.spot,
+            reply: mem::take(&mut outgoing.reply),
+            spot: mem::take(&mut outgoing.spot),
         });
     }
 
