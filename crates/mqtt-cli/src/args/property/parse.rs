@@ -16,12 +16,9 @@ impl PropertyArg {
         };
         let (command, rest) = split(text, separator).ok_or(SHAPE)?;
         let command = PropertyCommand::parse(command)?;
-        let (name, value) = match split(rest, separator) {
-            Some((name, value)) => (name, Some(value)),
-            None => (rest, None),
-        };
+        let (name, value) = split(rest, separator).unwrap_or((rest, ""));
+        let has_value = rest.contains(separator);
         let id = id_of(name, command)?;
-        let value = value.ok_or(SHAPE)?;
         let value = match id {
             PropertyId::UserProperty => {
                 let (name, value) = split(value, separator).ok_or(
@@ -31,7 +28,11 @@ impl PropertyArg {
             }
             id => PropertyValue::parse(id, value)?,
         };
-        Ok(Self { command, value })
+        // Most say more of what they take; text may be empty, but not left out.
+        match has_value {
+            true => Ok(Self { command, value }),
+            false => Err(SHAPE.to_owned()),
+        }
     }
 
     /// How many words follow `name` in a `-D`.
@@ -104,6 +105,20 @@ impl PropertyCommand {
         );
         id.allowed_in(packet) && !is_of_the_server
     }
+}
+
+/// Every property that some command takes.
+#[cfg(test)]
+pub(crate) fn names() -> Vec<String> {
+    let can_be_set = |id: &PropertyId| {
+        let mut commands = PropertyCommand::ALL.into_iter();
+        commands.any(|command| command.allows(*id))
+    };
+    PropertyId::ALL
+        .into_iter()
+        .filter(can_be_set)
+        .map(word)
+        .collect()
 }
 
 impl PropertyValue {
@@ -275,6 +290,7 @@ mod tests {
                 "payload-format-indicator takes 0 or 1",
             ),
             ("publish topic-alias 2", "topic-alias takes 1: "),
+            ("publish content-type", "say whose property it is"),
             (
                 "publish user-property a",
                 "a user-property has a name and a value",
