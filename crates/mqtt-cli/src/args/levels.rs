@@ -223,6 +223,9 @@ fn of_environment(
             continue;
         };
         let id = arg.get_id();
+        if id == "port" && is_link(&value) {
+            continue;
+        }
         match (arg.get_action(), value.to_str()) {
             // One on each line.
             (ArgAction::Append, Some(text)) => {
@@ -232,6 +235,13 @@ fn of_environment(
         }
     }
     flags
+}
+
+/// Whether somebody else has set the variable of the port: Kubernetes and Docker tell where a service named `mqtt` is
+/// by `MQTT_PORT=tcp://10.0.0.1:1883`.
+fn is_link(value: &OsStr) -> bool {
+    let text = value.to_str();
+    text.is_some_and(|text| text.contains("://"))
 }
 
 fn of_file(command: &Command, path: &Path) -> Result<Level, Failure> {
@@ -347,6 +357,12 @@ mod tests {
                 "mqtt pub -t a -n",
                 &[("MQTT_USER_PROPERTY", "a=b\nc=d")],
                 "mqtt pub --user-property=a=b --user-property=c=d -t a -n",
+            ),
+            // Which a cluster has set, and nobody who runs this.
+            (
+                "mqtt pub -t a -n",
+                &[("MQTT_PORT", "tcp://10.0.0.1:1883"), ("MQTT_HOST", "b")],
+                "mqtt pub --host=b -t a -n",
             ),
             (
                 "mqtt decode -x 10",

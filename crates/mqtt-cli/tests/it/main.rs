@@ -24,6 +24,7 @@ mod mosquitto_pub;
 mod passwd;
 mod process;
 mod profiles;
+mod reaching;
 mod record;
 mod refusals;
 mod retained;

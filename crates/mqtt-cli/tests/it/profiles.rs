@@ -68,11 +68,7 @@ fn a_flag_is_stronger_than_the_environment_and_that_than_a_profile() {
             ended.stderr
         );
     }
-    let ended = run(
-        dir.path(),
-        &publish,
-        &[("MQTT_PORT", "tcp://10.0.0.1:1883")],
-    );
+    let ended = run(dir.path(), &publish, &[("MQTT_PORT", "18x83")]);
     assert_eq!(ended.code, Some(2));
     assert!(
         ended
