@@ -25,6 +25,9 @@ use zeroize::Zeroizing;
 /// Session Expiry Interval of a session that never expires, in seconds.
 const NEVER_S: u32 = u32::MAX;
 
+/// The heading of these flags: one that a group of others leaves behind goes on over them.
+const HEADING: &str = "Connection";
+
 /// Where to connect, and as whom. The letters are mosquitto's.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Connection")]
@@ -33,16 +36,16 @@ pub(crate) struct ConnectionArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Client Identifier [default: the broker chooses]
-    #[arg(short = 'i', long, visible_alias = "client-id", value_name = "ID")]
+    #[arg(help_heading = HEADING, short = 'i', long, visible_alias = "client-id", value_name = "ID")]
     pub(crate) id: Option<String>,
     /// Client Identifier made of this prefix and the process id
-    #[arg(short = 'I', long, value_name = "PREFIX", conflicts_with = "id")]
+    #[arg(help_heading = HEADING, short = 'I', long, value_name = "PREFIX", conflicts_with = "id")]
     pub(crate) id_prefix: Option<String>,
     /// User name
-    #[arg(short = 'u', long, value_name = "NAME")]
+    #[arg(help_heading = HEADING, short = 'u', long, value_name = "NAME")]
     pub(crate) username: Option<String>,
     /// Password, or @FILE or env:NAME which have it; asked for when nothing follows
-    #[arg(
+    #[arg(help_heading = HEADING,
         short = 'P',
         long = "pw",
         visible_alias = "password",
@@ -55,16 +58,16 @@ pub(crate) struct ConnectionArgs {
     #[arg(skip)]
     pub(crate) is_password_plain: bool,
     /// Authentication Method of MQTT 5: SCRAM-SHA-256 is done with -u and -P, others send --auth-data
-    #[arg(long, visible_alias = "authentication-method", value_name = "METHOD")]
+    #[arg(help_heading = HEADING, long, visible_alias = "authentication-method", value_name = "METHOD")]
     pub(crate) auth_method: Option<String>,
     /// Authentication Data of MQTT 5
-    #[arg(long, visible_alias = "authentication-data", value_name = "DATA")]
+    #[arg(help_heading = HEADING, long, visible_alias = "authentication-data", value_name = "DATA")]
     pub(crate) auth_data: Option<String>,
     /// Keep the session: resume the one under this client id, and leave it to the broker at the end
-    #[arg(short = 'c', long, visible_alias = "no-clean", requires = "id")]
+    #[arg(help_heading = HEADING, short = 'c', long, visible_alias = "no-clean", requires = "id")]
     pub(crate) disable_clean_session: bool,
     /// How long the session outlives the connection: seconds, as in 1h, or never (it expires) [default: 0, with -c never]
-    #[arg(
+    #[arg(help_heading = HEADING,
         short = 'x',
         long,
         value_name = "TIME",
@@ -73,37 +76,37 @@ pub(crate) struct ConnectionArgs {
     )]
     pub(crate) session_expiry_interval: Option<u32>,
     /// Keep Alive in seconds, or as in 1m, 0 for none
-    #[arg(short = 'k', long, value_name = "SECONDS", default_value = "60", value_parser = keep_alive_s)]
+    #[arg(help_heading = HEADING, short = 'k', long, value_name = "SECONDS", default_value = "60", value_parser = keep_alive_s)]
     pub(crate) keepalive: u16,
     /// MQTT version: 3.1, 3.1.1 or 5 [default: 5, or 3.1.1 if the broker does not know 5]
-    #[arg(short = 'V', long, visible_alias = "mqtt-version", value_name = "VERSION", value_parser = protocol_version)]
+    #[arg(help_heading = HEADING, short = 'V', long, visible_alias = "mqtt-version", value_name = "VERSION", value_parser = protocol_version)]
     pub(crate) protocol_version: Option<ProtocolVersion>,
     /// Messages that may be under way to here, MQTT 5
-    #[arg(long, visible_alias = "rcv-max", value_name = "COUNT")]
+    #[arg(help_heading = HEADING, long, visible_alias = "rcv-max", value_name = "COUNT")]
     pub(crate) receive_maximum: Option<NonZeroU16>,
     /// Longest packet that is taken, MQTT 5, as in 1MB
-    #[arg(long, visible_alias = "max-packet-size", value_name = "SIZE", value_parser = packet_len)]
+    #[arg(help_heading = HEADING, long, visible_alias = "max-packet-size", value_name = "SIZE", value_parser = packet_len)]
     pub(crate) maximum_packet_size: Option<NonZeroU32>,
     /// Topic Aliases the broker may set, and of its own the client sets, MQTT 5
-    #[arg(long, value_name = "COUNT")]
+    #[arg(help_heading = HEADING, long, value_name = "COUNT")]
     pub(crate) topic_alias_maximum: Option<u16>,
     /// Ask the broker where answers may be published, MQTT 5
-    #[arg(long, visible_alias = "req-response-info")]
+    #[arg(help_heading = HEADING, long, visible_alias = "req-response-info")]
     pub(crate) request_response_information: bool,
     /// Ask the broker to leave out reasons in words, MQTT 5
-    #[arg(long, visible_alias = "no-req-problem-info")]
+    #[arg(help_heading = HEADING, long, visible_alias = "no-req-problem-info")]
     pub(crate) no_problem_information: bool,
     /// A user property of CONNECT; may be repeated
-    #[arg(long, visible_alias = "conn-user-properties", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(help_heading = HEADING, long, visible_alias = "conn-user-properties", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) connect_user_property: Vec<(String, String)>,
     /// Connect again so often when the connection fails or is lost
-    #[arg(long, visible_alias = "maximum-reconnect-times", value_name = "COUNT")]
+    #[arg(help_heading = HEADING, long, visible_alias = "maximum-reconnect-times", value_name = "COUNT")]
     pub(crate) retry: Option<u32>,
     /// Longest wait between two of them: seconds, or as in 20ms [default: 60]
-    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    #[arg(help_heading = HEADING, long, value_name = "TIME", value_parser = units::duration)]
     pub(crate) retry_max: Option<Duration>,
     /// How long connecting may take: seconds, or as in 20ms [default: 10]
-    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    #[arg(help_heading = HEADING, long, value_name = "TIME", value_parser = units::duration)]
     pub(crate) connect_timeout: Option<Duration>,
     /// The Will Message.
     #[command(flatten)]
@@ -115,10 +118,10 @@ pub(crate) struct ConnectionArgs {
     #[command(flatten)]
     pub(crate) profile: ProfileArgs,
     /// Show each packet in a line, and the log, on stderr; twice for everything
-    #[arg(short = 'd', long, action = ArgAction::Count)]
+    #[arg(help_heading = HEADING, short = 'd', long, action = ArgAction::Count)]
     pub(crate) debug: u8,
     /// Print no errors; the exit code alone tells
-    #[arg(long)]
+    #[arg(help_heading = HEADING, long)]
     pub(crate) quiet: bool,
 }
 

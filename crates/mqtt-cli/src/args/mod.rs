@@ -63,6 +63,8 @@ pub(crate) use help::{CompletionsArgs, HelpArgs};
 pub(crate) use import::{ImportArgs, ImportKind, MosquittoArgs, MosquittoCli};
 pub(crate) use passwd::{HashArg, PasswdArgs};
 pub(crate) use printing::PrintArgs;
+#[cfg(test)]
+pub(crate) use property::names as property_names;
 pub(crate) use property::{ConnectProperties, PropertyCommand};
 pub(crate) use publish::{PublishArgs, SourceArgs};
 pub(crate) use record::{RecordArgs, ReplayArgs};

@@ -2,6 +2,9 @@
 
 mod parse;
 
+#[cfg(test)]
+pub(crate) use parse::names;
+
 use std::num::{NonZeroU16, NonZeroU32};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};

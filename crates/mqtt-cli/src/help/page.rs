@@ -123,6 +123,85 @@ mod tests {
         assert_eq!(wrapped("a\n\nb", 3), "a\n\nb");
     }
 
+    /// The flags in a text: words that begin with a hyphen and a letter, or with two.
+    fn flags(text: &str) -> Vec<&str> {
+        let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-'));
+        let is_flag = |word: &&str| {
+            let letters = word.trim_start_matches('-');
+            let hyphens = word.len() - letters.len();
+            letters.starts_with(|letter: char| letter.is_ascii_alphabetic())
+                && (hyphens == 2 || hyphens == 1 && letters.len() == 1)
+        };
+        words.filter(is_flag).collect()
+    }
+
+    /// The flags that commands have, hidden ones and aliases with them.
+    fn known_flags(command: &clap::Command, known: &mut Vec<String>) {
+        for arg in command.get_arguments() {
+            let longs = arg.get_all_aliases().unwrap_or_default();
+            let longs = longs.into_iter().chain(arg.get_long());
+            known.extend(longs.map(|long| format!("--{long}")));
+            known.extend(arg.get_short().map(|letter| format!("-{letter}")));
+        }
+        for below in command.get_subcommands() {
+            known_flags(below, known);
+        }
+    }
+
+    #[test]
+    fn every_flag_on_a_page_exists() {
+        let mut command = crate::args::command();
+        command.build();
+        let mut known = Vec::new();
+        known_flags(&command, &mut known);
+        let unknown = PAGES.iter().flat_map(|page| {
+            let named = flags(page.text).into_iter();
+            let named = named.filter(|flag| !known.contains(&(*flag).to_owned()));
+            named.map(|flag| (page.name, flag))
+        });
+        assert_eq!(unknown.collect::<Vec<_>>(), []);
+    }
+
+    #[test]
+    fn the_page_on_tls_has_every_flag_of_tls() {
+        let mut command = crate::args::command();
+        command.build();
+        let command = command.find_subcommand("pub").unwrap();
+        let page = PAGES.iter().find(|page| page.name == "tls").unwrap();
+        let named = flags(page.text);
+        let of_tls = command.get_arguments().filter(|arg| {
+            let long = arg.get_long().unwrap_or_default();
+            arg.get_help_heading() == Some("TLS") || long.starts_with("psk")
+        });
+        let missing: Vec<_> = of_tls
+            .filter_map(|arg| Some(format!("--{}", arg.get_long()?)))
+            .filter(|flag| !named.contains(&flag.as_str()))
+            .collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn the_page_on_properties_has_all_that_can_be_set() {
+        let page = PAGES.iter().find(|page| page.name == "properties");
+        let page = page.unwrap();
+        let names: Vec<_> = crate::args::property_names();
+        assert!(names.len() > 15, "{names:?}");
+        for name in names {
+            let line = format!("\n  {name} ");
+            assert!(page.text.contains(&line), "{name}");
+        }
+        let of_messages = crate::args::command();
+        let of_messages = of_messages.find_subcommand("pub").unwrap().get_arguments();
+        let of_messages = of_messages.filter(|arg| {
+            let long = arg.get_long().unwrap_or_default();
+            arg.get_help_heading() == Some("Properties of MQTT 5") && long != "property"
+        });
+        for arg in of_messages {
+            let flag = format!("--{}", arg.get_long().unwrap());
+            assert!(flags(page.text).contains(&flag.as_str()), "{flag}");
+        }
+    }
+
     #[test]
     fn pages_are_sentences_with_headings() {
         for page in &PAGES {
