@@ -71,7 +71,12 @@ async fn spy(mut args: SpyArgs) -> Result<ExitCode, Failure> {
     };
     match watched {
         Some(Ok(totals)) => {
-            let totals = totals?;
+            let (totals, left_out) = totals?;
+            if left_out > 0 {
+                tell(format_args!(
+                    "{left_out} messages are not recorded: they are longer than 1 MiB, or were cut off"
+                ));
+            }
             tell(format_args!(
                 "{} connections, {} failed, {} packets, {} of them wrong, {} bytes",
                 totals.connections, totals.failed, totals.packets, totals.faults, totals.bytes
@@ -144,7 +149,7 @@ impl Watcher {
     }
 
     /// Shows everything until the events end, or nobody reads what is shown.
-    fn watch(mut self, mut events: Receiver<Event>) -> Result<Totals, Failure> {
+    fn watch(mut self, mut events: Receiver<Event>) -> Result<(Totals, u64), Failure> {
         while let Some(event) = events.blocking_recv() {
             let mut next = Some(event);
             while let Some(event) = next {
@@ -153,7 +158,7 @@ impl Watcher {
                     self.record(&seen)?;
                     match self.show(&seen) {
                         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                            return Ok(self.observer.totals());
+                            return Ok(self.end());
                         }
                         shown => shown.map_err(unshown)?,
                     }
@@ -166,7 +171,16 @@ impl Watcher {
                 flushed => flushed.map_err(unshown)?,
             }
         }
-        Ok(self.observer.totals())
+        Ok(self.end())
+    }
+
+    /// What was seen, and how many messages of it are not recorded.
+    fn end(&self) -> (Totals, u64) {
+        let recording = self.recording.as_ref();
+        (
+            self.observer.totals(),
+            recording.map_or(0, Recording::left_out),
+        )
     }
 
     fn write(&mut self, event: &Event) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ pub struct Recording<W> {
     writer: Writer<W>,
     started: Duration,
     count: u64,
+    left_out: u64,
 }
 
 impl<W: Write> Recording<W> {
@@ -28,6 +29,7 @@ impl<W: Write> Recording<W> {
             writer: Writer::begin(out, started)?,
             started,
             count: 0,
+            left_out: 0,
         })
     }
 
@@ -39,6 +41,12 @@ impl<W: Write> Recording<W> {
         let What::Packet(spoken) = &seen.what else {
             return Ok(());
         };
+        if !is_publication(spoken) {
+            return Ok(());
+        }
+        if !spoken.packet.complete && spoken.packet.fault.is_none() {
+            self.left_out += 1;
+        }
         match record(seen.time.saturating_sub(self.started), spoken) {
             Some(record) => {
                 self.count += 1;
@@ -53,6 +61,11 @@ impl<W: Write> Recording<W> {
         self.count
     }
 
+    /// How many are not in it, because they were too long or cut off, and not seen as a whole.
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     /// Has what was written reach the file.
     ///
     /// # Errors
@@ -62,14 +75,17 @@ impl<W: Write> Recording<W> {
     }
 }
 
+/// Whether a client publishes it, for the first time.
+fn is_publication(spoken: &Spoken) -> bool {
+    let is_publish = spoken.packet.packet_type == Some(PacketType::Publish);
+    let mut notes = spoken.notes.iter();
+    let is_again = notes.any(|note| matches!(note, Note::Repeats { .. }));
+    is_publish && spoken.side == Side::Client && !is_again
+}
+
 fn record(at: Duration, spoken: &Spoken) -> Option<Record> {
     let packet = &spoken.packet;
-    let is_publish = packet.packet_type == Some(PacketType::Publish);
-    let is_again = || {
-        let mut notes = spoken.notes.iter();
-        notes.any(|note| matches!(note, Note::Repeats { .. }))
-    };
-    if !is_publish || spoken.side == Side::Server || !packet.is_right() || is_again() {
+    if !packet.is_right() {
         return None;
     }
     let found = frame(&packet.bytes, PACKET_LEN_MAX).ok()??;

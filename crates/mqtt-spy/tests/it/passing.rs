@@ -253,3 +253,24 @@ async fn what_a_client_publishes_is_recorded() {
     });
     assert_eq!(said, expected);
 }
+
+/// What is too long to be kept passes, and its absence is told.
+#[tokio::test]
+async fn what_is_too_long_to_be_recorded_is_counted() {
+    let mut link = Link::plain().await;
+    let mut both = link.open().await;
+    both.pass(Side::Client, b"\x10\x0D\0\x04MQTT\x05\x02\0\x3C\0\0\0")
+        .await;
+    // A remaining length of 1,048,580.
+    let mut long = b"\x30\x84\x80\x40\0\x01a\0".to_vec();
+    long.resize(long.len() + (1 << 20), b'x');
+    both.pass(Side::Client, &long).await;
+    both.pass(Side::Client, b"\x30\x05\0\x01b\0y").await;
+    both.end().await;
+    let seen = link.seen_until_closed().await;
+    let mut file = Vec::new();
+    let started = seen.first().unwrap().time;
+    let mut recording = Recording::begin(&mut file, started).unwrap();
+    seen.iter().for_each(|seen| recording.take(seen).unwrap());
+    assert_eq!((recording.count(), recording.left_out()), (1, 1));
+}
