@@ -185,9 +185,8 @@ impl ServerArgs {
         }
         for header in &self.ws_header {
             let pair = header.split_once(':').or_else(|| header.split_once('='));
-            let (name, value) = pair.ok_or_else(|| {
-                ServerError::Says(format!("--ws-header {header:?}: say NAME: VALUE"))
-            })?;
+            let (name, value) =
+                pair.ok_or_else(|| ServerError::Says("--ws-header: say NAME: VALUE".to_owned()))?;
             let header = options.header(name.trim(), value.trim());
             options = header.map_err(ServerError::Ws)?;
         }
@@ -369,6 +368,15 @@ mod tests {
                 "{flags}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_no_header_is_refused_without_what_it_says() {
+        let flags = ["x", "-L", "ws://b", "--ws-header", "Authorization hush"];
+        let server = Flags::parse_from(flags).server;
+        let error = server.websocket(Scheme::Ws).unwrap_err().to_string();
+        assert!(error.starts_with("--ws-header: "), "{error}");
+        assert!(!error.contains("hush"), "{error}");
     }
 
     #[test]
