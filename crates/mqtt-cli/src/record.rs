@@ -9,7 +9,7 @@ use std::{
 };
 
 use mqtt_client::{Client, RetainHandling, Subscription};
-use mqtt_record::{Record, Writer};
+use mqtt_record::{LineTooLong, Record, Writer};
 
 use crate::{
     args::RecordArgs,
@@ -48,18 +48,21 @@ async fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let _ = client.disconnect().timeout(Duration::from_secs(1)).await;
     let ended = recording.end();
     outcome?;
-    let count = ended?;
+    let (count, too_long) = ended?;
     if !args.connection.quiet {
         let _ = writeln!(io::stderr(), "mqtt: {count} messages recorded");
     }
-    whole(subscription.dropped()).map(|()| ExitCode::SUCCESS)
+    whole(subscription.dropped(), too_long).map(|()| ExitCode::SUCCESS)
 }
 
 /// Whether a recording has all that came, whatever has ended it.
-fn whole(dropped: u64) -> Result<(), Failure> {
-    match dropped {
-        0 => Ok(()),
-        dropped => Err(Failure::run_time(format_args!(
+fn whole(dropped: u64, too_long: u64) -> Result<(), Failure> {
+    match (dropped, too_long) {
+        (0, 0) => Ok(()),
+        (0, too_long) => Err(Failure::run_time(format_args!(
+            "{too_long} messages were not recorded: {LineTooLong}"
+        ))),
+        (dropped, _) => Err(Failure::run_time(format_args!(
             "{dropped} messages of QoS 0 were dropped, they were written too slowly"
         ))),
     }
@@ -96,6 +99,8 @@ struct Recording {
     writer: Writer<BufWriter<Box<dyn Write + Send>>>,
     start: Instant,
     count: u64,
+    /// Messages that `mqtt replay` would refuse, which are left out.
+    too_long: u64,
     progress: Progress,
     /// Whether nobody reads any more.
     is_unread: bool,
@@ -109,6 +114,7 @@ impl Recording {
             writer: writer.map_err(unwritten)?,
             start: Instant::now(),
             count: 0,
+            too_long: 0,
             progress: Progress::new(),
             is_unread: false,
         })
@@ -134,8 +140,13 @@ impl Recording {
                 continue;
             }
             let record = Record::of_message(self.start.elapsed(), &message);
+            let written = self.writer.write(&record);
+            if written.as_ref().is_err_and(is_too_long) {
+                self.too_long += 1;
+                continue;
+            }
             self.count += 1;
-            let written = self.writer.write(&record).and_then(|()| {
+            let written = written.and_then(|()| {
                 // A burst is written as one.
                 match subscription.is_empty() {
                     true => self.writer.flush(),
@@ -148,9 +159,14 @@ impl Recording {
         Ok(())
     }
 
-    fn end(mut self) -> Result<u64, Failure> {
-        is_unread(self.writer.flush()).map(|_| self.count)
+    fn end(mut self) -> Result<(u64, u64), Failure> {
+        is_unread(self.writer.flush()).map(|_| (self.count, self.too_long))
     }
+}
+
+fn is_too_long(error: &io::Error) -> bool {
+    let inner = error.get_ref();
+    inner.is_some_and(|inner| inner.is::<LineTooLong>())
 }
 
 /// A reader that has seen enough, as `head` does, is no failure.
@@ -172,8 +188,10 @@ mod tests {
 
     #[test]
     fn a_recording_with_gaps_is_a_failure() {
-        assert!(whole(0).is_ok());
-        let line = whole(3).unwrap_err().into_line();
+        assert!(whole(0, 0).is_ok());
+        let line = whole(0, 2).unwrap_err().into_line();
+        assert!(line.starts_with("2 messages were not recorded: "), "{line}");
+        let line = whole(3, 2).unwrap_err().into_line();
         assert!(
             line.starts_with("3 messages of QoS 0 were dropped"),
             "{line}"

@@ -15,4 +15,4 @@ pub use read::{LINE_LEN_MAX, Reader};
 pub use record::{Record, RecordProperties};
 #[cfg(feature = "replay")]
 pub use replay::{Refusal, Replay, ReplayError, Replayed, Speed, Topics};
-pub use write::Writer;
+pub use write::{LineTooLong, Writer};

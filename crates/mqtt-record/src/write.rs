@@ -3,14 +3,21 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::Record;
 use crate::line::{FORMAT, Head, Line, VERSION};
+use crate::{LINE_LEN_MAX, Record};
 
 /// A recording that grows: a line of JSON for its head, and one for each message.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
+    /// The line that is written.
+    line: Vec<u8>,
 }
+
+/// A message whose line would be longer than [`LINE_LEN_MAX`], which nobody reads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("its line would be longer than {LINE_LEN_MAX} bytes")]
+pub struct LineTooLong;
 
 impl<W: Write> Writer<W> {
     /// Begins a recording at `started`, counted from the start of 1970.
@@ -18,7 +25,10 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What `out` says.
     pub fn begin(out: W, started: Duration) -> io::Result<Self> {
-        let mut writer = Self { out };
+        let mut writer = Self {
+            out,
+            line: Vec::new(),
+        };
         writer.line(&Head {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -30,7 +40,7 @@ impl<W: Write> Writer<W> {
     /// Writes a message.
     ///
     /// # Errors
-    /// What the file says.
+    /// What the file says; or [`LineTooLong`], and nothing is written of this message.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
         self.line(&Line::of(record))
     }
@@ -49,7 +59,13 @@ impl<W: Write> Writer<W> {
     }
 
     fn line(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, line)?;
-        self.out.write_all(b"\n")
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, line)?;
+        if self.line.len() > LINE_LEN_MAX {
+            self.line = Vec::new();
+            return Err(io::Error::other(LineTooLong));
+        }
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 }

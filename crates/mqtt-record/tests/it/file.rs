@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mqtt_codec::{PayloadFormat, QoS};
-use mqtt_record::{ReadProblem, Reader, Record, RecordProperties, Writer};
+use mqtt_record::{LineTooLong, ReadProblem, Reader, Record, RecordProperties, Writer};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -179,4 +179,29 @@ fn the_last_line_needs_no_end() {
     let text = format!("{HEAD}{{\"at_us\":5,\"topic\":\"a\"}}");
     let records: Vec<_> = Reader::begin(text.as_bytes()).unwrap().collect();
     assert_eq!(records.len(), 1);
+}
+
+/// A control character is six in JSON.
+#[test]
+fn what_nobody_could_read_is_not_written() {
+    let record = |len: usize| Record {
+        at: Duration::ZERO,
+        topic_name: "a".to_owned(),
+        payload: vec![1; len],
+        qos: QoS::AtMostOnce,
+        retain: false,
+        properties: RecordProperties::default(),
+    };
+    let mut writer = Writer::begin(Vec::new(), Duration::ZERO).unwrap();
+    let error = writer.write(&record(12 << 20)).unwrap_err();
+    assert!(
+        error
+            .get_ref()
+            .is_some_and(|inner| inner.is::<LineTooLong>())
+    );
+    writer.write(&record(3)).unwrap();
+    let file = writer.into_inner();
+    let read: Vec<_> = Reader::begin(file.as_slice()).unwrap().collect();
+    assert_eq!(read.len(), 1);
+    assert_eq!(read.first().unwrap().as_ref().unwrap(), &record(3));
 }
