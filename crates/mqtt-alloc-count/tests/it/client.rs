@@ -2,7 +2,8 @@
 
 use crate::turn;
 use mqtt_alloc_count::live_bytes;
-use mqtt_client::{Client, QoS};
+use mqtt_client::{Client, ClientBuilder, QoS, TlsConfig, TlsOptions};
+use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
@@ -12,6 +13,8 @@ use tokio::runtime::Runtime;
 const CLIENTS: usize = 64;
 /// What one of them may take. Unit: bytes.
 const IDLE_MAX: usize = 10 * 1024;
+/// What a TLS configuration of its own, with a certificate, may take beside that. Unit: bytes.
+const OWN_TLS_MAX: usize = 24 * 1024;
 /// Bytes of the payloads nobody takes.
 const PAYLOAD_LEN: usize = 1024;
 /// Messages the subscription holds that nobody reads.
@@ -46,10 +49,8 @@ fn accept(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-/// A connected client that does nothing takes less than 10 KiB of heap, its buffers and its handle included.
-#[test]
-fn an_idle_client_takes_little() {
-    let _turn = turn();
+/// What one connected client keeps that does nothing, made with what `choose` sets. Unit: bytes.
+fn idle_bytes(choose: impl Fn(ClientBuilder) -> ClientBuilder) -> usize {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("mqtt://{}", listener.local_addr().unwrap());
     let mut accepted = Vec::with_capacity(CLIENTS + 1);
@@ -62,13 +63,55 @@ fn an_idle_client_takes_little() {
             before = live_bytes();
         }
         let builder = Client::builder(&address).client_id(format!("idle-{number}"));
-        let connecting = runtime.spawn(builder.connect());
+        let connecting = runtime.spawn(choose(builder).connect());
         accepted.push(accept(&listener));
         clients.push(runtime.block_on(connecting).unwrap().unwrap());
     }
-    let taken = live_bytes().saturating_sub(before) / CLIENTS;
+    live_bytes().saturating_sub(before) / CLIENTS
+}
+
+/// A connected client that does nothing takes less than 10 KiB of heap, its buffers and its handle included.
+#[test]
+fn an_idle_client_takes_little() {
+    let _turn = turn();
+    let taken = idle_bytes(|builder| builder);
     assert!(taken < IDLE_MAX, "{taken} bytes");
     assert!(taken > 1000, "{taken} bytes: something is not counted");
+}
+
+/// A certificate and its key, as a PKCS#12 archive.
+fn archive() -> Vec<u8> {
+    let made = rcgen::generate_simple_self_signed(["device".to_owned()]).unwrap();
+    let certificate = Certificate::from_der(made.cert.der()).unwrap();
+    let key = PrivateKey::from_der(&made.signing_key.serialize_der()).unwrap();
+    let entry = PrivateKeyChain::new("1", key, vec![certificate]);
+    let mut store = KeyStore::new();
+    store.add_entry("device", KeyStoreEntry::PrivateKeyChain(entry));
+    store.writer("secret").write().unwrap()
+}
+
+fn with_certificate(archive: &[u8]) -> TlsConfig {
+    let options = TlsOptions::new().identity_pkcs12(archive, "secret");
+    let options = options.unwrap().danger_accept_any_certificate();
+    options.build().unwrap()
+}
+
+/// With a certificate from a PKCS#12 archive, which all clients of the process share, it is no more.
+#[test]
+fn an_idle_client_that_shares_a_certificate_takes_little() {
+    let _turn = turn();
+    let shared = with_certificate(&archive());
+    let taken = idle_bytes(|builder| builder.tls(shared.clone()));
+    assert!(taken < IDLE_MAX, "{taken} bytes");
+}
+
+/// With one of its own it has a configuration of rustls of its own; the archive is not kept.
+#[test]
+fn an_idle_client_with_its_own_certificate_keeps_what_rustls_does() {
+    let _turn = turn();
+    let archive = archive();
+    let taken = idle_bytes(|builder| builder.tls(with_certificate(&archive)));
+    assert!(taken < IDLE_MAX + OWN_TLS_MAX, "{taken} bytes");
 }
 
 /// The server of the stalled client: a flood, and one message behind it when the client has taken the last one.
