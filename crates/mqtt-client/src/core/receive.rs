@@ -9,7 +9,6 @@ use mqtt_session::AckToken;
 
 impl Core {
     pub(super) fn deliver(&mut self, message: Message, token: Option<AckToken>) {
-        self.shared.counters.received.add(1);
         let is_answered = token.is_none();
         let answer = token.map(|token| self.held.begin(token));
         let waiting = Waiting { message, answer };
@@ -19,6 +18,7 @@ impl Core {
         }
         self.hand_over();
         self.has_delivered = true;
+        self.shared.counters.received.add(1);
         match self.router.route(&waiting) {
             Routed::Delivered => {}
             // What is left of a retired one is acknowledged by dropping it.
@@ -37,6 +37,8 @@ impl Core {
     pub(crate) fn hand_over(&mut self) {
         if !self.delivered.is_empty() {
             self.has_delivered = true;
+            let received = super::count(self.delivered.len());
+            self.shared.counters.received.add(received);
             self.router.push_all(&mut self.delivered);
         }
     }
