@@ -518,6 +518,9 @@ fn a_broker_that_is_not_there_or_refuses() {
 #[test]
 fn its_help_names_no_flag_that_we_do_not_have() {
     let ours = Command::new(env!("CARGO_BIN_EXE_mqtt"));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    let text = fs::read_to_string(path).unwrap();
+    let (_, table) = text.split_once("| flag of 2.1 |").unwrap();
     for program in ["pub", "sub", "rr"] {
         let mut command = mosquitto_program("MQTT_INTEROP_MOSQUITTO_SUB");
         let beside = variable("MQTT_INTEROP_MOSQUITTO_SUB");
@@ -534,6 +537,10 @@ fn its_help_names_no_flag_that_we_do_not_have() {
         let mut count = 0;
         for flag in named {
             count += 1;
+            assert!(
+                table.contains(&format!("`{flag}")) || flag == "--help",
+                "{flag} is not in the table"
+            );
             // A flag that does not exist is said not to.
             let mut command = Command::new(ours.get_program());
             command.args([&format!("mosquitto_{program}"), flag]);

@@ -128,7 +128,8 @@ fn connect_in_words(connect: &Connect<'_>) -> String {
         None => client_id.trim_end_matches(|letter: char| letter.is_ascii_digit()),
     };
     let properties = connect.properties.iter().filter(|property| match property {
-        Property::ReceiveMaximum(max) => ![20, 1024].contains(&max.get()),
+        // Theirs is not above the count of `-C`.
+        Property::ReceiveMaximum(max) => max.get() > 20 && max.get() != 1024,
         Property::MaximumPacketSize(max) => max.get() != PACKET_LEN_MAX,
         Property::TopicAliasMaximum(max) => *max != 16,
         _ => true,

@@ -48,6 +48,9 @@ fn flags_that_change_what_is_sent_or_printed() {
         "-D publish content-type text/plain",
         "-D will user-property a b --will-topic w",
         "-D subscribe subscription-identifier 7 -F %S|%j",
+        "--retain-as-published",
+        "-V 5 --retain-as-published",
+        "-M 3",
     ] {
         golden.same_line(&format!("-t a/b -C 1 {flags}"));
     }
@@ -55,6 +58,7 @@ fn flags_that_change_what_is_sent_or_printed() {
     golden.same_line("-t a/# -T a/b -C 1 -v");
     golden.same_line("-t a/b -E");
     golden.same_line("-t a/b -R -W 1");
+    golden.same_line("-V 5 -t a/b -R -W 1");
     golden.same_line("-t nothing -W 1");
 }
 
@@ -96,6 +100,41 @@ fn formats() {
         for topic in ["a/b", "a/c", "p/1"] {
             golden.same(&["-t", topic, "-V", "5", "-C", "1", "-F", format]);
             golden.same(&["-t", topic, "-V", "5", "-C", "1", "-F", format, "--pretty"]);
+        }
+    }
+}
+
+/// With MQTT 5 the Will is published when the time is over.
+#[test]
+fn the_end_of_the_time_publishes_the_will() {
+    for program in ["sub", "rr"] {
+        let golden = Golden::new(program);
+        let work = match program {
+            "sub" => &["-t", "nothing"][..],
+            _ => &["-t", "nobody", "-e", "answer", "-m", "ask"],
+        };
+        for version in ["311", "5"] {
+            let will = [
+                "--will-topic",
+                "w",
+                "--will-payload",
+                "gone",
+                "--will-retain",
+            ];
+            let mut left = [golden.theirs(program), golden.ours()].map(|mut command| {
+                command.args(["-V", version, "-W", "1"]).args(will);
+                assert_eq!(outcome(command.args(work)).code, Some(27));
+                let left = outcome(golden.theirs("sub").args(["-t", "w", "-W", "1"]));
+                golden.publish(&["-t", "w", "-r"], b"");
+                left.stdout
+            });
+            assert_eq!(left[0], left[1], "{program} {version}");
+            let expected = if version == "5" { "gone\\n" } else { "" };
+            assert_eq!(
+                std::mem::take(&mut left[0]),
+                expected,
+                "{program} {version}"
+            );
         }
     }
 }
