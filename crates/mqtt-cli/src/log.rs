@@ -10,7 +10,8 @@ use mqtt_admin::{LogFile, LostLines, Reopen, Rotation, Undisturbed};
 use mqtt_broker::config::{Log, LogFile as FileSettings, LogFormat, LogLevel};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
     reload,
@@ -24,22 +25,40 @@ const LINES_MAX: usize = 16_384;
 
 /// What of the log is shown: a level's name, or a filter such as `mqtt_broker=debug,warn`.
 #[derive(Clone, Debug)]
-pub(crate) struct LogFilter(String);
+pub(crate) struct LogFilter {
+    text: String,
+    targets: Targets,
+}
 
 impl LogFilter {
     /// Everything up to `level`.
     pub(crate) fn up_to(level: LogLevel) -> Self {
-        Self(level.name().to_owned())
+        let shown = match level {
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
+        };
+        Self {
+            text: level.name().to_owned(),
+            targets: Targets::new().with_default(shown),
+        }
     }
 
     /// What a tool tells of itself and our libraries with so many `-d`; nothing with none.
     pub(crate) fn of_tools(debug: u8) -> Option<Self> {
-        let level = match debug {
+        let shown = match debug {
             0 => return None,
-            1 => LogLevel::Debug,
-            _ => LogLevel::Trace,
+            1 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
         };
-        Some(Self(format!("warn,mqtt={level}")))
+        let others = Targets::new().with_default(LevelFilter::WARN);
+        let targets = others.with_target("mqtt", shown);
+        Some(Self {
+            text: targets.to_string(),
+            targets,
+        })
     }
 
     /// Sends the log to stderr from now on; in colour on a terminal unless `NO_COLOR` is set.
@@ -48,8 +67,8 @@ impl LogFilter {
         tracing_subscriber::registry().with(console).init();
     }
 
-    fn filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
+    fn filter(&self) -> Targets {
+        self.targets.clone()
     }
 }
 
@@ -57,7 +76,7 @@ impl LogFilter {
 type Output = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// What changes how much one output shows.
-type Filter = reload::Handle<EnvFilter, Registry>;
+type Filter = reload::Handle<Targets, Registry>;
 
 /// The log of a broker: on stderr, in a file, or both.
 #[derive(Clone)]
@@ -151,7 +170,7 @@ impl LogHandle {
     /// The filter in force.
     pub(crate) fn level(&self) -> String {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.0.clone()
+        now.text.clone()
     }
 
     /// From now on another, for every output.
@@ -238,8 +257,10 @@ impl FromStr for LogFilter {
             return Ok(Self::up_to(level));
         }
         // A bare word would be taken for the name of a module, with all it logs.
-        let is_filter = text.contains('=') && EnvFilter::try_new(text).is_ok();
-        is_filter.then(|| Self(text.to_owned())).ok_or_else(|| {
+        let targets = text.contains('=').then(|| text.parse().ok()).flatten();
+        let text = text.to_owned();
+        let filter = targets.map(|targets| Self { text, targets });
+        filter.ok_or_else(|| {
             "say error, warn, info, debug or trace, or a filter such as mqtt_broker=debug"
                 .to_owned()
         })
