@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_client::{Client, Message, QoS, Subscription};
+use mqtt_client::{Client, Message, Publish, QoS, Subscription};
 use tokio::time::timeout;
 
 use crate::marker::random;
@@ -55,8 +55,7 @@ impl Trial {
     /// Whether a message is there for who subscribes later; it is cleared.
     pub(crate) async fn retains(&self) -> Result<String, String> {
         let topic_name = format!("{}/retained", self.topic_name);
-        let publish = self.client.publish(&topic_name, "1").qos(QoS::AtLeastOnce);
-        publish.retain().await.map_err(|error| error.to_string())?;
+        self.keep(&topic_name, "1").await?;
         let outcome = async {
             let mut subscription = self.subscribe(&topic_name, QoS::AtLeastOnce).await?;
             let message = self.next(&mut subscription).await?;
@@ -66,11 +65,9 @@ impl Trial {
             }
         };
         let outcome = outcome.await;
-        let clear = self.client.publish(&topic_name, "").qos(QoS::AtLeastOnce);
-        match clear.retain().await {
-            Ok(_) => outcome,
-            Err(error) => Err(format!("cannot be cleared: {error}")),
-        }
+        let cleared = self.keep(&topic_name, "").await;
+        cleared.map_err(|error| format!("cannot be cleared: {error}"))?;
+        outcome
     }
 
     /// Whether a message to `level` comes by a filter that ends in `wildcard`.
@@ -101,6 +98,17 @@ impl Trial {
 
     async fn publish(&self, topic_name: &str, payload: &str, qos: QoS) -> Result<(), String> {
         let publish = self.client.publish(topic_name, payload.to_owned()).qos(qos);
+        self.answered(publish).await
+    }
+
+    /// Publishes a retained message; an empty one clears it.
+    async fn keep(&self, topic_name: &str, payload: &str) -> Result<(), String> {
+        let publish = self.client.publish(topic_name, payload.to_owned());
+        let publish = publish.qos(QoS::AtLeastOnce).retain();
+        self.answered(publish).await
+    }
+
+    async fn answered(&self, publish: Publish) -> Result<(), String> {
         let published = timeout(self.patience, async { publish.await }).await;
         let published = published.map_err(|_| "no answer to PUBLISH".to_owned())?;
         published.map(drop).map_err(|error| error.to_string())
