@@ -47,18 +47,17 @@ fn relay(listener: &TcpListener, broker: SocketAddr, sender: &Sender<Vec<u8>>) {
     for stream in listener.incoming() {
         let mut program = stream.unwrap();
         let mut first = [0];
-        match program.read(&mut first) {
-            Ok(1) if first == [ASKS] => {
-                if sender.send(std::mem::take(&mut kept)).is_err() {
-                    return;
-                }
-            }
-            Ok(1) => {
-                kept.push(first[0]);
-                forward(program, first[0], broker, &mut kept);
-            }
-            // It has connected and gone.
-            _ => {}
+        let len = program.read(&mut first);
+        // Whoever has connected and gone has sent nothing.
+        if !matches!(len, Ok(1)) {
+            continue;
+        }
+        if first == [ASKS] {
+            // Whoever asked may have given up.
+            let _ = sender.send(std::mem::take(&mut kept));
+        } else {
+            kept.push(first[0]);
+            forward(program, first[0], broker, &mut kept);
         }
     }
 }
