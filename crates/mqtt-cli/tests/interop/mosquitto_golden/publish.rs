@@ -84,7 +84,9 @@ impl Publishing {
     fn received(&mut self) -> Vec<String> {
         self.marked += 1;
         let marker = self.marked.to_string();
-        self.golden.publish(&["-t", MARKER], marker.as_bytes());
+        // At QoS 2, as at a lower one it would be shown before messages whose flow is not through yet.
+        let args = ["-q", "2", "-t", MARKER];
+        self.golden.publish(&args, marker.as_bytes());
         let mut lines = Vec::new();
         loop {
             let line = self.subscriber.next_line("a marker").unwrap();
