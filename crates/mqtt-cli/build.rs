@@ -1,4 +1,4 @@
-//! Asks the linker that Rust brings for this target to keep one of each group of functions that came out alike.
+//! What the linker is asked for a smaller program; docs/decisions/0011-release-profile.md.
 
 use std::env;
 use std::path::Path;
@@ -10,12 +10,17 @@ const LINKER: &str = "lib/rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld/ld.lld";
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
+    // Cargo leaves symbols in a program whose package has an optimisation level of its own, whatever `strip` says.
+    if is("PROFILE", "release") && is("DEBUG", "false") && is("CARGO_CFG_TARGET_OS", "linux") {
+        println!("cargo:rustc-link-arg-bins=-Wl,--strip-all");
+    }
+    // One of each group of functions that came out alike.
     if is("PROFILE", "release") && is("TARGET", "x86_64-unknown-linux-gnu") && links_by_itself() {
         println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
     }
 }
 
-/// Whether the compiler has the linker, and nobody chose another.
+/// Whether the compiler brings the linker that can, and nobody chose another.
 fn links_by_itself() -> bool {
     let is_chosen = env::var_os("RUSTC_LINKER").is_some()
         || env::var_os("CARGO_ENCODED_RUSTFLAGS").is_some_and(|flags| !flags.is_empty());
