@@ -37,7 +37,7 @@ pub(crate) enum Command {
 /// How handles tell the driver to end; by a way of its own, so that no command that waits for the server is before it.
 #[derive(Debug)]
 pub(crate) enum Control {
-    /// Boxed, as a publish is.
+    /// Boxed, for the others are short.
     Disconnect(Box<DisconnectRequest>),
     /// Tell when nothing is under way any more.
     Drain(oneshot::Sender<()>),

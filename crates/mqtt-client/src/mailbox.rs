@@ -72,9 +72,13 @@ impl<T> Receiver<T> {
         let mut inner = lock(&self.0);
         if inner.items.is_empty() {
             let is_known = |reader: &Waker| reader.will_wake(cx.waker());
-            if !inner.reader.as_ref().is_some_and(is_known) {
-                inner.reader = Some(cx.waker().clone());
-            }
+            let before = match inner.reader.as_ref().is_some_and(is_known) {
+                true => None,
+                false => inner.reader.replace(cx.waker().clone()),
+            };
+            drop(inner);
+            // Unlocked: what goes with a waker may write as it goes.
+            drop(before);
             return false;
         }
         std::mem::swap(&mut inner.items, items);
@@ -115,6 +119,34 @@ fn lock<T>(shared: &Mutex<Inner<T>>) -> MutexGuard<'_, Inner<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+
+    /// Whether the mailbox could be written to when this went.
+    struct LooksAsItGoes(Sender<u8>, Arc<AtomicBool>);
+
+    impl Wake for LooksAsItGoes {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for LooksAsItGoes {
+        fn drop(&mut self) {
+            self.1.store(self.0.0.try_lock().is_ok(), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_waker_goes_unlocked() {
+        let (sender, receiver) = mailbox();
+        let was_unlocked = Arc::new(AtomicBool::new(false));
+        let looks = LooksAsItGoes(sender, Arc::clone(&was_unlocked));
+        let waker = Waker::from(Arc::new(looks));
+        let mut items = VecDeque::new();
+        assert!(!receiver.poll_take(&Context::from_waker(&waker), &mut items));
+        drop(waker);
+        assert!(!receiver.poll_take(&Context::from_waker(Waker::noop()), &mut items));
+        assert!(was_unlocked.load(Ordering::Relaxed));
+    }
 
     #[test]
     fn everything_is_read_in_order_and_nothing_after_the_end() {

@@ -203,7 +203,13 @@ impl MessageQueue {
 
     /// `listener` takes no more: its task is not woken again.
     pub(crate) fn remove_listener(&self, listener: Listener) {
-        self.lock().wakers.retain(|(other, _)| *other != listener);
+        let mut inner = self.lock();
+        let mut wakers = inner.wakers.iter();
+        let at = wakers.position(|(other, _)| *other == listener);
+        let gone = at.map(|at| inner.wakers.swap_remove(at));
+        drop(inner);
+        // Unlocked, as in `poll_take`.
+        drop(gone);
     }
 
     /// The next message; none when the queue is closed and empty.
@@ -217,10 +223,17 @@ impl MessageQueue {
             return Poll::Ready(None);
         }
         let mut wakers = inner.wakers.iter_mut();
-        match wakers.find(|(other, _)| *other == listener) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => inner.wakers.push((listener, cx.waker().clone())),
-        }
+        let before = match wakers.find(|(other, _)| *other == listener) {
+            Some((_, waker)) if waker.will_wake(cx.waker()) => None,
+            Some((_, waker)) => Some(std::mem::replace(waker, cx.waker().clone())),
+            None => {
+                inner.wakers.push((listener, cx.waker().clone()));
+                None
+            }
+        };
+        drop(inner);
+        // Unlocked: what goes with a waker may listen here too.
+        drop(before);
         Poll::Pending
     }
 
@@ -351,7 +364,7 @@ fn wake(mut inner: MutexGuard<'_, Inner>) {
 mod tests {
     use super::*;
     use mqtt_codec::{Delivery, PacketId, Properties, Publish, ReasonCode, TopicName};
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::task::Wake;
 
     fn message(topic_name: &str, qos: QoS) -> Waiting {
@@ -382,6 +395,40 @@ mod tests {
         std::iter::from_fn(|| queue.try_take())
             .map(|m| m.topic_name().to_owned())
             .collect()
+    }
+
+    /// Whether the queue could be looked at when this went.
+    struct LooksAsItGoes(Arc<MessageQueue>, Arc<AtomicBool>);
+
+    impl Wake for LooksAsItGoes {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for LooksAsItGoes {
+        fn drop(&mut self) {
+            let is_unlocked = self.0.inner.try_lock().is_ok();
+            self.1.store(is_unlocked, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_waker_goes_unlocked() {
+        let queue = Arc::new(MessageQueue::new(1));
+        let listener = queue.add_listener();
+        let poll = |waker: &Waker| {
+            let polled = queue.poll_take(listener, &Context::from_waker(waker));
+            assert!(polled.is_pending());
+        };
+        let ends: [&dyn Fn(); 2] = [&|| poll(Waker::noop()), &|| queue.remove_listener(listener)];
+        for end in ends {
+            let was_unlocked = Arc::new(AtomicBool::new(false));
+            let looks = LooksAsItGoes(Arc::clone(&queue), Arc::clone(&was_unlocked));
+            let waker = Waker::from(Arc::new(looks));
+            poll(&waker);
+            drop(waker);
+            end();
+            assert!(was_unlocked.load(Ordering::Relaxed));
+        }
     }
 
     #[test]

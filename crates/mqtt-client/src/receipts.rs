@@ -97,10 +97,14 @@ impl Receipts {
         let is_closed = table.is_closed;
         match table.entry(answer.0) {
             Some(Entry::Open(waker)) if !is_closed => {
-                match waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => *waker = Some(cx.waker().clone()),
-                }
+                let is_known = |waker: &Waker| waker.will_wake(cx.waker());
+                let before = match waker.as_ref().is_some_and(is_known) {
+                    true => None,
+                    false => waker.replace(cx.waker().clone()),
+                };
+                drop(table);
+                // Unlocked: what goes with a waker is not ours to know.
+                drop(before);
                 return Poll::Pending;
             }
             Some(Entry::Published(_) | Entry::Answered(_)) => {}
@@ -124,7 +128,7 @@ impl Receipts {
             _ => None,
         };
         drop(table);
-        // Unlocked: what a waker does is not ours to know.
+        // Unlocked, as above.
         drop(gone);
     }
 
@@ -209,7 +213,7 @@ impl Table {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::task::Wake;
 
     #[derive(Default)]
@@ -268,6 +272,39 @@ mod tests {
         assert_eq!(woken(), [0, 1]);
         receipts.answer(first_reply, Ok(Published::default()));
         assert_eq!(woken(), [1, 1]);
+    }
+
+    /// Whether receipts could be looked at when this went.
+    struct LooksAsItGoes(Arc<Receipts>, Arc<AtomicBool>);
+
+    impl Wake for LooksAsItGoes {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for LooksAsItGoes {
+        fn drop(&mut self) {
+            self.1.store(self.0.0.try_lock().is_ok(), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_waker_goes_unlocked() {
+        let receipts = Arc::new(Receipts::default());
+        let (_reply, answer) = receipts.begin().unwrap();
+        let ends: [fn(&Receipts, &Claim); 2] = [
+            |receipts, answer| assert!(take(receipts, answer).is_pending()),
+            Receipts::let_go,
+        ];
+        for end in ends {
+            let was_unlocked = Arc::new(AtomicBool::new(false));
+            let looks = LooksAsItGoes(Arc::clone(&receipts), Arc::clone(&was_unlocked));
+            let waker = Waker::from(Arc::new(looks));
+            let cx = Context::from_waker(&waker);
+            assert!(receipts.poll_take(&answer, &cx).is_pending());
+            drop(waker);
+            end(&receipts, &answer);
+            assert!(was_unlocked.load(Ordering::Relaxed));
+        }
     }
 
     #[test]
