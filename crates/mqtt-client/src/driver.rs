@@ -96,9 +96,9 @@ impl DriverParts {
 
         tracing::info!(%reason, "client ends");
         shared.begin_close(reason.clone());
-        let (result, replies, wire) = work.end(&reason, disconnected);
-        // Whatever still waits for an answer gets the reason now.
+        // Whatever still waits for an answer gets the reason now, before those who wait for all answers hear of it.
         shared.receipts.close();
+        let (result, replies, wire) = work.end(&reason, disconnected);
         if let Some(wire) = wire {
             // Boxed, or there would be room for it while the client runs.
             Box::pin(wire.close(shared.keeper.clone())).await;

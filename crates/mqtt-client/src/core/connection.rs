@@ -180,13 +180,17 @@ impl Core {
         self.out.clear();
         self.pushed = 0;
         self.shared.set_connecting();
+        let mut lost = Vec::with_capacity(self.unsent.len());
         for unsent in mem::take(&mut self.unsent) {
-            self.shared.counters.publish_failures.add(1);
-            let lost = PublishError::ConnectionLost(reason.clone());
             unsent.spot.give_back(&mut self.room);
-            self.shared.receipts.answer(unsent.reply, Err(lost));
+            lost.push(unsent.reply);
         }
         self.settle();
+        for reply in lost {
+            self.shared.counters.publish_failures.add(1);
+            let error = PublishError::ConnectionLost(reason.clone());
+            self.shared.receipts.answer(reply, Err(error));
+        }
         let abandoned = self.held.end_connection().into_iter();
         let again = ReasonCode::UNSPECIFIED_ERROR;
         self.late_answers

@@ -147,11 +147,15 @@ impl Core {
             Ok(_) => counters.published.add(1),
             Err(_) => counters.publish_failures.add(1),
         }
+        // First, for whoever publishes next when it is answered.
+        self.shared.give_back(&mut self.room);
         self.shared.receipts.answer(reply, answer);
     }
 
-    /// Answers the messages that were published, and gives back the places of all that have ended.
+    /// Gives back the places of all messages that have ended, and answers those that were published.
     pub(crate) fn settle(&mut self) {
+        // First, for whoever publishes next when it is answered.
+        self.shared.give_back(&mut self.room);
         if !self.published.is_empty() {
             self.shared
                 .counters
@@ -162,7 +166,6 @@ impl Core {
         if self.published.capacity() > PUBLISHED_KEPT_MAX {
             self.published = Vec::new();
         }
-        self.shared.give_back(&mut self.room);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::server::{ack, connected, connected_with, listen, next};
 use mqtt_client::{
     Client, ClientBuilder, ClientError, CloseReason, DisconnectError, ProtocolVersion,
-    PublishError, QoS, ReasonCode, SubscribeError,
+    PublishError, QoS, ReasonCode, Receipt, SubscribeError,
 };
 use mqtt_codec::{Disconnect, Packet, Properties, Property, PropertyList};
 use std::future::{Future, IntoFuture};
@@ -388,4 +388,32 @@ async fn regress_what_a_dropped_driver_leaves_knows_why() {
         *look.1.lock().unwrap(),
         ["connection closed: the driver was dropped"]
     );
+}
+
+/// Who waited for all answers heard of the end a moment before the answers were there.
+#[tokio::test]
+async fn regress_every_receipt_has_its_answer_when_drain_ends() {
+    struct LookWhenWoken(Mutex<Receipt>, Mutex<Option<bool>>);
+    impl Wake for LookWhenWoken {
+        fn wake(self: Arc<Self>) {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut receipt = self.0.lock().unwrap();
+            let polled = Pin::new(&mut *receipt).poll(&mut cx);
+            *self.1.lock().unwrap() = Some(polled.is_ready());
+        }
+    }
+
+    let (client, mut server) = connected(ProtocolVersion::V5).await;
+    let publish = client.publish("t", "").qos(QoS::AtLeastOnce);
+    let receipt = publish.enqueue().await.unwrap();
+    let look = Arc::new(LookWhenWoken(Mutex::new(receipt), Mutex::new(None)));
+    let mut drain = pin!(client.drain());
+    let waker = Waker::from(Arc::clone(&look));
+    let polled = drain.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    server.recv().await;
+    drop(server);
+    client.closed().await;
+    assert_eq!(*look.1.lock().unwrap(), Some(true));
+    drain.await.unwrap_err();
 }

@@ -1,12 +1,15 @@
 //! Places for messages: waiting for them, keeping them, and what happens when there is none.
 
 use crate::net::connected_over;
-use crate::server::{ack, connected, connected_with};
-use mqtt_client::{ProtocolVersion, PublishError, QoS, TryEnqueueError};
+use crate::server::{DUPLEX_LEN, ack, ack_with, connected, connected_with};
+use mqtt_client::{
+    Client, ProtocolVersion, PublishError, QoS, ReasonCode, Receipt, TryEnqueueError,
+};
 use mqtt_codec::Packet;
-use std::future::IntoFuture;
-use std::pin::pin;
-use std::task::{Context, Waker};
+use std::future::{Future, IntoFuture};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -94,6 +97,61 @@ async fn a_place_can_be_kept_and_given_back() {
     assert!(received.publish().retain);
     server.send(Packet::PubAck(ack(received.packet_id()))).await;
     receipt.await.unwrap();
+}
+
+/// Publishes once more when it is woken.
+struct Next(Client, QoS);
+
+impl Next {
+    /// Has it woken by the answer to `receipt`.
+    fn after(receipt: &mut Receipt, client: &Client, qos: QoS) {
+        let waker = Waker::from(Arc::new(Self(client.clone(), qos)));
+        let polled = Pin::new(receipt).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+}
+
+impl Wake for Next {
+    fn wake(self: Arc<Self>) {
+        let next = self.0.publish("next", "x").qos(self.1).try_enqueue();
+        drop(next.unwrap());
+    }
+}
+
+/// Who was answered published the next message at once, and found the place of the first still taken.
+#[tokio::test(start_paused = true)]
+async fn regress_a_place_is_free_before_its_message_is_answered() {
+    for reason in [ReasonCode::SUCCESS, ReasonCode::NOT_AUTHORIZED] {
+        let (client, mut server) =
+            connected_with(ProtocolVersion::V5, |b| b.publish_capacity(1), &[]).await;
+        let publish = client.publish("first", "x").qos(QoS::AtLeastOnce);
+        let mut receipt = publish.try_enqueue().unwrap();
+        Next::after(&mut receipt, &client, QoS::AtLeastOnce);
+        let packet_id = server.recv().await.packet_id();
+        server
+            .send(Packet::PubAck(ack_with(packet_id, reason)))
+            .await;
+        let received = server.recv().await;
+        let publish = received.publish();
+        assert_eq!(publish.topic_name.unwrap().as_str(), "next", "{reason}");
+        assert_eq!(receipt.await.is_ok(), reason == ReasonCode::SUCCESS);
+    }
+}
+
+/// The same for a message of QoS 0 that is lost with its connection.
+#[tokio::test(start_paused = true)]
+async fn regress_a_place_is_free_before_its_message_is_lost() {
+    let (client, server, mut net) = connected_over(|b| b.publish_capacity(1)).await;
+    let publish = client.publish("first", vec![0; 2 * DUPLEX_LEN]);
+    let mut receipt = publish.try_enqueue().unwrap();
+    Next::after(&mut receipt, &client, QoS::AtMostOnce);
+    tokio::task::yield_now().await;
+    drop(server);
+    let mut server = net.accept(false).await;
+    let error = receipt.await.unwrap_err();
+    assert!(matches!(error, PublishError::ConnectionLost(_)), "{error}");
+    let received = server.recv().await;
+    assert_eq!(received.publish().topic_name.unwrap().as_str(), "next");
 }
 
 /// The application goes on while the broker is away and everything is full.
