@@ -364,7 +364,7 @@ impl Permit {
         })
     }
 
-    /// Hands a message to the client without waiting, at the QoS of the permit whatever `publish` says.
+    /// Hands a message to the client of the permit without waiting, at the QoS of the permit, whatever `publish` says.
     ///
     /// # Errors
     /// A topic is none, the message is longer than was reserved, or the client has ended.
@@ -372,7 +372,9 @@ impl Permit {
         mut self,
         publish: impl FnOnce(&Client) -> Publish,
     ) -> Result<Receipt, PublishError> {
-        let publish = publish(&self.client).qos(self.qos);
+        let mut publish = publish(&self.client).qos(self.qos);
+        // The place is one of this client's.
+        publish.client.clone_from(&self.client);
         publish.check()?;
         if publish.len() > self.len_max {
             let (len, len_max) = (publish.len(), self.len_max);

@@ -99,6 +99,22 @@ async fn a_place_can_be_kept_and_given_back() {
     receipt.await.unwrap();
 }
 
+/// The message of another client took the place with it, which was given back to that one.
+#[tokio::test(start_paused = true)]
+async fn regress_a_place_stays_with_the_client_that_keeps_it() {
+    let (client, mut server) =
+        connected_with(ProtocolVersion::V5, |b| b.publish_capacity(1), &[]).await;
+    let (other, _other_server) = connected(ProtocolVersion::V5).await;
+    let permit = client.reserve(QoS::AtLeastOnce, 10).await.unwrap();
+    let receipt = permit.send(|_| other.publish("topic", "x")).unwrap();
+    let packet_id = server.recv().await.packet_id();
+    server.send(Packet::PubAck(ack(packet_id))).await;
+    receipt.await.unwrap();
+    let again = client.reserve(QoS::AtLeastOnce, 10);
+    let again = tokio::time::timeout(Duration::from_secs(1), again).await;
+    assert!(again.is_ok(), "the only place is there again");
+}
+
 /// Publishes once more when it is woken.
 struct Next(Client, QoS);
 
