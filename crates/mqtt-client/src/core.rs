@@ -71,6 +71,8 @@ pub(crate) struct Core {
     pub(crate) now_ms: u64,
     /// Messages that wait for a connection, or at QoS 1 and 2 for the send quota.
     waiting: VecDeque<Outgoing>,
+    /// Whether some of `waiting` may be of QoS 0, which wait for a connection only.
+    qos0_waits: bool,
     /// When the first of `waiting` expires, or earlier.
     expiry_ms: Option<u64>,
     /// Requests that wait for a connection or a Packet Identifier.
@@ -168,6 +170,7 @@ impl Core {
             pushed: 0,
             now_ms: 0,
             waiting: VecDeque::new(),
+            qos0_waits: false,
             expiry_ms: None,
             waiting_requests: VecDeque::new(),
             room: Room::default(),

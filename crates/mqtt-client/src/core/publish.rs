@@ -90,6 +90,7 @@ impl Core {
             let earlier = self.expiry_ms.unwrap_or(u64::MAX);
             self.expiry_ms = Some(earlier.min(expiry.at_ms()));
         }
+        self.qos0_waits |= outgoing.qos == QoS::AtMostOnce;
         self.waiting.push_back(outgoing);
     }
 
@@ -125,6 +126,7 @@ impl Core {
         while let Some(outgoing) = self.waiting.pop_front() {
             if let Some(unsent) = self.publish(outgoing) {
                 self.waiting.push_front(unsent);
+                self.send_waiting_qos0();
                 break;
             }
         }
@@ -132,6 +134,23 @@ impl Core {
             if let Some(unsent) = self.request(request) {
                 self.waiting_requests.push_front(unsent);
                 break;
+            }
+        }
+    }
+
+    /// Sends what is of QoS 0 behind messages that wait for quota: it needs none, and later ones of its topic, which
+    /// are sent at once, would overtake it.
+    fn send_waiting_qos0(&mut self) {
+        if !mem::take(&mut self.qos0_waits) {
+            return;
+        }
+        for outgoing in mem::take(&mut self.waiting) {
+            let unsent = match outgoing.qos {
+                QoS::AtMostOnce => self.publish(outgoing),
+                QoS::AtLeastOnce | QoS::ExactlyOnce => Some(outgoing),
+            };
+            if let Some(outgoing) = unsent {
+                self.wait(outgoing);
             }
         }
     }

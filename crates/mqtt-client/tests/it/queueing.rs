@@ -1,12 +1,13 @@
 //! Places for messages: waiting for them, keeping them, and what happens when there is none.
 
-use crate::net::connected_over;
+use crate::net::{connected_over, enqueue};
 use crate::server::{DUPLEX_LEN, ack, ack_with, connected, connected_with};
 use mqtt_client::{
     Client, ProtocolVersion, PublishError, QoS, ReasonCode, Receipt, TryEnqueueError,
 };
-use mqtt_codec::Packet;
+use mqtt_codec::{Packet, Property};
 use std::future::{Future, IntoFuture};
+use std::num::NonZeroU16;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
@@ -168,6 +169,29 @@ async fn regress_a_place_is_free_before_its_message_is_lost() {
     assert!(matches!(error, PublishError::ConnectionLost(_)), "{error}");
     let received = server.recv().await;
     assert_eq!(received.publish().topic_name.unwrap().as_str(), "next");
+}
+
+/// It waited for a connection behind messages of QoS 1, and then for their window, which later ones do not wait for.
+#[tokio::test(start_paused = true)]
+async fn regress_a_message_of_qos_0_that_waited_is_not_overtaken() {
+    let (client, server, mut net) = connected_over(|b| b).await;
+    drop(server);
+    let mut server = net.next(ProtocolVersion::V5).await;
+    let _first = enqueue(&client, "1", QoS::AtLeastOnce).await;
+    let _second = enqueue(&client, "2", QoS::AtLeastOnce).await;
+    let _older = client.publish("t", "older").enqueue().await.unwrap();
+    let one = [Property::ReceiveMaximum(NonZeroU16::MIN)];
+    server.accept_with(false, &one).await;
+    let first = server.recv().await;
+    assert_eq!(first.publish().topic_name.unwrap().as_str(), "1");
+    client.publish("t", "newer").await.unwrap();
+    for payload in ["older", "newer"] {
+        let received = server.recv().await;
+        assert_eq!(received.publish().payload, payload.as_bytes());
+    }
+    server.send(Packet::PubAck(ack(first.packet_id()))).await;
+    let second = server.recv().await;
+    assert_eq!(second.publish().topic_name.unwrap().as_str(), "2");
 }
 
 /// The application goes on while the broker is away and everything is full.
