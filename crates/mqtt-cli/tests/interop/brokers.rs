@@ -2,7 +2,7 @@
 
 use crate::{
     doors::{Door, Way, configuration},
-    process::Running,
+    process::{PATIENCE, Running},
     surroundings::{mosquitto_program, variable},
 };
 use std::{
@@ -11,6 +11,7 @@ use std::{
     path::PathBuf,
     process::Command,
     thread,
+    time::Instant,
 };
 use tempfile::TempDir;
 
@@ -131,10 +132,17 @@ impl RunningBroker {
         self.dir.path().join("data")
     }
 
-    /// What it has logged until now.
-    pub(crate) fn logged(&self) -> String {
-        let log = self.log.as_ref().map(fs::read_to_string);
-        log.and_then(Result::ok).unwrap_or_default()
+    /// What it has logged, once this is in it: lines are written a while after what they tell of.
+    pub(crate) fn logged(&self, text: &str) -> String {
+        let started = Instant::now();
+        loop {
+            let log = self.log.as_ref().map(fs::read_to_string);
+            let log = log.and_then(Result::ok).unwrap_or_default();
+            if log.contains(text) || started.elapsed() > PATIENCE {
+                return log;
+            }
+            thread::yield_now();
+        }
     }
 }
 

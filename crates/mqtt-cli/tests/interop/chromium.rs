@@ -162,6 +162,6 @@ fn only_pages_of_allowed_origins_get_in() {
     let refused = foreign.visit(&broker);
     assert!(refused.starts_with("failed: "), "{refused}");
     let cause = format!("origin \"{}\" is not allowed", foreign.origin());
-    let logged = broker.logged();
+    let logged = broker.logged(&cause);
     assert!(logged.contains(&cause), "{logged}");
 }

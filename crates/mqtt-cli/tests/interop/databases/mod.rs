@@ -89,8 +89,14 @@ impl Asking {
         self.counted(&format!("{counter}{{outcome=\"{outcome}\"}}"))
     }
 
-    /// How often the log has a line with this.
+    /// How often the log has a line with this, which it has at least once.
     fn logged(&self, text: &str) -> usize {
-        self.0.logged().matches(text).count()
+        self.0.logged(text).matches(text).count()
+    }
+
+    /// Whether the log has this nowhere, in front of its line about a connection that has ended.
+    fn conceals(&self, text: &str) -> bool {
+        let log = self.0.logged("connection closed");
+        log.contains("connection closed") && !log.contains(text)
     }
 }
